@@ -1,0 +1,1 @@
+"""Earshot's rooms; `app.py` holds the Lambda entry points that call them."""

@@ -1,0 +1,157 @@
+"""Business time: when a team works, and when so many of its working hours have passed.
+
+Hours are wall-clock times of a time zone, so a day on which the clocks change is an hour shorter or longer. An opening
+that runs past midnight belongs to the day on which it begins.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+MINUTES_A_DAY: Final = 24 * 60
+LONGEST_WAIT: Final = timedelta(days=400)  # whatever the hours say, nothing waits longer
+
+# Regions that the library is known to have: to look them up when a playbook is read would cost 0.1 s.
+_COMMON_REGIONS: Final = frozenset(
+    {
+        *(
+            "GB-ENG",
+            "GB-SCT",
+            "GB-WLS",
+            "GB-NIR",
+            "IE",
+            "US",
+            "CA",
+            "AU",
+            "NZ",
+            "DE",
+            "DE-BE",
+            "DE-BW",
+            "DE-BY",
+            "DE-HE",
+        ),
+        *("DE-HH", "DE-NI", "DE-NW", "DE-SN", "AT", "CH", "FR", "ES", "ES-CT", "ES-MD", "IT", "PT", "NL", "BE", "DK"),
+        *("SE", "NO", "FI", "PL", "CZ"),
+    }
+)
+
+type Span = tuple[int, int]
+"""Opening and closing in minutes after local midnight; of working hours it lies after opening, maybe in the next day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a team works. `week` has seven days, Monday first; `region` is a country or "country-subdivision" whose
+    public holidays are closed, or empty; `closed` are further closed days, "2026-12-24" or, every year, "12-24"."""
+
+    zone: str
+    week: tuple[tuple[Span, ...], ...] = ()
+    region: str = ""
+    closed: frozenset[str] = frozenset()
+    always: bool = False
+
+    def closed_on(self, day: date) -> bool:
+        """Whether `day` is a closed day or a public holiday, whatever its weekday."""
+        iso = day.isoformat()
+        if iso in self.closed or iso[5:] in self.closed:
+            return True
+        return bool(self.region) and day in public_holidays(self.region, day.year)
+
+    def spans(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
+        """The openings that begin on the local `day`, in UTC."""
+        week = self.week[day.weekday()]
+        if not week or self.closed_on(day):
+            return ()
+        return tuple((_at(day, opens, self.zone), _at(day, closes, self.zone)) for opens, closes in week)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the team works at `now`."""
+        if self.always:
+            return True
+        today = now.astimezone(ZoneInfo(self.zone)).date()
+        spans = (*self.spans(today - timedelta(days=1)), *self.spans(today))
+        return any(opens <= now < closes for opens, closes in spans)
+
+    def after(self, start: datetime, wait: timedelta) -> datetime:
+        """When `wait` of working time has passed since `start`, in UTC; never more than LONGEST_WAIT later.
+
+        Without any wait it is the next moment at which the team works.
+        """
+        start = start.astimezone(UTC)
+        if self.always:
+            return start + wait
+        at, left, last = start, wait, start + LONGEST_WAIT
+        day = start.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=1)  # yesterday's opening may still run
+        while at < last:
+            for opens, closes in self.spans(day):
+                at = max(at, opens)
+                if closes <= at:
+                    continue
+                if left <= closes - at:
+                    return min(at + left, last)
+                left -= closes - at
+                at = closes
+            day += timedelta(days=1)
+            if _at(day, 0, self.zone) > last:
+                break
+        return last
+
+
+def _at(day: date, minutes: int, zone: str) -> datetime:
+    """The wall-clock time `minutes` after midnight of `day`, in UTC; minutes beyond the day run on into the next."""
+    day += timedelta(days=minutes // MINUTES_A_DAY)
+    hour, minute = divmod(minutes % MINUTES_A_DAY, 60)
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def within(minute: int, span: Span) -> bool:
+    """Whether a minute of the day lies in `span`, which may run past midnight."""
+    start, end = span
+    return start <= minute < end if start < end else minute >= start or minute < end
+
+
+def is_region(region: str) -> bool:
+    """Whether the public holidays of `region` ("DE", "GB-ENG") are known."""
+    if region in _COMMON_REGIONS:
+        return True
+    try:
+        return bool(public_holidays(region, 2026))
+    except (NotImplementedError, AttributeError):
+        return False
+
+
+@lru_cache(maxsize=64)
+def public_holidays(region: str, year: int) -> frozenset[date]:
+    """The public holidays of a country or "country-subdivision" in `year`, substitute days included.
+
+    Raises NotImplementedError or AttributeError for a region that the library does not have.
+    Source: the `holidays` library, imported when first needed.
+    """
+    country, _, part = region.partition("-")
+    with _one_country():
+        library = importlib.import_module("holidays")
+        found = library.country_holidays(country, subdiv=part or None, years=year)
+    return frozenset(day for day in found if day.year == year)
+
+
+@contextmanager
+def _one_country() -> Iterator[None]:
+    """Inside, `holidays.countries` is a bare package: the library's own would import all 250 countries for the one."""
+    name = "holidays.countries"
+    if name in sys.modules:
+        yield
+        return
+    bare = ModuleType(name)
+    bare.__path__ = [f"{place}/countries" for place in importlib.import_module("holidays").__path__]
+    sys.modules[name] = bare
+    try:
+        yield
+    finally:
+        del sys.modules[name]

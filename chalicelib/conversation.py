@@ -1,0 +1,359 @@
+"""A conversation: the interactions of one customer in one thread, and the pure rules of what is open and overdue.
+
+Everything here is a function from a conversation to the next one; `store.change` writes the result on condition that
+nobody wrote in between.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from chalicelib.interaction import Interaction
+
+CLAIM_LEASE = timedelta(seconds=60)  # longer than any POST may take; a claim older than this has an unknown outcome
+NOTICE_RETRY = timedelta(minutes=2)  # a queued notice that was not claimed by then is queued again
+NOTICE_LEASE = timedelta(minutes=10)  # a claimed notice without an outcome, nor an event from SES, is sent again
+_MENTIONS = re.compile(r"^\s*(@\S+\s+)+")
+REMEMBERED = 40  # settled questions and brand replies kept beside the open ones
+
+
+class State(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    CLOSED = "closed"
+    DELETED = "deleted"
+
+
+class Outcome(StrEnum):
+    """How far an acknowledgement or a notice came."""
+
+    PENDING = "pending"  # not sent, may be tried (again) from `not_before` on
+    CLAIMED = "claimed"
+    SENT = "sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  # may have been posted: never posted again
+    WITHDRAWN = "withdrawn"  # answered before the e-mail went out
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the conversation needs to know of one customer interaction. `at` is the platform's time."""
+
+    at: datetime
+    received_at: datetime
+    intent: str | None = None
+    needs_answer: bool = True
+    resolved: bool = False
+    deleted: bool = False
+    hidden: bool = False
+    round: int = 1
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a person still has to answer."""
+        return self.needs_answer and not (self.resolved or self.deleted or self.hidden or self.answered_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The one automatic reply to an interaction; `token` is its claim, `id` what the platform calls the reply."""
+
+    state: Outcome
+    at: datetime
+    token: str = ""
+    text: str = ""
+    intent: str = ""
+    model: str = ""
+    resolves: bool = False
+    private: bool = False
+    id: str | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The escalation e-mail of one tier."""
+
+    tier: int
+    due_at: datetime
+    state: Outcome = Outcome.PENDING
+    again_at: datetime | None = None
+    token: str = ""
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrandReply:
+    at: datetime
+    parent: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What the brand's people said in one thread, kept apart because it can arrive before any question."""
+
+    product: str
+    account: str
+    thread: str
+    replies: dict[str, BrandReply] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`tier` counts the escalations of this `round`; a question after an answered, escalated one opens the next round,
+    with an id of its own, so that each (conversation, tier) has at most one e-mail and no question goes without."""
+
+    product: str
+    account: str
+    thread: str
+    customer: str
+    app: str = ""
+    private: bool = False
+    questions: dict[str, Question] = field(default_factory=dict)
+    acknowledgements: dict[str, Acknowledgement] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
+    round: int = 1
+    tier: int = 0
+    due_at: datetime | None = None
+    escalated_at: datetime | None = None
+    closed_at: datetime | None = None
+    window_closes_at: datetime | None = None
+    delivery: str = ""
+
+    @property
+    def id(self) -> str:
+        suffix = f"~{self.round}" if self.round > 1 else ""
+        return f"{self.product}:{self.account}:{self.thread}:{self.customer}{suffix}"
+
+    @property
+    def state(self) -> State:
+        questions = list(self.questions.values())
+        if questions and all(q.deleted for q in questions):
+            return State.DELETED
+        if any(q.pending for q in questions):
+            return State.OPEN
+        if any(q.answered_at or q.resolved for q in questions if not q.deleted):
+            return State.ANSWERED
+        return State.CLOSED
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When a person answered the last question; None while one is open."""
+        times = [q.answered_at for q in self.questions.values() if q.answered_at and not q.deleted]
+        return max(times) if times and self.state is State.ANSWERED else None
+
+    @property
+    def acknowledged_at(self) -> datetime | None:
+        times = [a.at for a in self.acknowledgements.values() if a.state is Outcome.SENT]
+        return max(times) if times else None
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When escalate has to look at it next: a tier falls due, or a notice has no outcome yet."""
+        times = [n.again_at for n in self.notices.values() if n.again_at]
+        return min([*times, self.due_at] if self.due_at else times, default=None)
+
+    @property
+    def intent(self) -> str | None:
+        """What the oldest open question is about (the last one, where none is open): it decides the team."""
+        ordered = sorted(self.questions.values(), key=lambda q: (not q.pending, q.received_at))
+        return ordered[0].intent if ordered else None
+
+
+DueTime = Callable[[str | None, datetime, int, datetime | None], datetime | None]
+"""(intent, received_at, tier from 1, end of the messaging window) → when that tier falls due; None when there is no such
+tier: `Playbook.due`."""
+
+
+def fold(
+    conversation: Conversation | None,
+    interaction: Interaction,
+    thread: Thread,
+    due: DueTime,
+    *,
+    intent: str | None = None,
+    needs_answer: bool = True,
+) -> Conversation:
+    """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions."""
+    c = conversation or Conversation(
+        interaction.product, interaction.account, interaction.thread, interaction.customer, interaction.app
+    )
+    known = c.questions.get(interaction.id)
+    question = Question(
+        at=interaction.at,
+        received_at=interaction.received_at,
+        intent=intent,
+        needs_answer=needs_answer and not (c.closed_at and interaction.received_at <= c.closed_at),
+        resolved=bool(known and known.resolved),
+        deleted=interaction.deleted,
+        hidden=interaction.hidden,
+        round=known.round if known else c.round,
+        answered_at=known.answered_at if known else None,
+        answered_by=known.answered_by if known else None,
+    )
+    question = _answer(interaction.id, question, thread)
+    if not known and question.pending and c.tier and (c.state is not State.OPEN or c.due_at is None):
+        c = replace(c, round=c.round + 1, tier=0)
+        question = replace(question, round=c.round)
+    window = interaction.at + interaction.window if interaction.window and not interaction.deleted else None
+    c = replace(
+        c,
+        app=interaction.app or c.app,
+        private=interaction.private,
+        questions=_remember({**c.questions, interaction.id: question}),
+        window_closes_at=max(filter(None, (window, c.window_closes_at)), default=None),
+    )
+    return schedule(c, due)
+
+
+def settle(conversation: Conversation, thread: Thread, due: DueTime) -> Conversation:
+    """`conversation` with the brand's replies in its thread applied, by the platform's time and never by arrival."""
+    questions = {i: _answer(i, q, thread) for i, q in conversation.questions.items()}
+    return schedule(replace(conversation, questions=questions), due)
+
+
+def _answer(id: str, question: Question, thread: Thread) -> Question:
+    by = thread.replies.get(question.answered_by or "")
+    if by and by.deleted:  # the brand took its answer back
+        question = replace(question, answered_at=None, answered_by=None)
+    if question.answered_at:
+        return question
+    answers = [
+        (reply.at, reply_id)
+        for reply_id, reply in thread.replies.items()
+        if not reply.deleted and (reply.at > question.at or reply.parent == id)
+    ]
+    if not answers:
+        return question
+    at, answered_by = min(answers)
+    return replace(question, answered_at=at, answered_by=answered_by)
+
+
+def _remember(questions: dict[str, Question]) -> dict[str, Question]:
+    settled = sorted((q.at, i) for i, q in questions.items() if not q.pending)
+    dropped = {i for _, i in settled[:-REMEMBERED]}
+    return {i: q for i, q in questions.items() if i not in dropped}
+
+
+def schedule(conversation: Conversation, due: DueTime) -> Conversation:
+    """Sets `due_at` from the oldest promise among this round's open questions; a closed conversation is never due."""
+    c, times = conversation, []
+    for q in c.questions.values():
+        if q.pending and q.round == c.round:
+            closes = c.window_closes_at if c.window_closes_at and c.window_closes_at > q.received_at else None
+            times.append(due(q.intent, q.received_at, c.tier + 1, closes))
+    return replace(c, due_at=min((t for t in times if t), default=None))
+
+
+def add_reply(thread: Thread, interaction: Interaction) -> Thread:
+    """`thread` with the brand's (merged) reply `interaction`; the newest REMEMBERED are kept."""
+    replies = {
+        **thread.replies,
+        interaction.id: BrandReply(interaction.at, interaction.parent, interaction.deleted or interaction.hidden),
+    }
+    newest = sorted(replies.items(), key=lambda item: item[1].at)[-REMEMBERED:]
+    return replace(thread, replies=dict(newest))
+
+
+# --- acknowledging: at most one automatic reply an interaction, ever ---------------------------------------------------
+
+
+def claim(conversation: Conversation, id: str, acknowledgement: Acknowledgement) -> Conversation:
+    """`conversation` with the acknowledgement of interaction `id` claimed; unchanged when there is one already."""
+    known = conversation.acknowledgements.get(id)
+    if known and known.state is not Outcome.PENDING:
+        return conversation
+    return replace(conversation, acknowledgements={**conversation.acknowledgements, id: acknowledgement})
+
+
+def record(
+    conversation: Conversation,
+    id: str,
+    token: str,
+    state: Outcome,
+    due: DueTime,
+    *,
+    reply_id: str | None = None,
+    not_before: datetime | None = None,
+) -> Conversation:
+    """The outcome of the claim `token`; a resolving reply that was sent answers its question."""
+    ack = conversation.acknowledgements.get(id)
+    if ack is None or ack.token != token or ack.state is Outcome.SENT:
+        return conversation
+    ack = replace(ack, state=state, id=reply_id or ack.id, not_before=not_before)
+    questions = conversation.questions
+    if state is Outcome.SENT and ack.resolves and id in questions:
+        questions = {**questions, id: replace(questions[id], resolved=True)}
+    acknowledgements = {**conversation.acknowledgements, id: ack}
+    return schedule(replace(conversation, acknowledgements=acknowledgements, questions=questions), due)
+
+
+def our_reply(conversations: Sequence[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:
+    """The conversation and interaction whose acknowledgement came back as the brand's `reply`; None: a person wrote it.
+
+    A public comment carries neither app nor token, so there the text that was claimed decides; an echo can come before
+    its send returns.
+    """
+    found = []
+    for c in conversations:
+        for id, ack in c.acknowledgements.items():
+            if ack.id == reply.id or (ack.token and ack.token == reply.token):
+                return c, id
+            posted = ack.state in (Outcome.CLAIMED, Outcome.UNKNOWN, Outcome.SENT)
+            if posted and _plain(ack.text) == _plain(reply.text):
+                found.append((ack.state is Outcome.SENT, id != reply.parent, c.customer, id, c))
+    if not found:
+        return None
+    *_, id, c = min(found, key=lambda row: row[:4])
+    return c, id
+
+
+def _plain(text: str) -> str:
+    """`text` without what platforms change about it: the mention in front, white space."""
+    return " ".join(_MENTIONS.sub("", text).split())
+
+
+# --- escalating: at most one e-mail for each (conversation, tier), none lost -------------------------------------------
+
+
+def escalate(conversation: Conversation, due: DueTime, now: datetime) -> Conversation:
+    """The next tier, with its notice pending, when the conversation is overdue; notices without an outcome are set to
+    be queued again; otherwise unchanged."""
+    c = conversation
+    notices = {
+        key: replace(n, state=Outcome.PENDING, again_at=now + NOTICE_RETRY) if n.again_at and n.again_at <= now else n
+        for key, n in c.notices.items()
+    }
+    if c.state is not State.OPEN or c.due_at is None or c.due_at > now:
+        return replace(c, notices=notices) if notices != c.notices else c
+    tier = c.tier + 1
+    notices[f"{c.round}.{tier}"] = Notice(tier, c.due_at, again_at=now + NOTICE_RETRY)
+    return schedule(replace(c, tier=tier, escalated_at=now, notices=notices), due)
+
+
+def claim_notice(conversation: Conversation, key: str, token: str, now: datetime) -> Conversation:
+    """Claims the pending notice `key` (round.tier) for sending, or withdraws it when nothing is open any more."""
+    notice = conversation.notices.get(key)
+    if notice is None or notice.state is not Outcome.PENDING:
+        return conversation
+    if conversation.state is State.OPEN:
+        notice = replace(notice, state=Outcome.CLAIMED, token=token, again_at=now + NOTICE_LEASE)
+    else:
+        notice = replace(notice, state=Outcome.WITHDRAWN, again_at=None)
+    return replace(conversation, notices={**conversation.notices, key: notice})
+
+
+def record_notice(
+    conversation: Conversation, key: str, state: Outcome, *, id: str | None = None, again_at: datetime | None = None
+) -> Conversation:
+    """The outcome of sending notice `key`; one that was sent stays sent."""
+    notice = conversation.notices.get(key)
+    if notice is None or notice.state is Outcome.SENT:
+        return conversation
+    notice = replace(notice, state=state, id=id or notice.id, again_at=again_at)
+    return replace(conversation, notices={**conversation.notices, key: notice})

@@ -1,0 +1,88 @@
+"""Escalate: sweep everything overdue, whatever woke us, and queue the notice of each newly reached tier."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib import conversation as rules
+from chalicelib.conversation import Conversation, Notice, Outcome
+from chalicelib.playbook import Playbook
+from chalicelib.queues import Queue
+from chalicelib.store import Contention, ConversationKey, Store
+from chalicelib.timer import Timer, TimerError
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """A conversation that reached the tier of `notice`; `late_s` is how long after it was due."""
+
+    conversation: Conversation
+    notice: Notice
+    team: str
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Escalator:
+    """The rooms that escalate works with."""
+
+    store: Store
+    playbook: Playbook
+    escalations: Queue
+    timer: Timer
+    report: Callable[[Escalated], None]
+
+    def sweep(self, now: Callable[[], datetime], until: Callable[[], bool] = lambda: True) -> bool:
+        """Escalates everything that is overdue; False when `until` said stop first, so that the rest waits for the next
+        sweep. A conversation that others are writing to is left to the next sweep as well."""
+        for key in self.store.overdue(now()):
+            if not until():
+                return False
+            try:
+                self._escalate(key, now())
+            except Contention:
+                continue
+        return True
+
+    def _escalate(self, key: ConversationKey, now: datetime) -> None:
+        stored = self.store.conversation(key)
+        if stored is None:  # erased in between; the index lags
+            return
+        thread = self.store.thread(key.product, key.account, key.thread)
+
+        def change(old: Conversation | None) -> Conversation:
+            settled = rules.settle(old or stored, thread, self.playbook.due)
+            return rules.escalate(settled, self.playbook.due, now)
+
+        done = self.store.change_conversation(key, change, now)
+        if done.after.wake_at:
+            self._wake(done.after.wake_at)
+        before = done.before.notices if done.before else {}
+        for name, notice in done.after.notices.items():
+            if notice != before.get(name) and notice.state is Outcome.PENDING:
+                self.escalations.send(notice_message(key, name, done.after))
+                if name not in before:
+                    late = (now - notice.due_at).total_seconds()
+                    team = self.playbook.team(done.after.intent, notice.tier).name
+                    self.report(Escalated(done.after, notice, team, late))
+
+    def _wake(self, at: datetime) -> None:
+        """The next tier's wake-up, or the look whether the notice went out."""
+        try:
+            self.timer.wake(at)
+        except TimerError:
+            return  # the time is stored: the scheduled sweep finds it
+
+
+def notice_message(key: ConversationKey, notice: str, conversation: Conversation) -> dict[str, Any]:
+    """The message on the escalations queue; `delivery` is the correlation id."""
+    return {
+        "v": 1,
+        "product": key.product,
+        "account": key.account,
+        "thread": key.thread,
+        "customer": key.customer,
+        "notice": notice,
+        "delivery": conversation.delivery,
+    }

@@ -1,0 +1,173 @@
+"""An interaction: one message, post, comment, mention or review, and how what is told of it in any order merges."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a delivery says happened."""
+
+    NEW = "new"
+    MENTION = "mention"
+    EDIT = "edit"
+    DELETE = "delete"
+    HIDE = "hide"
+    BRAND_REPLY = "brand_reply"
+    BRAND_POST = "brand_post"
+
+
+# The kind that a merged interaction keeps: what created it says more than what changed it.
+_RANK = {k: n for n, k in enumerate((Kind.BRAND_REPLY, Kind.BRAND_POST, Kind.NEW, Kind.MENTION, Kind.EDIT, Kind.HIDE))}
+_RANK[Kind.DELETE] = len(_RANK)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the intent model makes of one text.
+
+    `confidence` and `margin` (to the runner-up) are probabilities, 0–1. `language` is a code such as "en", or None when
+    unsure or not served. `accepted`: sure enough to be acknowledged by an automatic reply. `model` is the model's hash.
+    """
+
+    intent: str
+    confidence: float
+    margin: float
+    language: str | None
+    accepted: bool
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One interaction in the words that all platforms share; ids are the platform's own, as strings.
+
+    `thread` holds the conversation (a top-level comment, a post, a direct-message partner); `parent` is what is
+    answered directly, `post` what all of it stands under. `reply_to` is where a reply is posted, when that is not `id`.
+    `text_at` is the platform's time of this version of the text, `edited` that it is not the first one. `token` is the
+    claim token that came back with an echo of our own send and `ours` that the platform itself says that this app sent
+    it. `window` is how long after `at` replies are allowed. `raw` is the platform's own JSON of this interaction.
+    """
+
+    product: str
+    account: str
+    id: str
+    kind: Kind
+    at: datetime
+    received_at: datetime
+    thread: str = ""
+    app: str = ""
+    author: str | None = None
+    author_name: str | None = None
+    brand: bool = False
+    text: str = ""
+    text_at: datetime | None = None
+    edited: bool = False
+    parent: str | None = None
+    reply_to: str | None = None
+    post: str | None = None
+    private: bool = False
+    repliable: bool = True
+    attachments: int = 0
+    link: str | None = None
+    window: timedelta | None = None
+    deleted: bool = False
+    hidden_at: datetime | None = None
+    shown_at: datetime | None = None
+    ours: bool = False
+    token: str | None = None
+    raw: str = ""
+    reading: Reading | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the brand hid it and has not shown it again since."""
+        return self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
+
+    @property
+    def customer(self) -> str:
+        """Who wrote it; stands in for an author that the platform did not name."""
+        return self.author or f"unknown-{self.id}"
+
+
+def merge(old: Interaction | None, new: Interaction) -> Interaction:
+    """What is known after both; the same for every order and any repetition, and a deletion wins over everything.
+
+    Every field is the least or greatest of its values by an order of their own, never "the first that came", because
+    that alone makes the result independent of how the parts were grouped.
+    """
+    new = _plain(new)
+    if old is None:
+        return new
+    old = _plain(old)
+    first = min(old, new, key=_seniority)
+    words = max(old, new, key=_version)
+    who = min(old, new, key=_authorship)
+    names = [i.author_name for i in (old, new) if i.author_name and _authorship(i) == _authorship(who)]
+    merged = replace(
+        first,
+        received_at=min(old.received_at, new.received_at),
+        thread=max(old.thread, new.thread),
+        app=max(old.app, new.app),
+        author=who.author,
+        author_name=max(names, default=None),
+        brand=who.brand,
+        parent=_greater(old.parent, new.parent),
+        reply_to=_greater(old.reply_to, new.reply_to),
+        post=_greater(old.post, new.post),
+        private=old.private or new.private,
+        repliable=old.repliable and new.repliable,
+        link=_greater(old.link, new.link),
+        window=_greater(old.window, new.window),
+        deleted=old.deleted or new.deleted,
+        hidden_at=_greater(old.hidden_at, new.hidden_at),
+        shown_at=_greater(old.shown_at, new.shown_at),
+        ours=old.ours or new.ours,
+        token=_greater(old.token, new.token),
+        text=words.text,
+        text_at=words.text_at,
+        edited=words.edited,
+        attachments=words.attachments,
+        raw=words.raw,
+        reading=words.reading,
+    )
+    return _blank(merged) if merged.deleted else merged
+
+
+def _plain(interaction: Interaction) -> Interaction:
+    """`interaction` with what its kind implies written out, so that it outlives the kind when that merges away."""
+    if interaction.deleted or interaction.kind is Kind.DELETE:
+        return _blank(interaction)
+    if interaction.kind is Kind.HIDE:  # who hides says nothing new about the words
+        return replace(interaction, text="", text_at=None, edited=False, attachments=0, raw="", reading=None)
+    edited = interaction.edited or interaction.kind is Kind.EDIT
+    return replace(interaction, text_at=interaction.text_at or interaction.at, edited=edited)
+
+
+def _blank(interaction: Interaction) -> Interaction:
+    """A tombstone: the ids stay, so that nothing revives it; the customer's words go."""
+    gone = {"author_name": None, "link": None, "text": "", "text_at": None, "edited": False, "attachments": 0}
+    return replace(interaction, deleted=True, raw="", reading=None, **gone)
+
+
+def _seniority(interaction: Interaction) -> tuple[int, datetime]:
+    """What created it says more than what changed it; it was written when the earliest of these says."""
+    return _RANK[interaction.kind], interaction.at
+
+
+def _authorship(interaction: Interaction) -> tuple[bool, bool, str]:
+    """A named author before none, and a customer before the brand, which is also named when it hides or removes."""
+    if interaction.author is None:
+        return True, not interaction.brand, ""
+    return False, interaction.brand, interaction.author
+
+
+def _version(interaction: Interaction) -> tuple[bool, float, bool, str, str, int, str]:
+    """Orders versions of the text: the platform's time, and where that is the same, an edit after the original."""
+    i = interaction
+    carries, at = bool(i.text or i.attachments), i.text_at.timestamp() if i.text_at else 0.0
+    return carries, at, i.edited, i.text, i.raw, i.attachments, repr(i.reading or "")
+
+
+def _greater[T: (str, datetime, timedelta)](one: T | None, other: T | None) -> T | None:
+    return max(one, other) if one is not None and other is not None else other if one is None else one

@@ -1,0 +1,231 @@
+"""Notify: the escalation e-mail, sent at most once for each (conversation, tier), after one more look whether anybody
+answered in between."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib import conversation as rules
+from chalicelib.conversation import Conversation, Outcome
+from chalicelib.letter import Letter, Line, write
+from chalicelib.mailer import Email, Mailer, MailRefused, MailUnknown
+from chalicelib.apps import Apps
+from chalicelib.playbook import Playbook, Team
+from chalicelib.store import ConversationKey, Store
+
+REFUSED_RETRY = timedelta(minutes=2)
+SHOWN = 15  # interactions in an e-mail
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """What became of a notice: sent, withdrawn, refused or unknown."""
+
+    conversation: Conversation | None
+    tier: int
+    to: str
+    subject: str
+    result: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """The rooms that notify works with. `link` makes the address under which staff act on a conversation."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+    mailer: Mailer
+    new_token: Callable[[], str]
+    report: Callable[[Notified], None]
+    link: Callable[[Conversation, str], str] = lambda conversation, action: ""
+
+    def notify(self, message: Mapping[str, Any], now: datetime) -> None:
+        """Works on one message of the escalations queue. Raises MailRefused for the queue to bring it again."""
+        if "alert" in message:
+            self._alert(message, now)
+            return
+        key = ConversationKey(message["product"], message["account"], message["thread"], message["customer"])
+        name, token = message["notice"], self.new_token()
+        conversation = self._claim(key, name, token, now)
+        notice = conversation.notices.get(name) if conversation else None
+        if conversation is None or notice is None or notice.state is Outcome.SENT:
+            return
+        if notice.state is Outcome.WITHDRAWN:
+            self.report(Notified(conversation, notice.tier, "", "", "withdrawn"))
+            return
+        if notice.token != token:  # another invocation holds it
+            return
+        team = self.playbook.team(conversation.intent, notice.tier)
+        email = self._email(conversation, name, team.email, now)
+        self._send(conversation, key, name, team, email, now)
+
+    def _claim(self, key: ConversationKey, name: str, token: str, now: datetime) -> Conversation | None:
+        """The conversation, read consistently, with the notice claimed by `token` if it still has to be sent."""
+        stored = self.store.conversation(key)
+        if stored is None:
+            return None
+        thread = self.store.thread(key.product, key.account, key.thread)
+
+        def change(old: Conversation | None) -> Conversation:
+            return rules.claim_notice(rules.settle(old or stored, thread, self.playbook.due), name, token, now)
+
+        return self.store.change_conversation(key, change, now).after
+
+    def _send(
+        self, conversation: Conversation, key: ConversationKey, name: str, team: Team, email: Email, now: datetime
+    ) -> None:
+        tier = conversation.notices[name].tier
+        try:
+            try:
+                id = self.mailer.send(email)
+            except MailRefused as error:
+                if error.again or team.fallback_email in ("", email.to):
+                    raise
+                email = self._email(conversation, name, team.fallback_email, now)
+                id = self.mailer.send(email)
+        except MailRefused as error:
+            self._record(conversation, key, name, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
+            self.report(Notified(conversation, tier, email.to, email.subject, "refused", str(error)))
+            raise
+        except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
+            self.report(Notified(conversation, tier, email.to, email.subject, "unknown", str(error)))
+            return
+        self._record(conversation, key, name, Outcome.SENT, now, id=id)
+        self.report(Notified(conversation, tier, email.to, email.subject, "sent"))
+
+    def _record(
+        self,
+        conversation: Conversation,
+        key: ConversationKey,
+        name: str,
+        state: Outcome,
+        now: datetime,
+        *,
+        id: str | None = None,
+        again_at: datetime | None = None,
+    ) -> None:
+        self.store.change_conversation(
+            key, lambda old: rules.record_notice(old or conversation, name, state, id=id, again_at=again_at), now
+        )
+
+    def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:
+        """SES's own word on an e-mail: Send settles a claim whose answer was lost; Bounce, Reject and Complaint send it
+        to the team's fallback address instead."""
+        mail = event["mail"]
+        tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
+        stored = self.store.documents(f"notice#{tags.get('notice', '')}")
+        if not stored:
+            return
+        where = stored[0]
+        key = ConversationKey(where["product"], where["account"], where["thread"], where["customer"])
+        conversation, name = self.store.conversation(key), str(where["notice"])
+        if conversation is None or name not in conversation.notices:
+            return
+        kind = event.get("eventType") or event.get("notificationType")
+        if kind == "Send":
+            self._record(conversation, key, name, Outcome.SENT, now, id=mail.get("messageId"))
+        elif kind in ("Bounce", "Reject") and tags.get("to") == "team":
+            team = self.playbook.team(conversation.intent, conversation.notices[name].tier)
+            if team.fallback_email and self.store.mark(f"fallback#{tags['notice']}", "sent", now):
+                email = self._email(conversation, name, team.fallback_email, now)
+                id = self.mailer.send(email)
+                self.report(Notified(conversation, conversation.notices[name].tier, email.to, email.subject, "sent", id))
+
+    # --- the e-mail ---
+
+    def _email(self, conversation: Conversation, name: str, to: str, now: datetime) -> Email:
+        notice = conversation.notices[name]
+        team = self.playbook.team(conversation.intent, notice.tier)
+        letter = self._letter(conversation, name, now)
+        subject, text, html = write(letter, language=team.language)
+        tag = hashlib.sha256(f"{conversation.id}|{name}".encode()).hexdigest()[:32]
+        where = {
+            "product": conversation.product,
+            "account": conversation.account,
+            "thread": conversation.thread,
+            "customer": conversation.customer,
+            "notice": name,
+        }
+        self.store.put_document(f"notice#{tag}", "where", where, now + timedelta(days=14))
+        return Email(
+            to=to,
+            subject=subject,
+            text=text,
+            html=html,
+            tags={"notice": tag, "to": "team" if to == team.email else "fallback"},
+            headers={"X-Earshot-Delivery": conversation.delivery or "-", "Auto-Submitted": "auto-generated"},
+        )
+
+    def _letter(self, conversation: Conversation, name: str, now: datetime) -> Letter:
+        c, notice = conversation, conversation.notices[name]
+        owner = self.apps.owner(c.product, c.account)
+        lines = self._lines(c)
+        asked = [line for line in lines if line.open] or lines
+        return Letter(
+            conversation=c.id,
+            product=c.product,
+            account=owner[1].name if owner and owner[1].name else c.account,
+            shop=self.playbook.shop.name,
+            timezone=self.playbook.shop.timezone,
+            intent=c.intent,
+            tier=notice.tier,
+            tiers=len(self.playbook.tiers),
+            asked=tuple(asked),
+            lines=tuple(lines),
+            since=min((line.received_at for line in asked), default=now),
+            due_at=notice.due_at,
+            now=now,
+            link=next((line.link for line in reversed(asked) if line.link), None),
+            window_closes_at=c.window_closes_at,
+            private=c.private,
+            actions={a: url for a in ("answered", "wrong_intent", "close") if (url := self.link(c, a))},
+        )
+
+    def _lines(self, c: Conversation) -> list[Line]:
+        """The conversation so far: what the customer, the brand and the responder said, in the platform's order."""
+        thread = self.store.thread(c.product, c.account, c.thread)
+        ids = sorted([(q.at, i) for i, q in c.questions.items()] + [(r.at, i) for i, r in thread.replies.items()])
+        lines = []
+        for _, id in ids[-SHOWN:]:
+            found = self.store.interaction(c.product, c.account, id)
+            if found is None or found.deleted:
+                continue
+            question = c.questions.get(id)
+            lines.append(
+                Line(
+                    who="brand" if found.brand else "customer",
+                    name=found.author_name or "",
+                    text=found.text,
+                    at=found.at,
+                    received_at=found.received_at,
+                    attachments=found.attachments,
+                    link=found.link,
+                    open=bool(question and question.pending),
+                )
+            )
+            for ack in (c.acknowledgements.get(id), c.acknowledgements.get(f"{id}/private")):
+                if ack and ack.state not in (Outcome.PENDING, Outcome.REFUSED):
+                    lines.append(Line("earshot", "", ack.text, ack.at, ack.at, unsure=ack.state is not Outcome.SENT))
+        return lines
+
+    def _alert(self, message: Mapping[str, Any], now: datetime) -> None:
+        """Tells the shop that an account's token was refused; the mark in the store makes that once a token."""
+        told = f"alerted#{message['product']}:{message['account']}"
+        if self.store.marked(told) == message["token"]:
+            return
+        team = self.playbook.team(None, 1)
+        product, account = str(message["product"]), str(message["account"])
+        owner = self.apps.owner(product, account)
+        name = owner[1].name if owner and owner[1].name else account
+        subject = f"[Earshot] {product} no longer accepts the token of {name}: automatic replies have stopped"
+        text = (
+            f"{subject}.\n\nThe platform's code was {message.get('code')}. Questions are still stored and escalated.\n"
+            "Renew the token, put it into the apps file (README, The apps file), and replies start again by themselves.\n"
+        )
+        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": "token"}))
+        self.store.mark(told, str(message["token"]), now)
+        self.report(Notified(None, 0, team.email, subject, "sent"))

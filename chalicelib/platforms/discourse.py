@@ -1,0 +1,241 @@
+"""Discourse: the posts of a forum.
+
+One forum is one app with one account; `options`: `base_url`, and `api_username`, a user of Earshot's own, because its
+posts are taken for automatic ones. The event's name stands in a header only, so `content` writes it into the body.
+
+Source: https://meta.discourse.org/t/configure-webhooks-that-trigger-on-discourse-events-to-integrate-with-external-services/49045
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.apps import Account, App
+from chalicelib.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    MAX_TEXT,
+    TEST,
+    Finding,
+    Parsed,
+    PayloadError,
+    Poison,
+    Refused,
+    Reply,
+    ReplyError,
+    Request,
+    Response,
+    Skipped,
+    fit,
+    hmac_hex,
+    ident,
+    need_ident,
+    obj,
+    raw,
+    read_json,
+    rows,
+    text,
+    verify_any,
+    when,
+)
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.rest import call, reply_id
+
+MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
+MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
+
+_KINDS = {
+    "post_created": Kind.NEW,
+    "post_edited": Kind.EDIT,
+    "post_destroyed": Kind.DELETE,
+    "post_recovered": Kind.EDIT,
+}
+_BY_PEOPLE = {1, 2}  # post_type: regular, moderator action; 3 is a note by the software, 4 a whisper among the staff
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """Discourse has no handshake."""
+    return Response(405, "Discourse posts events here")
+
+
+def verify(app: App, request: Request) -> None:
+    """X-Discourse-Event-Signature over the raw bytes, with one of the secrets."""
+    expected = ["sha256=" + hmac_hex(secret, request.body) for secret in app.secrets]
+    verify_any(request.headers.get("x-discourse-event-signature"), expected)
+
+
+def content(request: Request) -> bytes:
+    """The verified body with the header's event name as `event`: only there do a new and a destroyed post differ."""
+    event = request.headers.get("x-discourse-event", "")
+    try:
+        return json.dumps({**read_json(request.body), "event": event[:80]}).encode()
+    except PayloadError:
+        return request.body
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """The one event of a delivery."""
+    payload = read_json(body)
+    account = next((a for a in app.accounts if a.product == "discourse"), None)
+    if account is None:
+        yield Skipped(FOREIGN, "discourse")
+        return
+    try:
+        yield _event(app, account, payload, received_at)
+    except MALFORMED as error:
+        reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
+        yield Poison(reason, raw(payload), "discourse", account.id)
+
+
+def _event(app: App, account: Account, payload: dict[str, Any], received_at: datetime) -> Parsed:
+    event, post = text(payload.get("event")), payload.get("post")
+    if "ping" in payload:
+        return Skipped(TEST, "discourse", account.id)
+    if "post" not in payload or (event and event not in _KINDS):
+        name = event or "_".join(sorted(set(payload) - {"event"})) or "empty"
+        return Skipped(f"event_{name[:40]}", "discourse", account.id)
+    if not isinstance(post, dict):
+        raise PayloadError("the post is not an object")
+    if post.get("post_type") not in (None, *_BY_PEOPLE) or _number(post.get("user_id")) < 0:
+        return Skipped("system_post", "discourse", account.id)
+    private = post.get("topic_archetype") == "private_message"
+    if private and account.options.get("private_messages") is not True:
+        return Skipped("private_message", "discourse", account.id)
+    return _interaction(app, account, post, _kind(event, post), event, received_at, private=private)
+
+
+def _kind(event: str, post: dict[str, Any]) -> Kind:
+    """By the event's name, and by the post itself, for a delivery that came without its headers."""
+    if post.get("deleted_at") or post.get("user_deleted") is True:
+        return Kind.DELETE
+    if event != "post_destroyed" and post.get("hidden") is True:
+        return Kind.HIDE
+    return _KINDS.get(event) or (Kind.EDIT if _number(post.get("version")) > 1 else Kind.NEW)
+
+
+def _interaction(
+    app: App,
+    account: Account,
+    post: dict[str, Any],
+    kind: Kind,
+    event: str,
+    received_at: datetime,
+    *,
+    private: bool = False,
+) -> Interaction:
+    topic, number, username = ident(post.get("topic_id")), ident(post.get("post_number")), text(post.get("username"))
+    id, ours = need_ident(post.get("id")), bool(username) and username == account.options.get("api_username")
+    brand = ours or _is_staff(account, post, username)
+    if kind is Kind.NEW and brand:
+        kind = Kind.BRAND_POST if number == "1" else Kind.BRAND_REPLY
+    at = when(post.get("created_at"), received_at)
+    updated_at = when(post.get("updated_at"), received_at)
+    base_url = text(account.options.get("base_url")).rstrip("/")
+    return Interaction(
+        product="discourse",
+        account=account.id,
+        app=app.key,
+        id=id,
+        kind=kind,
+        at=at,
+        received_at=received_at,
+        thread=topic or id,
+        author=ident(post.get("user_id")) or username or None,
+        author_name=text(post.get("name")) or username or None,
+        brand=brand,
+        text=_words(post),
+        text_at=updated_at if kind is Kind.EDIT else at,
+        # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
+        # of another, and a wrong parent would mark a stranger's question answered
+        reply_to=number or None,
+        private=private,
+        repliable=not private,
+        link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,
+        hidden_at=updated_at if kind is Kind.HIDE else None,
+        shown_at=updated_at if kind is Kind.EDIT and event else None,
+        ours=ours,
+        raw=raw(post)[: 2 * MAX_TEXT],
+    )
+
+
+def _is_staff(account: Account, post: dict[str, Any], username: str) -> bool:
+    """Staff of the forum, or one of the account's `brand_users` (names): a shop's people need not be moderators."""
+    users = account.options.get("brand_users")
+    if isinstance(users, list) and username in users:
+        return True
+    return any(post.get(key) is True for key in ("staff", "admin", "moderator"))
+
+
+def _words(post: dict[str, Any]) -> str:
+    """The Markdown as written, else the text of the HTML."""
+    if words := text(post.get("raw")):
+        return words
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text(post.get("cooked")))).split())
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+# --- the forum's API -------------------------------------------------------------------------------------------------
+
+
+def _api(http: Http, account: Account, method: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    base_url = text(account.options.get("base_url")).rstrip("/")
+    if not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise Refused("base_url")
+    headers = {"Api-Key": account.token, "Api-Username": text(account.options.get("api_username"))}
+    return call(http, method, f"{base_url}{path}", headers=headers, data=data).data
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """A post in the topic, as an answer to the customer's post.
+
+    Source: https://docs.discourse.org/#tag/Posts/operation/createTopicPostPM
+    """
+    post: dict[str, Any] = {"topic_id": reply.interaction.thread, "raw": fit(reply.text, MAX_REPLY)}
+    if reply.interaction.reply_to:
+        post["reply_to_post_number"] = reply.interaction.reply_to
+    return reply_id(_api(http, account, "POST", "/posts.json", post).get("id"))
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the key is accepted, and, where it may read them, whether a webhook for posts comes here."""
+    try:
+        _api(http, account, "GET", "/session/current.json")
+    except ReplyError as error:
+        mend = "in the forum's admin pages, API, make a key for the user named in api_username, and set base_url"
+        return [Finding(account.id, f"the forum does not accept the API key ({error.code})", mend)]
+    try:
+        hooks = rows(_api(http, account, "GET", "/admin/api/web_hooks.json").get("web_hooks"))
+    except (ReplyError, PayloadError):
+        return []  # a key without an administrator's rights cannot see them: nothing to say
+    ours = [h for h in map(obj, hooks) if text(h.get("payload_url")).endswith(f"/webhooks/discourse/{app.key}")]
+    if any(h.get("active") is True for h in ours):
+        return []
+    what = "the forum's webhook is switched off" if ours else "the forum has no webhook that comes here"
+    mend = f"in the forum's admin pages, API, Webhooks: post events to /webhooks/discourse/{app.key}, with the secret"
+    return [Finding(account.id, what, mend)]
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    """The posts made from `since` on, newest first. Raises ReplyError.
+
+    Source: https://docs.discourse.org/#tag/Posts/operation/listPosts
+    """
+    before = ""
+    for _ in range(MAX_PAGES):
+        posts = [obj(p) for p in rows(_api(http, account, "GET", f"/posts.json{before}").get("latest_posts"))]
+        recent = [p for p in posts if when(p.get("created_at"), now) >= since]
+        for post in recent:
+            parsed = _event(app, account, {"post": post}, now)
+            if isinstance(parsed, Interaction):
+                yield parsed
+        lowest = min((_number(p.get("id")) for p in posts), default=0)
+        if len(recent) < len(posts) or lowest < 2:
+            return
+        before = f"?before={lowest - 1}"

@@ -1,0 +1,91 @@
+"""Outgoing HTTP to the platforms: one attempt a call, and a clear line between "not sent" and "may have been sent"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import json
+
+TIMEOUT_S = 8.0
+
+
+class ConnectionRefused(Exception):
+    """Nothing left this machine: a definite no."""
+
+
+class NoAnswer(Exception):
+    """The request may have arrived, its answer did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: `data` is its JSON object, {} when the body is none."""
+
+    status: int
+    data: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Http(Protocol):
+    """`request` sends exactly once; raises ConnectionRefused or NoAnswer."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer: ...
+
+
+def json_body(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+class PlatformHttp:
+    """Http over urllib3. `via` is an address that stands in for all platforms (the local run's); then a call to
+    https://graph.facebook.com/v25.0/me goes to `via`/graph.facebook.com/v25.0/me."""
+
+    def __init__(self, via: str = "") -> None:
+        self._via = via.rstrip("/")
+        self._pool: Any = None
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        import urllib3
+        from urllib.parse import urlencode
+
+        if self._pool is None:
+            self._pool = urllib3.PoolManager(
+                retries=False, timeout=urllib3.Timeout(connect=3.0, read=TIMEOUT_S), maxsize=4
+            )
+        if self._via:
+            url = f"{self._via}/{url.removeprefix('https://')}"
+        if query:
+            url = f"{url}?{urlencode(query)}"
+        try:
+            answer = self._pool.request(
+                method, url, headers={"Content-Type": "application/json", **(headers or {})}, body=body, redirect=False
+            )
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise ConnectionRefused(type(error).__name__) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswer(type(error).__name__) from None
+        return Answer(answer.status, _object(answer.data), answer.headers)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

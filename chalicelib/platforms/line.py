@@ -1,0 +1,212 @@
+"""LINE: messages to an official account.
+
+LINE tells nothing of what people answer in its own chat console: there a conversation is marked answered from the
+escalation e-mail.
+
+Source: https://developers.line.biz/en/reference/messaging-api/
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.apps import Account, App
+from chalicelib.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    MAX_TEXT,
+    TEST,
+    Finding,
+    OutcomeUnknown,
+    Parsed,
+    PayloadError,
+    Poison,
+    Refused,
+    Reply,
+    ReplyError,
+    Request,
+    Response,
+    Skipped,
+    Unsupported,
+    fit,
+    hmac_base64,
+    ident,
+    need_ident,
+    obj,
+    raw,
+    read_json,
+    rows,
+    text,
+    verify_any,
+    when,
+)
+from chalicelib.platforms.http import Answer, Http
+from chalicelib.platforms.rest import call, header, reply_id, utf16
+
+MAX_REPLY = 5000  # UTF-16 code units
+MAX_EVENTS = 1000  # in one delivery
+
+_API = "https://api.line.me/v2/bot"
+_TEST_USER = "Udeadbeefdeadbeefdeadbeefdeadbeef"  # writes what the console's old verify button sends
+_TEST_TOKENS = {"0" * 32, "f" * 32}
+_PLACES = {"user": "userId", "group": "groupId", "room": "roomId"}
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """LINE has no handshake: its verify button posts a delivery without events."""
+    return Response(405, "LINE posts events here")
+
+
+def verify(app: App, request: Request) -> None:
+    """x-line-signature over the raw bytes, with one of the channel secrets."""
+    expected = [hmac_base64(secret, request.body) for secret in app.secrets]
+    verify_any(request.headers.get("x-line-signature"), expected)
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """Every event of a delivery; `destination` is the official account's user id, its `id` in the apps file."""
+    payload = read_json(body)
+    events, account = rows(payload.get("events")), ident(payload.get("destination"))
+    if len(events) > MAX_EVENTS:
+        raise PayloadError("more events than LINE ever sends")
+    if not events:
+        yield Skipped(TEST, "line", account)
+    for event in events:
+        if app.account("line", account) is None:
+            yield Skipped(FOREIGN, "line", account)
+            continue
+        try:
+            yield _event(app, account, event, received_at)
+        except MALFORMED as error:
+            reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
+            yield Poison(reason, raw(event), "line", account)
+
+
+def _event(app: App, account: str, event: Any, received_at: datetime) -> Parsed:
+    if not isinstance(event, dict):
+        raise PayloadError("an event is not an object")
+    type, source = text(event.get("type")), obj(event.get("source"))
+    if source.get("userId") == _TEST_USER or text(event.get("replyToken")) in _TEST_TOKENS:
+        return Skipped(TEST, "line", account)
+    # A postback's data is the menu's own code, not the customer's words, and follow, join and the rest hold no words
+    if type not in ("message", "unsend"):
+        return Skipped(f"event_{type[:40]}", "line", account)
+    message = obj(event.get("message")) or {"id": obj(event.get("unsend")).get("messageId")}
+    place = text(source.get("type"))
+    alone = place == "user"
+    at = when(event.get("timestamp"), received_at)
+    words = text(message.get("text"))
+    return Interaction(
+        product="line",
+        account=account,
+        app=app.key,
+        id=need_ident(message.get("id")),
+        kind=Kind.DELETE if type == "unsend" else Kind.NEW,
+        at=at,
+        received_at=received_at,
+        thread=need_ident(source.get(_PLACES.get(place, "userId"))),
+        author=ident(source.get("userId")) or None,
+        text=words,
+        text_at=at,
+        parent=ident(message.get("quotedMessageId")) or None,
+        reply_to=text(event.get("replyToken")) or None,
+        private=alone,
+        repliable=alone and event.get("mode") != "standby",
+        attachments=0 if words or type == "unsend" else 1,
+        raw=raw(event)[: 2 * MAX_TEXT],
+    )
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """By the reply token, which is free but good for about a minute and only once; else by a push, which counts
+    against the monthly quota.
+
+    A push carries the claim as its retry key, so that LINE accepts it once however often it is sent: after no answer
+    it is sent again. A reply by token has no such key and is never repeated.
+
+    Source: https://developers.line.biz/en/docs/messaging-api/retrying-api-request/
+    """
+    messages = [{"type": "text", "text": fit(reply.text, MAX_REPLY, utf16)}]
+    if reply.interaction.reply_to:
+        try:
+            by_token = {"replyToken": reply.interaction.reply_to, "messages": messages}
+            return _sent(_post(http, account, "reply", by_token))
+        except Refused as error:
+            if error.code != "400":
+                raise
+    push, key = {"to": reply.interaction.thread, "messages": messages}, _retry_key(reply.token)
+    try:
+        return _push(http, account, push, key)
+    except OutcomeUnknown:
+        pass
+    try:
+        return _push(http, account, push, key)
+    except ReplyError as error:  # even a no leaves open what became of the first push
+        raise OutcomeUnknown(error.code) from None
+
+
+def _push(http: Http, account: Account, push: dict[str, Any], key: str) -> str | None:
+    try:
+        return _sent(_post(http, account, "push", push, key))
+    except Refused as error:
+        if error.code == "409":  # LINE accepted a push with this key before
+            return None
+        raise
+
+
+def _post(http: Http, account: Account, path: str, data: dict[str, Any], retry_key: str = "") -> Answer:
+    headers = _authorization(account) | ({"X-Line-Retry-Key": retry_key} if retry_key else {})
+    return call(http, "POST", f"{_API}/message/{path}", headers=headers, data=data)
+
+
+def _authorization(account: Account) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account.token}"}
+
+
+def _retry_key(token: str) -> str:
+    """The claim as the UUID that LINE wants; the same for the same claim."""
+    try:
+        return str(uuid.UUID(token))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, token))
+
+
+def _sent(answer: Answer) -> str | None:
+    messages = answer.data.get("sentMessages")
+    first = obj(messages[0]) if isinstance(messages, list) and messages else {}
+    return reply_id(first.get("id")) or header(answer, "x-line-request-id") or None
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the token is the account's, and whether its webhook comes here and is switched on.
+
+    Source: https://developers.line.biz/en/reference/messaging-api/#get-webhook-endpoint-information
+    """
+    try:
+        bot = call(http, "GET", f"{_API}/info", headers=_authorization(account)).data
+    except ReplyError as error:
+        mend = "issue a channel access token in the LINE Developers console and set it in the apps file"
+        return [Finding(account.id, f"LINE does not accept the token ({error.code})", mend)]
+    findings = []
+    if ident(bot.get("userId")) != account.id:
+        mend = "set the account's id to the bot's user id, which GET /v2/bot/info gives as userId"
+        findings.append(Finding(account.id, "the token belongs to another official account", mend))
+    mend = f"in the console, Messaging API, set the webhook URL to /webhooks/line/{app.key} and switch 'Use webhook' on"
+    try:
+        hook = call(http, "GET", f"{_API}/channel/webhook/endpoint", headers=_authorization(account)).data
+    except ReplyError:
+        hook = {}  # 404 where none was ever set
+    if not text(hook.get("endpoint")).endswith(f"/webhooks/line/{app.key}"):
+        findings.append(Finding(account.id, "the channel's webhook does not come here", mend))
+    elif hook.get("active") is not True:
+        findings.append(Finding(account.id, "the channel's webhook is switched off", mend))
+    return findings
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    raise Unsupported("LINE lists no past messages; switch on webhook redelivery in its console")

@@ -1,0 +1,81 @@
+"""One call to a platform's REST API, made once, its failures classed by HTTP status as most platforms mean them.
+
+Platforms with error codes of their own (Meta, X) class by those instead.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.platforms.base import (
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    ReplyError,
+    TokenInvalid,
+    call_once,
+    obj,
+    text,
+)
+from chalicelib.platforms.http import Answer, Http
+
+Verdicts = Mapping[int, type[ReplyError]]
+
+_VERDICTS: Verdicts = {401: TokenInvalid, 403: TokenInvalid, 408: OutcomeUnknown, 429: NotSent}
+_LONGEST_WAIT_S = 3600
+_WAIT_S = 60  # where the platform does not say how long
+
+
+def call(
+    http: Http,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    data: Mapping[str, Any] | None = None,
+    body: bytes | None = None,
+    verdicts: Verdicts | None = None,
+) -> Answer:
+    """The 2xx answer to one request with `data` as JSON, or with `body` as it is; raises ReplyError.
+
+    Every other 4xx and every redirect is a definite no, a 5xx may hide a reply that went out; `verdicts` says what
+    this platform means otherwise by a status.
+    """
+    answer = call_once(http, method, url, headers=headers, query=query, data=data, body=body)
+    if 200 <= answer.status < 300:
+        return answer
+    fallback = OutcomeUnknown if answer.status >= 500 else Refused
+    verdict = {**_VERDICTS, **(verdicts or {})}.get(answer.status, fallback)
+    raise NotSent(str(answer.status), _wait(answer)) if verdict is NotSent else verdict(str(answer.status))
+
+
+def header(answer: Answer, name: str) -> str:
+    """The answer's header `name` (lower case), "" when it is missing."""
+    return next((value for key, value in answer.headers.items() if key.lower() == name), "")
+
+
+def reply_id(value: Any) -> str | None:
+    """The id that a platform gave a reply. The reply is out by then, so an odd or missing id must not raise."""
+    return text(str(value))[:512] or None if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _wait(answer: Answer) -> timedelta:
+    """How long to wait, from the three places where it is told: the header, Telegram's body, Discourse's body."""
+    told = (
+        header(answer, "retry-after"),
+        obj(answer.data.get("parameters")).get("retry_after"),
+        obj(answer.data.get("extras")).get("wait_seconds"),
+    )
+    seconds = next((int(s) for s in map(str, told) if s.isdecimal() and len(s) < 9), _WAIT_S)
+    return timedelta(seconds=min(max(seconds, 1), _LONGEST_WAIT_S))
+
+
+def utf16(words: str) -> int:
+    """How long `words` is where a platform counts UTF-16 code units: most emoji are two."""
+    return len(words.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def utf8(words: str) -> int:
+    """How long `words` is in bytes."""
+    return len(words.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,260 @@
+"""The generic intake, signed as Standard Webhooks: any blog, forum or shop can post what its customers write.
+
+The body is described in standard.schema.json beside this file. Replies go to the `reply_url` that the account has in
+the apps file, never to an address that came with a payload, and are signed the same way.
+
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+from standardwebhooks.webhooks import Webhook as Signer
+
+from chalicelib.apps import Account, App
+from chalicelib.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    MAX_TEXT,
+    TEST,
+    Finding,
+    Parsed,
+    PayloadError,
+    Poison,
+    Refused,
+    Reply,
+    Request,
+    Response,
+    SignatureError,
+    Skipped,
+    Unsupported,
+    fit,
+    ident,
+    need_ident,
+    obj,
+    raw,
+    read_json,
+    rows,
+    same,
+    text,
+    when,
+)
+from chalicelib.platforms.http import Http, json_body
+from chalicelib.platforms.rest import call, reply_id
+
+MAX_REPLY = 10_000  # characters
+TOLERANCE = timedelta(minutes=5)  # how far the signed time may be from ours, both ways
+MAX_EVENTS = 1000  # in one delivery
+MAX_SIGNATURES = 16  # in one header: more would only cost time
+
+_KINDS = {
+    "interaction.created": Kind.NEW,
+    "interaction.updated": Kind.EDIT,
+    "interaction.deleted": Kind.DELETE,
+    "interaction.hidden": Kind.HIDE,
+    "interaction.shown": Kind.EDIT,
+}
+_TESTS = {"ping", "test"}
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """Standard Webhooks has no handshake."""
+    return Response(405, "post signed events here")
+
+
+def verify(app: App, request: Request) -> None:
+    """One of the signatures over `id.timestamp.body` is made with one of the secrets, at most 5 minutes ago or ahead.
+
+    The library signs both ways; its own `verify` reads the machine's clock, and a replay has another one.
+    """
+    id, stamp, given = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not (id and stamp and given):
+        raise SignatureError("a webhook- header is missing")
+    if not id.isascii() or not re.fullmatch("[0-9]{1,10}", stamp):
+        raise SignatureError("a webhook- header is malformed")
+    at = datetime.fromtimestamp(int(stamp), UTC)
+    if abs(request.received_at - at) > TOLERANCE:
+        raise SignatureError("the signed time is too old or too new")
+    expected = [e for secret in app.secrets if (e := _sign(secret, id, at, request.body))]
+    candidates = [s for s in given.split(" ") if s.startswith("v1,")][:MAX_SIGNATURES]
+    if not any([same(candidate, e) for candidate in candidates for e in expected]):
+        raise SignatureError("the signature does not match")
+
+
+def _sign(secret: str, id: str, at: datetime, body: bytes) -> str | None:
+    """`v1,…` over id, time and body; None with a secret that is no key, or for a body that is no text."""
+    try:
+        return Signer(secret).sign(id, at, body.decode())
+    except (ValueError, EmptyWebhookSecretError):
+        return None
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """The one event of a delivery, or each of its `events`."""
+    payload = read_json(body)
+    events = rows(payload["events"]) if "events" in payload else [payload]
+    if len(events) > MAX_EVENTS:
+        raise PayloadError("more events than one delivery may hold")
+    for event in events:
+        try:
+            yield _event(app, event, received_at)
+        except MALFORMED as error:
+            reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
+            yield Poison(reason, raw(event), "standard")
+
+
+def _event(app: App, event: Any, received_at: datetime) -> Parsed:
+    if not isinstance(event, dict):
+        raise PayloadError("an event is not an object")
+    kind, content = text(event.get("type")), event.get("data")
+    if kind in _TESTS or obj(content).get("test") is True:
+        return Skipped(TEST, "standard")
+    if kind not in _KINDS:
+        return Skipped(f"event_{kind[:40]}", "standard")
+    if not isinstance(content, dict):
+        raise PayloadError("data is not an object")
+    account = ident(content.get("account")) or _only_account(app)
+    if app.account("standard", account) is None:
+        return Skipped(FOREIGN, "standard", account)
+    return _interaction(app, account, kind, event, content, received_at)
+
+
+def _only_account(app: App) -> str:
+    ids = [a.id for a in app.accounts if a.product == "standard"]
+    if len(ids) > 1:
+        raise PayloadError("the app has several accounts and the event names none")
+    return ids[0] if ids else ""
+
+
+def _interaction(
+    app: App, account: str, type: str, event: dict[str, Any], content: dict[str, Any], received_at: datetime
+) -> Interaction:
+    author = content.get("author")
+    author = author if isinstance(author, dict) else {"id": author}
+    id, parent = need_ident(content.get("id")), ident(content.get("parent"))
+    thread = ident(content.get("thread")) or parent or id
+    brand, kind = author.get("brand") is True, _KINDS[type]
+    if kind is Kind.NEW and brand:
+        kind = Kind.BRAND_POST if thread == id else Kind.BRAND_REPLY
+    happened_at = when(event.get("timestamp"), received_at)
+    at = when(content.get("created_at"), happened_at)
+    token = ident(content.get("reply_token"))
+    return Interaction(
+        product="standard",
+        account=account,
+        app=app.key,
+        id=id,
+        kind=kind,
+        at=at,
+        received_at=received_at,
+        thread=thread,
+        author=ident(author.get("id")) or None,
+        author_name=text(author.get("name")) or None,
+        brand=brand,
+        text=text(content.get("text")),
+        text_at=when(content.get("updated_at"), happened_at) if kind is Kind.EDIT else at,
+        parent=parent or None,
+        private=content.get("private") is True,
+        repliable=content.get("repliable") is not False and author.get("bot") is not True,
+        attachments=_count(content.get("attachments")),
+        link=_link(content.get("url")),
+        hidden_at=happened_at if kind is Kind.HIDE else None,
+        shown_at=happened_at if type == "interaction.shown" else None,
+        ours=brand and bool(token),
+        token=token or None,
+        raw=raw(event)[: 2 * MAX_TEXT],
+    )
+
+
+def _count(attachments: Any) -> int:
+    """Sent as a number or as a list."""
+    if isinstance(attachments, list):
+        return len(attachments)
+    return min(max(attachments, 0), 1000) if isinstance(attachments, int) else 0
+
+
+def _link(url: Any) -> str | None:
+    link = text(url)
+    return link if link.startswith(("https://", "http://")) else None
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+def reply_url(account: Account) -> str:
+    """Where the account's replies go: https, or http on this machine; raises ValueError saying what is wrong."""
+    url = account.options.get("reply_url")
+    if not isinstance(url, str) or not url:
+        raise ValueError("reply_url is missing")
+    if any(c <= " " for c in url):
+        raise ValueError("reply_url holds white space")
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username is not None:
+        raise ValueError("reply_url must name a host and no user")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError("reply_url must begin with https://")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """A signed `reply.created` to the account's reply_url; its webhook-id is the claim, so a receiver that keeps the
+    standard posts it once."""
+    try:
+        url = reply_url(account)
+    except ValueError:
+        raise Refused("reply_url") from None
+    at = reply.at or reply.interaction.received_at
+    body = json_body(
+        {
+            "type": "reply.created",
+            "timestamp": at.isoformat(),
+            "data": {
+                "account": account.id,
+                "thread": reply.interaction.thread,
+                "in_reply_to": reply.interaction.id,
+                "text": fit(reply.text, MAX_REPLY),
+                "private": reply.private or reply.interaction.private,
+                "reply_token": reply.token,
+            },
+        }
+    )
+    signature = _sign(app.secrets[0], reply.token, at, body) if app.secrets else None
+    if signature is None:
+        raise Refused("secret")
+    headers = {
+        "webhook-id": reply.token,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    }
+    return reply_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """What the apps file has wrong; there is no platform to ask."""
+    findings = []
+    try:
+        reply_url(account)
+    except ValueError as error:
+        findings.append(Finding(account.id, str(error), "set the account's reply_url to an https address of your site"))
+    for n, secret in enumerate(app.secrets, 1):
+        if _sign(secret, "check", datetime.fromtimestamp(0, UTC), b"") is None:
+            mend = "make one: whsec_ followed by 24 to 64 random bytes in base64"
+            findings.append(Finding(account.id, f"secret {n} is not a Standard Webhooks secret", mend))
+    return findings
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    raise Unsupported("the generic intake has nothing to list from; the sender repeats what failed")

@@ -1,0 +1,66 @@
+"""The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(ValueError):
+    """A variable is missing or wrong; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where everything is. `apps_secret` (a Secrets Manager id) or `apps_file` holds the registrations."""
+
+    table: str
+    inbox_url: str
+    due_url: str
+    escalations_url: str
+    quarantine_url: str
+    state_machine_arn: str
+    mail_from: str
+    mail_events: str = ""  # SES configuration set
+    apps_secret: str = ""
+    apps_file: str = ""
+    playbook_file: str = ""  # instead of the packaged one
+    model_sha256: str = ""  # when set, the packaged model must have this hash
+    platforms_via: str = ""  # address that stands in for the platforms' APIs
+    public_url: str = ""  # where the e-mail's links lead
+    retention_days: int = 400
+    stage: str = "local"
+
+
+_NAMES = {
+    "table": "EARSHOT_TABLE",
+    "inbox_url": "EARSHOT_INBOX_URL",
+    "due_url": "EARSHOT_DUE_URL",
+    "escalations_url": "EARSHOT_ESCALATIONS_URL",
+    "quarantine_url": "EARSHOT_QUARANTINE_URL",
+    "state_machine_arn": "EARSHOT_STATE_MACHINE_ARN",
+    "mail_from": "EARSHOT_MAIL_FROM",
+    "mail_events": "EARSHOT_MAIL_EVENTS",
+    "apps_secret": "EARSHOT_APPS_SECRET",
+    "apps_file": "EARSHOT_APPS_FILE",
+    "playbook_file": "EARSHOT_PLAYBOOK_FILE",
+    "model_sha256": "EARSHOT_MODEL_SHA256",
+    "platforms_via": "EARSHOT_PLATFORMS_VIA",
+    "public_url": "EARSHOT_PUBLIC_URL",
+    "retention_days": "EARSHOT_RETENTION_DAYS",
+    "stage": "EARSHOT_STAGE",
+}
+REQUIRED = tuple(_NAMES)[:7]
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in the environment; a variable that is not set is empty. Raises SettingsError on a bad number."""
+    values = {field: environment.get(name, "") for field, name in _NAMES.items()}
+    days = values.pop("retention_days") or "400"
+    if not days.isdigit() or int(days) < 1:
+        raise SettingsError(f"{_NAMES['retention_days']} must be a whole number of days, at least 1")
+    return Settings(**values, retention_days=int(days))
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment that `read_settings` reads back as `settings`."""
+    return {name: str(getattr(settings, field)) for field, name in _NAMES.items()}

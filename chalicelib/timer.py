@@ -1,0 +1,70 @@
+"""Wake-ups by Step Functions: one execution for each minute in which something falls due, however much it is.
+
+`due_at` in the table is the truth. A start that fails costs at most the interval of the scheduled sweep.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+MACHINE_VERSION = 1  # part of the execution's name: raise it when the state machine or its input changes
+MINUTE = timedelta(minutes=1)
+
+
+class TimerError(Exception):
+    """The wake-up is not certain; the scheduled sweep covers it."""
+
+
+class Timer(Protocol):
+    def wake(self, at: datetime) -> None:
+        """Sees to it that escalate runs within a minute after `at`; raises TimerError."""
+
+
+def bucket(at: datetime) -> datetime:
+    """The first full minute that is not before `at`."""
+    floor = at.astimezone(UTC).replace(second=0, microsecond=0)
+    return floor if floor == at else floor + MINUTE
+
+
+def execution_name(minute: datetime) -> str:
+    """The name that makes StartExecution idempotent for this minute."""
+    return f"due-v{MACHINE_VERSION}-{minute:%Y%m%dT%H%M}"
+
+
+@dataclass(slots=True)
+class StepFunctionsTimer:
+    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started."""
+
+    client: Any
+    arn: str
+    _started: dict[datetime, None] = field(default_factory=dict)
+
+    def wake(self, at: datetime) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        minute = bucket(at)
+        if minute in self._started:
+            return
+        try:
+            for minute_or_next in (minute, minute + MINUTE, minute + 2 * MINUTE):
+                if self._start(minute_or_next):
+                    break
+            else:
+                raise TimerError("three buckets have ended")
+        except (BotoCoreError, ClientError) as error:
+            raise TimerError(type(error).__name__) from error
+        self._started[minute] = None
+        if len(self._started) > 500:
+            self._started.pop(next(iter(self._started)))
+
+    def _start(self, minute: datetime) -> bool:
+        """Whether an execution for `minute` is running now."""
+        name = execution_name(minute)
+        try:
+            self.client.start_execution(
+                stateMachineArn=self.arn, name=name, input=f'{{"wake_at":"{minute:%Y-%m-%dT%H:%M:%SZ}"}}'
+            )
+            return True
+        except self.client.exceptions.ExecutionAlreadyExists:
+            execution = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
+            return bool(self.client.describe_execution(executionArn=execution)["status"] == "RUNNING")

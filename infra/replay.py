@@ -1,0 +1,303 @@
+"""Replay: recorded deliveries through the real handlers on a virtual clock, to see what Earshot would have done.
+
+    python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
+
+No network: replies and e-mails are recorded, everything else is app.py's own handlers over the rooms of infra/memory.py.
+The formats of both files are in README, "Replay".
+"""
+
+import argparse
+import base64
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from chalicelib import platforms
+from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.codec import from_time, load, to_time
+from chalicelib.conversation import Conversation
+from chalicelib.interaction import Interaction
+from chalicelib.platforms.base import PayloadError, Poison, Skipped
+from chalicelib.platforms.http import Answer, ConnectionRefused
+from chalicelib.playbook import DEFAULT_PLAYBOOK, PlaybookError, load_playbook
+from chalicelib.rooms import Rooms
+from chalicelib.settings import Settings
+from chalicelib.store import Store
+from infra.memory import Agenda, Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer
+from infra.outcomes import Outcomes
+
+SWEEP_EVERY = timedelta(minutes=5)
+VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
+MAX_RECEIVES = 5
+
+
+class ReplayError(ValueError):
+    """The recording cannot be read; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded delivery, as a platform sent it at `at`."""
+
+    at: datetime
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def read_deliveries(path: Path) -> list[Recorded]:
+    """The deliveries of a recording, one JSON object a line. Raises ReplayError."""
+    recorded = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            recorded.append(
+                Recorded(
+                    at=to_time(row["at"]),
+                    method=str(row.get("method", "POST")).upper(),
+                    path=str(row["path"]),
+                    query={str(k): str(v) for k, v in (row.get("query") or {}).items()},
+                    headers={str(k): str(v) for k, v in (row.get("headers") or {}).items()},
+                    body=base64.b64decode(row.get("body_base64") or "", validate=True),
+                )
+            )
+        except KeyError as error:
+            raise ReplayError(f"{path}:{number}: {error.args[0]!r} is missing; see README, Replay") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ReplayError(f"{path}:{number}: {type(error).__name__}: {error}; see README, Replay") from None
+    return recorded
+
+
+class RecordedHttp:
+    """Http that sends nothing: a reply gets an answer in the shape of every platform, anything else is not reached."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        if method == "GET":
+            raise ConnectionRefused("replay")
+        self._count += 1
+        id = f"replay-{self._count}"
+        return Answer(
+            200,
+            {
+                "id": id,
+                "message_id": id,
+                "messages": [{"id": id}],
+                "data": {"id": id, "dm_event_id": id},
+                "ok": True,
+                "result": {"message_id": self._count},
+                "sentMessages": [{"id": id}],
+            },
+            {},
+        )
+
+
+class ReplayRooms(Rooms):
+    """The rooms of a replay: the clock is the agenda's, and what leaves is recorded in `outcomes`."""
+
+    def __init__(self, apps: Apps, playbook: Any, agenda: Agenda, outcomes: Outcomes) -> None:
+        super().__init__(Settings("", "", "", "", "", "", ""))
+        self._fixed_apps = apps
+        self._ids = 0
+        self.agenda = agenda
+        self.__dict__ |= {
+            "playbook": playbook,
+            "store": Store(MemoryTable()),
+            "inbox": MemoryQueue("inbox", agenda),
+            "due": MemoryQueue("due", agenda),
+            "escalations": MemoryQueue("escalations", agenda),
+            "quarantine": MemoryQueue("quarantine", agenda),
+            "timer": MemoryTimer(agenda),
+            "mailer": MemoryMailer(),
+            "http": RecordedHttp(),
+            "telemetry": outcomes,
+        }
+
+    def now(self) -> datetime:
+        return self.agenda.now
+
+    def new_token(self) -> str:
+        self._ids += 1
+        return f"{self._ids:032x}"
+
+    @property
+    def apps(self) -> Apps:
+        return self._fixed_apps
+
+
+class Replay:
+    """Plays the agenda: deliveries, queue messages, timers and the safety schedule, in the order of their times."""
+
+    def __init__(self, recorded: list[Recorded], rooms: ReplayRooms, outcomes: Outcomes) -> None:
+        import app
+
+        self._entry: Any = app
+        self._recorded = recorded
+        self._rooms = rooms
+        self._outcomes = outcomes
+        self._receives: Counter[str] = Counter()
+
+    def run(self, until: datetime) -> None:
+        """Everything up to `until`."""
+        previous, self._entry.rooms = self._entry.rooms, self._rooms
+        agenda = self._rooms.agenda
+        steps = {
+            "delivery": self._deliver,
+            "inbox": lambda due: self._queue(due, self._entry.respond),
+            "escalations": lambda due: self._queue(due, self._entry.notify),
+            "due": lambda due: self._entry.escalate(_sqs(due.body), None),
+            "sweep": lambda due: self._sweep(),
+            "quarantine": lambda due: self._outcomes.count("quarantined"),
+        }
+        try:
+            for index, delivery in enumerate(self._recorded):
+                agenda.add(delivery.at, "delivery", str(index))
+            agenda.add(agenda.now + SWEEP_EVERY, "sweep")
+            while due := agenda.next(until):
+                steps[due.name](due)
+        finally:
+            self._entry.rooms = previous
+
+    def _deliver(self, due: Due) -> None:
+        index = int(due.body)
+        recorded = self._recorded[index]
+        answer = self._entry.app(_gateway(recorded), None)
+        self._outcomes.delivery(index, answer["statusCode"], answer["body"])
+        if recorded.method == "POST" and answer["statusCode"] == 200:
+            for skipped in self._skipped(recorded):
+                self._outcomes.count(f"skipped {skipped.product or recorded.path}: {skipped.reason}")
+
+    def _skipped(self, recorded: Recorded) -> Iterator[Skipped | Poison]:
+        _, _, platform, key = recorded.path.split("/")[:4]
+        app, webhook = self._rooms.apps.get(platform, key), platforms.webhook(platform)
+        if app is None or webhook is None:
+            return
+        try:
+            for parsed in webhook.parse(app, recorded.body, recorded.at):
+                if not isinstance(parsed, Interaction):
+                    yield parsed
+        except PayloadError:
+            return
+
+    def _queue(self, due: Due, handler: Any) -> None:
+        failed = handler(_sqs(due.body), None)["batchItemFailures"]
+        self._receives[due.body] += 1
+        if not failed:
+            del self._receives[due.body]
+        elif self._receives[due.body] < MAX_RECEIVES:
+            self._rooms.agenda.add(self._rooms.now() + VISIBILITY, due.name, due.body)
+        else:
+            self._outcomes.count(f"dead letters in {due.name}")
+
+    def _sweep(self) -> None:
+        self._entry.sweep({"version": "0", "id": "sweep", "detail-type": "Scheduled Event", "source": "aws.events",
+                           "account": "0", "time": from_time(self._rooms.now()), "region": "local", "resources": [],
+                           "detail": {}}, None)  # fmt: skip
+        self._rooms.agenda.add(self._rooms.now() + SWEEP_EVERY, "sweep")
+
+    def conversations(self) -> list[Conversation]:
+        """Every conversation as it stands at the end."""
+        items = self._rooms.store.table.everything()
+        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+
+
+def _gateway(recorded: Recorded) -> dict[str, Any]:
+    """The event that API Gateway makes of a request."""
+    resource = re.sub(r"^/webhooks/[^/]+/[^/]+$", "/webhooks/{platform}/{key}", recorded.path)
+    parts = recorded.path.split("/")
+    parameters = {"platform": parts[2], "key": parts[3]} if len(parts) == 4 else {}
+    headers = {"content-type": "application/json"} | {k.lower(): v for k, v in recorded.headers.items()}
+    return {
+        "resource": resource,
+        "path": recorded.path,
+        "httpMethod": recorded.method,
+        "headers": headers,
+        "multiValueHeaders": {k: [v] for k, v in headers.items()},
+        "queryStringParameters": dict(recorded.query) or None,
+        "multiValueQueryStringParameters": {k: [v] for k, v in recorded.query.items()} or None,
+        "pathParameters": parameters,
+        "stageVariables": None,
+        "requestContext": {"httpMethod": recorded.method, "resourcePath": resource, "path": recorded.path},
+        "body": base64.b64encode(recorded.body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def _sqs(body: str) -> dict[str, Any]:
+    """The event that SQS makes of one message."""
+    record = {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "messageAttributes": {},
+              "md5OfBody": "", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:local:0:queue",
+              "awsRegion": "local"}  # fmt: skip
+    return {"Records": [record]}
+
+
+def replay(recorded: list[Recorded], apps: Apps, playbook: Any, after: timedelta, out: TextIO) -> Outcomes:
+    """Replays `recorded` until `after` the last delivery and writes the outcomes, a JSON object a line, to `out`."""
+    start = min((r.at for r in recorded), default=to_time("2026-01-01T00:00:00Z"))
+    end = max((r.at for r in recorded), default=start) + after
+    agenda = Agenda(start)
+    outcomes = Outcomes(out, agenda)
+    run = Replay(recorded, ReplayRooms(apps, playbook, agenda, outcomes), outcomes)
+    run.run(end)
+    agenda.now = end
+    for conversation in run.conversations():
+        outcomes.conversation(conversation)
+    outcomes.summary()
+    return outcomes
+
+
+def duration(text: str) -> timedelta:
+    """E.g. 90s, 30m, 72h, 5d. Raises argparse.ArgumentTypeError."""
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90m, 72h or 5d")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.replay", description=__doc__.splitlines()[0])
+    parser.add_argument("deliveries", type=Path, help="recorded deliveries, JSON lines")
+    parser.add_argument("--apps", type=Path, required=True, help="the apps file")
+    parser.add_argument("--out", type=Path, required=True, help="where the outcomes go, JSON lines")
+    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK, help="instead of the default playbook")
+    parser.add_argument("--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery")
+    options = parser.parse_args(arguments)
+    try:
+        apps = load_apps(options.apps.read_text("utf-8"))
+        playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
+        recorded = read_deliveries(options.deliveries)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        with options.out.open("w", encoding="utf-8") as out:
+            outcomes = replay(recorded, apps, playbook, options.until, out)
+    except (AppsError, PlaybookError, ReplayError, OSError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 2
+    print(outcomes.table(len(recorded), time.monotonic() - began))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

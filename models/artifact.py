@@ -1,0 +1,63 @@
+"""Weights → the one file that serving reads: magic, JSON header, signed bytes. No pickle, no training text."""
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.intents import MAGIC, IntentModel
+from models.fit import Weights
+
+# Neutral texts whose answers stand in the header: a reader on another machine can check that it reads the same.
+PROBES: Final = ("where is my order", "wo ist mein paket?", "¿dónde está mi pedido?", "où est mon colis", "ok", "🙂", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One set of columns: weights and the factor (temperature) that turns their margins into natural logarithms."""
+
+    weights: Weights
+    factor: float
+
+
+def pack(intents: Head, languages: Head | None, decisions: dict[str, Any]) -> bytes:
+    """The artifact's bytes. `decisions` are the header's other fields (threshold, never, close_bounds, …)."""
+    heads = [intents] + ([languages] if languages else [])
+    quantised = [_quantise(head) for head in heads]
+    header: dict[str, Any] = {
+        "bits": int(np.log2(len(intents.weights.coefficients))),
+        "classes": intents.weights.labels,
+        "languages": languages.weights.labels if languages else (),
+        "scale": [float(value) for _, scale, _ in quantised for value in scale],
+        "bias": [float(value) for _, _, bias in quantised for value in bias],
+        **decisions,
+    }
+    columns = zlib.compress(np.hstack([numbers for numbers, _, _ in quantised]).tobytes(), 9)
+    probes = IntentModel(_join(header, columns))
+    header["probes"] = [[text, *probes.classify(text)] for text in PROBES]
+    return _join(header, columns)
+
+
+def _quantise(head: Head) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
+    """Signed bytes, the scale of each column and its bias, both with the temperature folded in."""
+    coefficients = head.weights.coefficients
+    step = np.maximum(np.abs(coefficients).max(axis=0), 1e-12) / 127
+    numbers = np.rint(coefficients / step).astype(np.int8)
+    return numbers, step * head.factor, head.weights.intercepts * head.factor
+
+
+def _join(header: dict[str, Any], columns: bytes) -> bytes:
+    text = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    return MAGIC + len(text).to_bytes(4, "little") + text + columns
+
+
+def write(content: bytes, path: Path) -> None:
+    """Write the whole file or nothing: a reader never sees half a model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)

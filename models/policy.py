@@ -1,0 +1,24 @@
+"""Which intents are no question: the trainer chooses the threshold as if a reply to any of them were wrong."""
+
+from typing import Final
+
+OTHER: Final = "other"
+
+# Never acknowledged as if they were questions.
+NEVER: Final = frozenset(
+    {
+        "closing",
+        "complaint",
+        "human_please",
+        "jobs",
+        "legal_safety",
+        OTHER,
+        "oos",
+        "praise",
+        "product_question",
+        "spam",
+    }
+)
+
+# Need no answer: a conversation may be closed above the intent's own bound.
+CLOSING: Final = ("closing", "praise", "spam")
