@@ -1,8 +1,9 @@
 """Lambda entry points, nothing else: routes, queue and schedule handlers, and the one place that turns errors into HTTP."""
 
+from json import loads
 from typing import Any
 
-from chalice.app import Chalice, Rate, Response, SQSEvent
+from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 
 from chalicelib.apps import AppsError
 from chalicelib.platforms.base import PayloadError, Request, SignatureError, TooLarge
@@ -54,18 +55,35 @@ def respond(event: SQSEvent) -> Any:
     """Works on the inbox."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        from chalicelib.inbox import take
+        from chalicelib.inbox import AlreadyDone, take
 
         _need_time(lambda_context)
-        rooms.responder.respond(take(record.body, rooms.read_chunks), rooms.now)
+        chunked: list[str] = []
+
+        def read(name: str) -> bytes:
+            chunked.append(name)
+            return rooms.read_chunks(name)
+
+        try:
+            envelope = take(record.body, read)
+        except AlreadyDone:  # the queue brings a message twice now and then
+            return
+        rooms.responder.respond(envelope, rooms.now)
+        for name in chunked:
+            rooms.drop_chunks(name)
 
     return _batch(event, work)
 
 
 @app.on_sqs_message(queue="due", batch_size=1, name="escalate")
 def escalate(event: SQSEvent) -> None:
-    """A timer fired: sweep everything overdue."""
-    _sweep(event.context)
+    """A timer fired: sweep everything overdue. Or one conversation was overdue as it came: escalate that one."""
+    for record in event:
+        message = loads(record.body)
+        if "customer" in message:
+            _escalate(message)
+        else:
+            _sweep(event.context)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="sweep")
@@ -76,11 +94,15 @@ def sweep(event: Any) -> None:
 
 @app.on_sqs_message(queue="escalations", batch_size=5, name="notify")
 def notify(event: SQSEvent) -> Any:
-    """Sends escalation e-mails."""
+    """Sends escalation e-mails, and erases customers who asked for it."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
         _need_time(lambda_context)
-        rooms.notifier.notify(record.json_body, rooms.now())
+        message = record.json_body
+        if "erase" in message:
+            rooms.eraser.work(message, rooms.now())
+        else:
+            rooms.notifier.notify(message, rooms.now())
 
     return _batch(event, work)
 
@@ -90,12 +112,42 @@ def mail_events(event: SQSEvent) -> Any:
     """SES tells what became of an e-mail."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        from json import loads
-
         body = record.json_body
         rooms.notifier.mail_event(loads(body["Message"]) if "Message" in body else body, rooms.now())
 
     return _batch(event, work)
+
+
+@app.schedule(Cron(0, 6, "*", "*", "?", "*"), name="doctor")
+def doctor(event: Any) -> None:
+    """Once a day: checks the registrations and mails what is new."""
+    rooms.doctor.visit(rooms.now())
+
+
+@app.route("/erasure/meta/{key}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
+def erase(key: str) -> Response:
+    """Meta's data-deletion callback: notes the request; the work is queued."""
+    from chalicelib.deletion_request import signed_user
+    from chalicelib.erasure import Customer
+
+    try:
+        registration = rooms.apps.get("meta", key)
+        if registration is None:
+            raise UnknownApp("there is no such app")
+        user, code = signed_user(registration, bytes(_current().raw_body)), rooms.new_token()
+        rooms.eraser.request([Customer(a.product, a.id, user) for a in registration.accounts], code, rooms.now())
+    except tuple(error for error, _ in STATUS) as error:
+        return _refused(error, "meta", key)
+    return _json({"url": f"{_public_url()}/erasure/{code}", "confirmation_code": code}, 200)
+
+
+@app.route("/erasure/{code}", methods=["GET"])
+def erasure_state(code: str) -> Response:
+    """How far an erasure came: when it was received, when it was done."""
+    state = rooms.eraser.state(code) if code.isalnum() else {}
+    if not state:
+        return _json({"error": "there is no request with this code, or it is older than 90 days"}, 404)
+    return _json(state, 200)
 
 
 class OutOfTime(Exception):
@@ -117,6 +169,15 @@ def _batch(event: SQSEvent, work: Any) -> Any:
         return process_partial_response(
             event=event.to_dict(), record_handler=work, processor=processor, context=context
         )
+    finally:
+        rooms.telemetry.flush()
+
+
+def _escalate(message: dict[str, Any]) -> None:
+    from chalicelib.store import ConversationKey
+
+    try:
+        rooms.escalator.escalate(ConversationKey.named(message), rooms.now())
     finally:
         rooms.telemetry.flush()
 
@@ -144,6 +205,16 @@ def _request() -> Request:
         body=bytes(current.raw_body),
         received_at=rooms.now(),
     )
+
+
+def _public_url() -> str:
+    """Where this API is: as configured, or as the request called it (the API's own function cannot know before)."""
+    context, host = _current().context, _current().headers.get("host", "")
+    return rooms.settings.public_url or f"https://{context.get('domainName') or host}/{context.get('stage', 'api')}"
+
+
+def _json(data: Any, status: int) -> Response:
+    return Response(dict(data), {"Content-Type": "application/json"}, status)
 
 
 def _refused(error: Exception, platform: str, key: str) -> Response:

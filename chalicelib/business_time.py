@@ -43,7 +43,7 @@ _COMMON_REGIONS: Final = frozenset(
 )
 
 type Span = tuple[int, int]
-"""Opening and closing in minutes after local midnight; of working hours it lies after opening, maybe in the next day."""
+"""Opening and closing in minutes after midnight; in working hours closing is the larger, maybe in the next day."""
 
 
 @dataclass(frozen=True, slots=True)

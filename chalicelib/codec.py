@@ -5,7 +5,7 @@ the release before (or after) this one stay readable.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -27,7 +27,7 @@ def from_time(time: datetime) -> str:
 
 
 def dump(value: Any) -> Any:
-    """`value` (dataclass, mapping, sequence, time, enum or scalar) as plain data; None and empty fields are left out."""
+    """`value` (dataclass, mapping, sequence, time, enum or scalar) as plain data; None and empty fields left out."""
     if is_dataclass(value):
         pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
         return {name: dump(v) for name, v in pairs if v is not None and v != () and v != {}}
@@ -46,13 +46,21 @@ def dump(value: Any) -> Any:
 
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
-    return cls(**{name: _read(hint, data[name]) for name, hint in _hints(cls).items() if name in data})  # type: ignore[arg-type]
+    known = {name: _read(hint, data[name]) for name, hint in _hints(cls).items() if name in data}  # type: ignore[arg-type]
+    return cls(**{**_nones(cls), **known})  # type: ignore[arg-type]
 
 
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {f.name: hints[f.name] for f in fields(cls)}
+
+
+@cache
+def _nones(cls: type) -> dict[str, None]:
+    """The fields that may be None and have no default: `dump` left them out."""
+    required = (f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING)
+    return {name: None for name in required if type(None) in get_args(_hints(cls)[name])}
 
 
 def _read(hint: Any, value: Any) -> Any:

@@ -39,15 +39,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the conversation needs to know of one customer interaction. `at` is the platform's time."""
+    """What the conversation needs to know of one customer interaction. `at` is the platform's time, `text_at` that of the
+    text which `intent` and `needs_answer` were read from."""
 
     at: datetime
     received_at: datetime
+    text_at: datetime
     intent: str | None = None
     needs_answer: bool = True
     resolved: bool = False
     deleted: bool = False
-    hidden: bool = False
+    hidden_at: datetime | None = None
+    shown_at: datetime | None = None
     round: int = 1
     answered_at: datetime | None = None
     answered_by: str | None = None
@@ -55,7 +58,8 @@ class Question:
     @property
     def pending(self) -> bool:
         """Whether a person still has to answer."""
-        return self.needs_answer and not (self.resolved or self.deleted or self.hidden or self.answered_at)
+        hidden = self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
+        return self.needs_answer and not (self.resolved or self.deleted or hidden or self.answered_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +157,15 @@ class Conversation:
         return max(times) if times else None
 
     @property
+    def wake_times(self) -> list[datetime]:
+        """When escalate has to look at it: the next tier falls due, a notice has no outcome by then."""
+        times = [self.due_at, *(n.again_at for n in self.notices.values())]
+        return sorted(t for t in times if t)
+
+    @property
     def wake_at(self) -> datetime | None:
-        """When escalate has to look at it next: a tier falls due, or a notice has no outcome yet."""
-        times = [n.again_at for n in self.notices.values() if n.again_at]
-        return min([*times, self.due_at] if self.due_at else times, default=None)
+        """The first of `wake_times`: its place in the overdue index."""
+        return min(self.wake_times, default=None)
 
     @property
     def intent(self) -> str | None:
@@ -187,15 +196,17 @@ def fold(
     question = Question(
         at=interaction.at,
         received_at=interaction.received_at,
+        text_at=interaction.text_at or interaction.at,
         intent=intent,
         needs_answer=needs_answer and not (c.closed_at and interaction.received_at <= c.closed_at),
-        resolved=bool(known and known.resolved),
         deleted=interaction.deleted,
-        hidden=interaction.hidden,
-        round=known.round if known else c.round,
-        answered_at=known.answered_at if known else None,
-        answered_by=known.answered_by if known else None,
+        hidden_at=interaction.hidden_at,
+        shown_at=interaction.shown_at,
+        round=c.round,
     )
+    question = _meet(known, question) if known else question
+    if question.deleted:  # what a deleted text was about is nobody's business any more
+        question = replace(question, intent=None, needs_answer=True, text_at=question.at)
     question = _answer(interaction.id, question, thread)
     if not known and question.pending and c.tier and (c.state is not State.OPEN or c.due_at is None):
         c = replace(c, round=c.round + 1, tier=0)
@@ -209,6 +220,22 @@ def fold(
         window_closes_at=max(filter(None, (window, c.window_closes_at)), default=None),
     )
     return schedule(c, due)
+
+
+def _meet(known: Question, told: Question) -> Question:
+    """Both in one, whichever was written last: `told` can come from a worker that was overtaken."""
+    newer = told if told.text_at >= known.text_at else known
+    return replace(
+        known,
+        at=min(known.at, told.at),
+        received_at=min(known.received_at, told.received_at),
+        text_at=newer.text_at,
+        intent=newer.intent,
+        needs_answer=newer.needs_answer,
+        deleted=known.deleted or told.deleted,
+        hidden_at=max(filter(None, (known.hidden_at, told.hidden_at)), default=None),
+        shown_at=max(filter(None, (known.shown_at, told.shown_at)), default=None),
+    )
 
 
 def settle(conversation: Conversation, thread: Thread, due: DueTime) -> Conversation:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import conversation as rules
+from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Notice, Outcome
 from chalicelib.playbook import Playbook
 from chalicelib.queues import Queue
@@ -40,12 +41,13 @@ class Escalator:
             if not until():
                 return False
             try:
-                self._escalate(key, now())
+                self.escalate(key, now())
             except Contention:
                 continue
         return True
 
-    def _escalate(self, key: ConversationKey, now: datetime) -> None:
+    def escalate(self, key: ConversationKey, now: datetime) -> None:
+        """Escalates one conversation if it is overdue. Raises Contention and QueueUnavailable."""
         stored = self.store.conversation(key)
         if stored is None:  # erased in between; the index lags
             return
@@ -56,8 +58,7 @@ class Escalator:
             return rules.escalate(settled, self.playbook.due, now)
 
         done = self.store.change_conversation(key, change, now)
-        if done.after.wake_at:
-            self._wake(done.after.wake_at)
+        self._wake(done.after)
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
@@ -67,22 +68,15 @@ class Escalator:
                     team = self.playbook.team(done.after.intent, notice.tier).name
                     self.report(Escalated(done.after, notice, team, late))
 
-    def _wake(self, at: datetime) -> None:
-        """The next tier's wake-up, or the look whether the notice went out."""
+    def _wake(self, conversation: Conversation) -> None:
+        """The next tier's wake-up, and the look whether the notices went out."""
         try:
-            self.timer.wake(at)
+            for at in conversation.wake_times:
+                self.timer.wake(at)
         except TimerError:
-            return  # the time is stored: the scheduled sweep finds it
+            return  # the times are stored: the scheduled sweep finds them
 
 
 def notice_message(key: ConversationKey, notice: str, conversation: Conversation) -> dict[str, Any]:
     """The message on the escalations queue; `delivery` is the correlation id."""
-    return {
-        "v": 1,
-        "product": key.product,
-        "account": key.account,
-        "thread": key.thread,
-        "customer": key.customer,
-        "notice": notice,
-        "delivery": conversation.delivery,
-    }
+    return {"v": 1, **dump(key), "notice": notice, "delivery": conversation.delivery}

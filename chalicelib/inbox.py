@@ -24,6 +24,10 @@ class UnknownVersion(Exception):
     """A message of a release that this one cannot read: it goes back and then to the dead-letter queue."""
 
 
+class AlreadyDone(Exception):
+    """The message's body was worked on and dropped before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One delivery (`body`, raw), or one interaction of it (`interaction`). `id` follows it to the e-mail."""

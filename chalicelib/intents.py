@@ -99,6 +99,12 @@ def softmax(scores: Sequence[float]) -> list[float]:
     return [power / total for power in powers]
 
 
+def straighten(chance: float, slope: float, offset: float) -> float:
+    """A probability moved along a line of log-odds: what a softmax says → how often it is right (Platt 1999)."""
+    odds = math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
+    return 1 / (1 + math.exp(min(700.0, -(slope * odds + offset))))
+
+
 class IntentModel:
     """A trained model, ready to read messages. Immutable, safe to share between threads.
 
@@ -119,6 +125,7 @@ class IntentModel:
         self.never: frozenset[str] = frozenset(header["never"])
         self.bounds: Mapping[str, float] = MappingProxyType(header["close_bounds"])
         self._language_threshold: float = header["language_threshold"]
+        self._line: tuple[float, float] = (header["line"][0], header["line"][1])
         self._mask = 2 ** header["bits"] - 1
         self._scale: list[float] = header["scale"]
         self._bias: list[float] = header["bias"]
@@ -153,25 +160,26 @@ class IntentModel:
         scores = self.scores(text)
         chances = softmax(scores[: len(self.classes)])
         best = max(range(len(chances)), key=chances.__getitem__)
-        intent, confidence = self.classes[best], chances[best]
-        runner_up = max((chance for index, chance in enumerate(chances) if index != best), default=0.0)
+        second = max((chance for index, chance in enumerate(chances) if index != best), default=0.0)
+        intent, confidence = self.classes[best], straighten(chances[best], *self._line)
         language = self._language(scores[len(self.classes) :])
         sure = intent not in self.never and confidence >= self.threshold
         return Reading(
             intent=intent,
             confidence=confidence,
-            margin=confidence - runner_up,
+            margin=chances[best] - second,
             language=language,
             accepted=sure and (language is not None or not self.languages),
             model=self.hash[:12],
         )
 
-    def chances(self, text: str | bytes) -> dict[str, float]:
-        """The probability of every intent (0–1, adding up to 1), as before any threshold."""
-        return dict(zip(self.classes, softmax(self.scores(text)[: len(self.classes)]), strict=True))
+    def confidences(self, text: str | bytes) -> dict[str, float]:
+        """For every intent, how often it is the right one of such a message (0–1; they need not add up to 1)."""
+        chances = softmax(self.scores(text)[: len(self.classes)])
+        return {label: straighten(chance, *self._line) for label, chance in zip(self.classes, chances, strict=True)}
 
     def classify(self, text: str | bytes) -> tuple[str, float]:
-        """The likeliest intent of a message, and its probability (0–1)."""
+        """The likeliest intent of a message, and its confidence (0–1)."""
         reading = self.read(text)
         return reading.intent, reading.confidence
 
@@ -195,9 +203,7 @@ class IntentModel:
         total = sum(int.from_bytes(lanes[start : start + step], "little") for start in starts)
         summed = total.to_bytes(step, "little")
         offset = _OFFSET * len(hashes)
-        return [
-            int.from_bytes(summed[start : start + _LANE], "little") - offset for start in range(0, step, _LANE)
-        ]
+        return [int.from_bytes(summed[start : start + _LANE], "little") - offset for start in range(0, step, _LANE)]
 
 
 def _open(content: bytes) -> tuple[dict[str, Any], bytes]:

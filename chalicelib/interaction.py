@@ -146,8 +146,8 @@ def _plain(interaction: Interaction) -> Interaction:
 
 def _blank(interaction: Interaction) -> Interaction:
     """A tombstone: the ids stay, so that nothing revives it; the customer's words go."""
-    gone = {"author_name": None, "link": None, "text": "", "text_at": None, "edited": False, "attachments": 0}
-    return replace(interaction, deleted=True, raw="", reading=None, **gone)
+    i = replace(interaction, deleted=True, author_name=None, link=None, raw="")
+    return replace(i, text="", text_at=None, edited=False, attachments=0, reading=None)
 
 
 def _seniority(interaction: Interaction) -> tuple[int, datetime]:

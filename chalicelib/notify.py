@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import conversation as rules
+from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Outcome
 from chalicelib.letter import Letter, Line, write
 from chalicelib.mailer import Email, Mailer, MailRefused, MailUnknown
@@ -48,7 +49,7 @@ class Notifier:
         if "alert" in message:
             self._alert(message, now)
             return
-        key = ConversationKey(message["product"], message["account"], message["thread"], message["customer"])
+        key = ConversationKey.named(message)
         name, token = message["notice"], self.new_token()
         conversation = self._claim(key, name, token, now)
         notice = conversation.notices.get(name) if conversation else None
@@ -121,7 +122,7 @@ class Notifier:
         if not stored:
             return
         where = stored[0]
-        key = ConversationKey(where["product"], where["account"], where["thread"], where["customer"])
+        key = ConversationKey.named(where)
         conversation, name = self.store.conversation(key), str(where["notice"])
         if conversation is None or name not in conversation.notices:
             return
@@ -143,13 +144,7 @@ class Notifier:
         letter = self._letter(conversation, name, now)
         subject, text, html = write(letter, language=team.language)
         tag = hashlib.sha256(f"{conversation.id}|{name}".encode()).hexdigest()[:32]
-        where = {
-            "product": conversation.product,
-            "account": conversation.account,
-            "thread": conversation.thread,
-            "customer": conversation.customer,
-            "notice": name,
-        }
+        where = {**dump(ConversationKey.of(conversation)), "notice": name}
         self.store.put_document(f"notice#{tag}", "where", where, now + timedelta(days=14))
         return Email(
             to=to,

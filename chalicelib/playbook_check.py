@@ -71,7 +71,9 @@ def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
 
 
 def _tiers(tiers: Iterable[Tier]) -> str:
-    return ", ".join(f"{span_text(tier.after) if tier.after else 'at once'} → {tier.team or 'team of the intent'}" for tier in tiers)
+    return ", ".join(
+        f"{span_text(tier.after) if tier.after else 'at once'} → {tier.team or 'team of the intent'}" for tier in tiers
+    )
 
 
 def _stops(playbook: Playbook) -> str:

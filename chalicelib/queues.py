@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from typing import Any, Protocol
+
+from chalicelib.lean_aws import SQS, AwsError, LeanAws
 
 MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
 LONGEST_DELAY = timedelta(minutes=15)
@@ -29,31 +32,27 @@ def encode(message: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SqsQueue:
-    """`Queue` on SQS; `client` is boto3's."""
+    """`Queue` on SQS."""
 
-    client: Any
+    aws: LeanAws
     url: str
 
     def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        seconds = int(min(delay, LONGEST_DELAY).total_seconds())
-        try:
-            self.client.send_message(QueueUrl=self.url, MessageBody=encode(message), DelaySeconds=seconds)
-        except (BotoCoreError, ClientError) as error:
-            raise QueueUnavailable(type(error).__name__) from error
+        seconds = ceil(min(delay, LONGEST_DELAY).total_seconds())  # what comes back too early would be dropped
+        self._call("SendMessage", {"MessageBody": encode(message), "DelaySeconds": seconds})
 
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         for batch in _batches([encode(m) for m in messages]):
             entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
-            try:
-                answer = self.client.send_message_batch(QueueUrl=self.url, Entries=entries)
-            except (BotoCoreError, ClientError) as error:
-                raise QueueUnavailable(type(error).__name__) from error
-            if answer.get("Failed"):
-                raise QueueUnavailable(answer["Failed"][0].get("Code", "batch"))
+            failed = self._call("SendMessageBatch", {"Entries": entries}).get("Failed")
+            if failed:
+                raise QueueUnavailable(failed[0].get("Code", "batch"))
+
+    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
+        except AwsError as error:
+            raise QueueUnavailable(str(error)) from error
 
 
 def _batches(bodies: Sequence[str]) -> list[list[str]]:

@@ -16,6 +16,7 @@ from chalicelib import conversation as rules
 from chalicelib import inbox, platforms
 from chalicelib.apps import Account, App, Apps
 from chalicelib.breaker import Breaker
+from chalicelib.codec import dump
 from chalicelib.conversation import Acknowledgement, Conversation, Outcome, State, Thread
 from chalicelib.inbox import Envelope
 from chalicelib.intents import IntentModel
@@ -41,6 +42,7 @@ class Why(StrEnum):
     """Why there was no acknowledgement, beside the playbook's own reasons."""
 
     NOTHING_OPEN = "nothing_open"
+    OVERTAKEN = "overtaken_by_an_edit"
     ALREADY = "already"
     NOT_REPLIABLE = "not_repliable"
     AUTHOR_UNKNOWN = "author_unknown"
@@ -92,6 +94,7 @@ class Responder:
     apps: Apps
     inbox: Queue
     quarantine: Queue
+    due: Queue
     timer: Timer
     http: Http
     breaker: Breaker
@@ -164,7 +167,7 @@ class Step:
         else:
             if before and before.thread and before.customer != interaction.customer and not before.brand:
                 self._move(before)
-            handled = self._customer(interaction)
+            handled = self._customer(interaction, known=before is not None)
         news = before is None or (before != interaction and (told.kind in CHANGES or before.kind in CHANGES))
         r.report(replace(handled, told=told, news=news))
 
@@ -184,17 +187,16 @@ class Step:
     def _move(self, before: Interaction) -> None:
         """The author became known: the conversation of the unknown one has nothing open any more."""
         gone = replace(before, deleted=True)
-        self._fold(gone, claim=None)
+        self._fold(gone, claim=None, known=True)
 
     # --- a customer's interaction ---
 
-    def _customer(self, interaction: Interaction) -> Handled:
+    def _customer(self, interaction: Interaction, *, known: bool) -> Handled:
         r = self.rooms
         attempt = Attempt(r, interaction, self.now())
-        change = self._fold(interaction, attempt)
+        change = self._fold(interaction, attempt, known=known)
         after = change.after
-        if after.wake_at:
-            self._wake(after.wake_at)
+        self._schedule(after)
         claimed = [
             (id, ack)
             for id, ack in after.acknowledgements.items()
@@ -205,7 +207,9 @@ class Step:
         intent = interaction.reading.intent if interaction.reading else ""
         return Handled(interaction, after.id, intent, why=attempt.why)
 
-    def _fold(self, interaction: Interaction, claim: "Attempt | None") -> Any:
+    def _fold(self, interaction: Interaction, claim: "Attempt | None", *, known: bool) -> Any:
+        """`known`: the interaction came before, so its conversation is read first. A claim on the guess that there is
+        none would count against the caps, and a reply that a rate limit held back would then never go out."""
         r = self.rooms
         thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
         intent = r.intent(interaction.reading)
@@ -217,11 +221,16 @@ class Step:
                 new = replace(new, delivery=self.envelope.id)
             return claim.claim(new) if claim else new
 
-        return r.store.change_conversation(ConversationKey.of(interaction), change, self.now(), new=True)
+        return r.store.change_conversation(ConversationKey.of(interaction), change, self.now(), new=not known)
 
-    def _wake(self, at: datetime) -> None:
+    def _schedule(self, conversation: Conversation) -> None:
+        """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""
+        r, now = self.rooms, self.now()
+        if conversation.wake_at and conversation.wake_at <= now:
+            r.due.send({"v": 1, **dump(ConversationKey.of(conversation))})
         try:
-            self.rooms.timer.wake(max(at, self.now()))
+            for at in conversation.wake_times:
+                r.timer.wake(max(at, now))
         except TimerError:
             return  # due_at is stored: the scheduled sweep finds it
 
@@ -290,8 +299,7 @@ class Step:
 
         key = ConversationKey.of(conversation)
         after = self.rooms.store.change_conversation(key, change, self.now()).after
-        if after.wake_at:
-            self._wake(after.wake_at)
+        self._schedule(after)
         return after
 
 
@@ -341,6 +349,8 @@ class Attempt:
             return Why.ALREADY
         if c.state is not State.OPEN or question is None or not question.pending:
             return Why.NOTHING_OPEN
+        if question.text_at > (i.text_at or i.at):
+            return Why.OVERTAKEN
         if i.author is None:
             return Why.AUTHOR_UNKNOWN
         if not i.repliable:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.lean_aws import SECRETS, AwsError, LeanAws
 from chalicelib.queues import Queue, SqsQueue
 from chalicelib.settings import Settings, read_settings
 
 if TYPE_CHECKING:  # each function imports only the rooms that it uses: the time to its first answer depends on it
     from collections.abc import Sequence
 
+    from chalicelib.doctor import Doctor
+    from chalicelib.erasure import Eraser
     from chalicelib.escalate import Escalator
     from chalicelib.intents import IntentModel
     from chalicelib.mailer import Mailer
@@ -76,11 +79,11 @@ class Rooms:
             return Path(self.settings.apps_file).read_text("utf-8")
         if not self.settings.apps_secret:
             raise AppsError("set EARSHOT_APPS_SECRET (deployed) or EARSHOT_APPS_FILE (local)")
-        return str(self._secrets.get_secret_value(SecretId=self.settings.apps_secret)["SecretString"])
-
-    @cached_property
-    def _secrets(self) -> Any:
-        return self.client("secretsmanager", SAFE_TO_REPEAT)
+        try:
+            found = self._aws.call(SECRETS, "GetSecretValue", {"SecretId": self.settings.apps_secret})
+            return str(found["SecretString"])
+        except AwsError as error:
+            raise AppsError(f"the registrations cannot be read: {error}") from error
 
     @cached_property
     def playbook(self) -> "Playbook":
@@ -106,24 +109,24 @@ class Rooms:
         return Store(table, self.settings.retention_days)
 
     @cached_property
-    def _sqs(self) -> Any:
-        return self.client("sqs", SAFE_TO_REPEAT)
+    def _aws(self) -> LeanAws:
+        return LeanAws()
 
     @cached_property
     def inbox(self) -> Queue:
-        return SqsQueue(self._sqs, self.settings.inbox_url)
+        return SqsQueue(self._aws, self.settings.inbox_url)
 
     @cached_property
     def due(self) -> Queue:
-        return SqsQueue(self._sqs, self.settings.due_url)
+        return SqsQueue(self._aws, self.settings.due_url)
 
     @cached_property
     def escalations(self) -> Queue:
-        return SqsQueue(self._sqs, self.settings.escalations_url)
+        return SqsQueue(self._aws, self.settings.escalations_url)
 
     @cached_property
     def quarantine(self) -> Queue:
-        return SqsQueue(self._sqs, self.settings.quarantine_url)
+        return SqsQueue(self._aws, self.settings.quarantine_url)
 
     @cached_property
     def timer(self) -> "Timer":
@@ -163,6 +166,7 @@ class Rooms:
             apps=self.apps,
             inbox=self.inbox,
             quarantine=self.quarantine,
+            due=self.due,
             timer=self.timer,
             http=self.http,
             breaker=Breaker(self.store, self.escalations),
@@ -189,6 +193,18 @@ class Rooms:
             report=self.telemetry.notified,
         )
 
+    @property
+    def eraser(self) -> "Eraser":
+        from chalicelib.erasure import Eraser
+
+        return Eraser(self.store, self.escalations)
+
+    @property
+    def doctor(self) -> "Doctor":
+        from chalicelib.doctor import Doctor
+
+        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer)
+
     @cached_property
     def telemetry(self) -> "Telemetry":
         from chalicelib.telemetry import Telemetry
@@ -203,5 +219,14 @@ class Rooms:
             self.store.put_document(f"body#{name}", f"{number:04}", {"bytes": chunk}, now + timedelta(days=14))
 
     def read_chunks(self, name: str) -> bytes:
-        """The packed body that `save_chunks` kept."""
-        return b"".join(bytes(doc["bytes"]) for doc in self.store.documents(f"body#{name}"))
+        """The packed body that `save_chunks` kept; raises AlreadyDone when it was worked on before."""
+        from chalicelib.inbox import AlreadyDone
+
+        chunks = self.store.documents(f"body#{name}")
+        if not chunks:
+            raise AlreadyDone(name)
+        return b"".join(bytes(doc["bytes"]) for doc in chunks)
+
+    def drop_chunks(self, name: str) -> None:
+        """Forgets a body that has been worked on: customers' words stay no longer than needed."""
+        self.store.drop_documents(f"body#{name}")

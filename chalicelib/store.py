@@ -4,7 +4,7 @@ Keys: an interaction is `i#{product}:{account}#{object id}`, so that the platfor
 `t#{product}:{account}#{thread}` with the brand's replies under `brand` and each customer's conversation under `c#{customer}`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +41,11 @@ class ConversationKey:
     @classmethod
     def of(cls, noun: Conversation | Interaction) -> "ConversationKey":
         return cls(noun.product, noun.account, noun.thread, noun.customer)
+
+    @classmethod
+    def named(cls, message: Mapping[str, Any]) -> "ConversationKey":
+        """The one that a queue message names; raises KeyError."""
+        return cls(message["product"], message["account"], message["thread"], message["customer"])
 
 
 class Store:
@@ -132,6 +137,10 @@ class Store:
 
     def documents(self, family: str) -> list[dict[str, Any]]:
         return [dict(item.doc) for item in self.table.family(f"d#{family}")]
+
+    def drop_documents(self, family: str) -> None:
+        for item in self.table.family(f"d#{family}"):
+            self.table.delete(item.key)
 
     # --- the one way in which anything changes ---
 

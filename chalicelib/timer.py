@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 MACHINE_VERSION = 1  # part of the execution's name: raise it when the state machine or its input changes
 MINUTE = timedelta(minutes=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimerError(Exception):
@@ -20,33 +21,35 @@ class Timer(Protocol):
         """Sees to it that escalate runs within a minute after `at`; raises TimerError."""
 
 
-def bucket(at: datetime) -> datetime:
-    """The first full minute that is not before `at`."""
-    floor = at.astimezone(UTC).replace(second=0, microsecond=0)
-    return floor if floor == at else floor + MINUTE
+def bucket(at: datetime, step: timedelta = MINUTE) -> datetime:
+    """The first full minute (or other `step`) that is not before `at`."""
+    late = (at - _EPOCH) % step
+    return at.astimezone(UTC) + (step - late if late else late)
 
 
 def execution_name(minute: datetime) -> str:
-    """The name that makes StartExecution idempotent for this minute."""
-    return f"due-v{MACHINE_VERSION}-{minute:%Y%m%dT%H%M}"
+    """The name that makes StartExecution idempotent for this minute; seconds only where they are not 0."""
+    return f"due-v{MACHINE_VERSION}-{minute:%Y%m%dT%H%M}" + (f"{minute:%S}" if minute.second else "")
 
 
 @dataclass(slots=True)
 class StepFunctionsTimer:
-    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started."""
+    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started. `step` is the size
+    of a bucket: the local run takes seconds instead of a minute."""
 
     client: Any
     arn: str
+    step: timedelta = MINUTE
     _started: dict[datetime, None] = field(default_factory=dict)
 
     def wake(self, at: datetime) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        minute = bucket(at)
+        minute = bucket(at, self.step)
         if minute in self._started:
             return
         try:
-            for minute_or_next in (minute, minute + MINUTE, minute + 2 * MINUTE):
+            for minute_or_next in (minute, minute + self.step, minute + 2 * self.step):
                 if self._start(minute_or_next):
                     break
             else:

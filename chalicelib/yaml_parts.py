@@ -218,16 +218,16 @@ class Block:
 
 def advice(word: str, known: Collection[str]) -> str:
     """What to write instead of `word`: the likeliest of `known`, or all of them."""
-    close = get_close_matches(word, list(known), n=1)
+    close = get_close_matches(word, list(known), n=1, cutoff=0.55)
     if close:
         return f'did you mean "{close[0]}"?'
     return f"write one of: {', '.join(known)}" if known else "leave it out"
 
 
 def span_text(span: timedelta) -> str:
-    """`span` as the playbook writes it: 30min, 4h, 2d."""
+    """`span` as the playbook writes it: 30s, 45min, 4h."""
     seconds = span.total_seconds()
-    unit = next((unit for unit in ("d", "h", "min") if seconds and seconds % _UNITS[unit] == 0), "s")
+    unit = next((unit for unit in ("h", "min") if seconds and seconds % _UNITS[unit] == 0), "s")
     return f"{seconds / _UNITS[unit]:g}{unit}"
 
 
@@ -248,6 +248,6 @@ def parse(text: str, name: str) -> Part:
         raise PlaybookError(
             f"{name}:{line}: a character that no text has; save the file as plain text in UTF-8"
         ) from None
-    if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
+    if node is None or node.tag == _NULL_TAG or not node.value:
         raise PlaybookError(f"{name}:1: the file is empty; start from the playbook.yaml that comes with Earshot")
     return Part(File(name), node, "", node.start_mark.line + 1)

@@ -13,7 +13,18 @@ from chalicelib.intents import MAGIC, IntentModel
 from models.fit import Weights
 
 # Neutral texts whose answers stand in the header: a reader on another machine can check that it reads the same.
-PROBES: Final = ("where is my order", "wo ist mein paket?", "¿dónde está mi pedido?", "où est mon colis", "ok", "🙂", "")
+PROBES: Final = (
+    "where is my order",
+    "wo ist mein paket?",
+    "¿dónde está mi pedido?",
+    "où est mon colis",
+    "ok",
+    "🙂",
+    "",
+)
+
+
+LEVELS: Final = 23  # steps either side of 0: as good as 127 on every set tried, and half the size when packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ def pack(intents: Head, languages: Head | None, decisions: dict[str, Any]) -> by
 def _quantise(head: Head) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
     """Signed bytes, the scale of each column and its bias, both with the temperature folded in."""
     coefficients = head.weights.coefficients
-    step = np.maximum(np.abs(coefficients).max(axis=0), 1e-12) / 127
+    step = np.maximum(np.abs(coefficients).max(axis=0), 1e-12) / LEVELS
     numbers = np.rint(coefficients / step).astype(np.int8)
     return numbers, step * head.factor, head.weights.intercepts * head.factor
 

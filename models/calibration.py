@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import beta
 
@@ -33,6 +33,17 @@ def temperature(scores: Floats, truth: NDArray[np.int64]) -> float:
         return float(-log_softmax(scores * np.exp(log_factor), axis=1)[rows, truth].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 4.0), method="bounded", options={"xatol": 1e-6}).x))
+
+
+def line(chances: Floats, right: Flags, weights: Floats) -> tuple[float, float]:
+    """Slope and offset in log-odds that make `chances` say how often the answer is `right`. Source: Platt 1999."""
+    odds = np.log(np.maximum(chances, 1e-12) / np.maximum(1 - chances, 1e-12))
+
+    def loss(pair: Floats) -> float:
+        return float((weights * (np.logaddexp(0, pair[0] * odds + pair[1]) - right * (pair[0] * odds + pair[1]))).sum())
+
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 1e-6}).x
+    return float(slope), float(offset)
 
 
 def clopper_pearson(right: float, total: float, confidence: float = 0.95) -> float:

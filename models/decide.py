@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from models.calibration import Threshold, calibration_error, temperature, threshold
-from models.policy import CLOSING
+from chalicelib.intents import straighten
+from models.calibration import Threshold, calibration_error, line, temperature, threshold
+from models.policy import CLOSING, OUTSIDE
 from models.rows import Row
 
 Floats = NDArray[np.float64]
@@ -31,37 +32,62 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """`factor` makes margins logarithms; `close_bounds` are least confidences, only of intents that can keep theirs."""
+    """`factor` makes margins logarithms, `line` (slope, offset) makes their softmax a confidence;
+    `close_bounds` are least confidences, only of intents that can keep theirs."""
 
     factor: float
+    line: tuple[float, float]
     threshold: Threshold
     close_bounds: dict[str, float]
     calibration_error: float
 
 
 def decide(
-    labels: Sequence[str], scores: Floats, rows: Sequence[Row], never: Collection[str], promise: Promise
+    labels: Sequence[str],
+    scores: Floats,
+    rows: Sequence[Row],
+    never: Collection[str],
+    promise: Promise,
+    readable: NDArray[np.bool_] | None = None,
 ) -> Decisions:
-    """Decisions from the held-out `scores` (rows × `labels`) of labelled rows."""
+    """Decisions from the held-out `scores` (rows × `labels`) of labelled rows.
+
+    Rows that are not `readable` are in no language that is served: they are never acknowledged, whatever their scores.
+    """
     truth = np.array([labels.index(row.intent) if row.intent in labels else -1 for row in rows])
     known = truth >= 0
     factor = temperature(scores[known], truth[known])
     chances = softmax(scores * factor, axis=1)
-    best = chances.argmax(axis=1)
-    confidence, right = chances.max(axis=1), best == truth
     answerable = np.array([label not in never for label in labels])
-    candidate = answerable[best]
     in_scope = np.array([row.intent not in never for row in rows])
-    chosen = threshold(
-        np.where(candidate, confidence, 0.0), right & candidate, promise.precision, _weights(in_scope, promise) * np.array([row.weight for row in rows])
-    )
+    weights = _weights(in_scope, promise) * np.array([row.weight for row in rows])
+    slope, offset, gap = _line(labels, chances, truth, weights)
+    straight = np.vectorize(straighten, otypes=[float])(chances.max(axis=1), slope, offset)
+    best = chances.argmax(axis=1)
+    right, candidate = best == truth, answerable[best] & (True if readable is None else readable)
+    chosen = threshold(np.where(candidate, straight, 0.0), right & candidate, promise.precision, weights)
     bounds = {}
     for label in sorted(set(CLOSING) & set(labels)):
         mine = best == labels.index(label)
-        bound = threshold(confidence[mine], right[mine], promise.closing) if mine.any() else None
+        bound = threshold(straight[mine], right[mine], promise.closing) if mine.any() else None
         if bound and bound.value <= 1:
             bounds[label] = bound.value
-    return Decisions(factor, chosen, bounds, calibration_error(confidence, right))
+    return Decisions(factor, (slope, offset), chosen, bounds, gap)
+
+
+def _line(
+    labels: Sequence[str], chances: Floats, truth: NDArray[np.int64], weights: Floats
+) -> tuple[float, float, float]:
+    """Make the confidence of the best label in scope, which is what an acknowledgement rests on, mean what it says.
+
+    Slope, offset, and the calibration error that is left.
+    """
+    inside = np.flatnonzero([label not in OUTSIDE for label in labels])
+    best = inside[chances[:, inside].argmax(axis=1)]
+    chance, right = chances[np.arange(len(best)), best], best == truth
+    slope, offset = line(chance, right, weights)
+    straight = np.vectorize(straighten, otypes=[float])(chance, slope, offset)
+    return slope, offset, calibration_error(straight, right)
 
 
 def _weights(in_scope: NDArray[np.bool_], promise: Promise) -> Floats:

@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,7 @@ def evaluate(model: IntentModel, rows: Sequence[Row], background: Sequence[str] 
     predictions = predict(model, rows)
     report = score(columns(predictions, model.never), model.threshold).as_json()
     report["model"] = model.hash
-    report["intents"] = {
-        intent: dict(zip(("rows", "right", "acknowledged", "precision"), figures, strict=True))
-        for intent, figures in by_intent(predictions).items()
-    }
+    report["intents"] = {intent: asdict(figures) for intent, figures in by_intent(predictions).items()}
     if background:
         report["background_rows"] = len(background)
         report["background_acknowledged"] = sum(model.read(text).accepted for text in background) / len(background)

@@ -3,6 +3,7 @@
 from typing import Final
 
 OTHER: Final = "other"
+OUTSIDE: Final = frozenset({OTHER, "oos"})  # no intent at all
 
 # Never acknowledged as if they were questions.
 NEVER: Final = frozenset(

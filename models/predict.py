@@ -7,17 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.intents import IntentModel
-from models.policy import OTHER
-from models.rows import OUT_OF_SCOPE, Row
-
-OUTSIDE = frozenset({OUT_OF_SCOPE, OTHER})
+from models.policy import OUTSIDE
+from models.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One row's truth and the model's answer.
 
-    `predicted` is the best in-scope label, accepted or not; `confidence` its probability (0–1).
+    `predicted` is the best in-scope label, accepted or not; `confidence` its confidence (0–1).
     """
 
     row: Row
@@ -47,10 +45,10 @@ def predict(model: IntentModel, rows: Sequence[Row]) -> list[Prediction]:
     """The serving code's answer to every row."""
     answers = []
     for row in rows:
-        chances = {label: chance for label, chance in model.chances(row.text).items() if label not in OUTSIDE}
-        best = max(chances, key=chances.__getitem__)
+        sure = {label: value for label, value in model.confidences(row.text).items() if label not in OUTSIDE}
+        best = max(sure, key=sure.__getitem__)
         reading = model.read(row.text)
-        answers.append(Prediction(row, best, chances[best], reading.accepted, reading.language))
+        answers.append(Prediction(row, best, sure[best], reading.accepted, reading.language))
     return answers
 
 

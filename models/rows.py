@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 UTTERANCES: Final = Path(__file__).parent / "utterances"
-OUT_OF_SCOPE: Final = "oos"  # what data sets call the rows that belong to no intent
 VALIDATION: Final = frozenset({"val", "valid", "validation", "dev"})
 TEXT_LIMIT: Final = 20_000  # characters; a longer "utterance" is a broken quote in a CSV file
 

@@ -1,7 +1,7 @@
 """The scores of a model, from its predictions: what `models.evaluate` and the card print."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,19 +84,33 @@ def answered_at(found: Columns, precision: float) -> float:
     return float(kept.max()) if len(kept) else 0.0
 
 
-def by_intent(predictions: Sequence[Prediction]) -> Mapping[str, tuple[int, float, float, float | None]]:
-    """For each true intent: rows, share right, share accepted and right, and precision of its acceptances."""
-    of_truth, of_answer = defaultdict(list), defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class IntentScores:
+    """One intent: its rows, the shares of them that were right and that were rightly acknowledged (0–1).
+
+    `precision` is that of the acknowledgements as this intent, None without any.
+    """
+
+    rows: int
+    right: float
+    acknowledged: float
+    precision: float | None
+
+
+def by_intent(predictions: Sequence[Prediction]) -> dict[str, IntentScores]:
+    """The scores of every intent that some row truly has, in the order of their names."""
+    of_truth: dict[str, list[Prediction]] = defaultdict(list)
+    of_answer: dict[str, list[bool]] = defaultdict(list)
     for each in predictions:
         of_truth[each.row.intent].append(each)
         if each.accepted:
             of_answer[each.predicted].append(each.right)
     return {
-        intent: (
-            len(mine),
-            sum(each.right for each in mine) / len(mine),
-            sum(each.right and each.accepted for each in mine) / len(mine),
-            sum(of_answer[intent]) / len(of_answer[intent]) if of_answer[intent] else None,
+        intent: IntentScores(
+            rows=len(mine),
+            right=sum(each.right for each in mine) / len(mine),
+            acknowledged=sum(each.right and each.accepted for each in mine) / len(mine),
+            precision=sum(of_answer[intent]) / len(of_answer[intent]) if of_answer[intent] else None,
         )
         for intent, mine in sorted(of_truth.items())
     }

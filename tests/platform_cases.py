@@ -8,12 +8,14 @@ A row says how to sign a delivery, which registration receives it, and which of 
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chalicelib.apps import Account, App
+from tests.signed_tokens import key_set, token
 
 PAYLOADS = Path(__file__).parent / "payloads"
 RECEIVED_AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -26,10 +28,11 @@ Sign = Callable[[str, bytes, datetime], dict[str, str]]
 class PlatformCase:
     """One product. `parts` names the payload file (without .json) for each part of the contract that it has:
 
-    question (a customer's), edit and delete (of the same interaction), brand (the brand's own public comment), own_echo (sent by
-    this app), human_echo (sent by another app or a person of the brand), group, standby, batch (several interactions
-    in one delivery), empty (a well-formed delivery with nothing in it), unknown (an event that nobody documents), foreign (an account that
-    is not the app's), test (the platform's test button), integer_ids, missing (a part without what it needs).
+    - question (a customer's), edit and delete (of that same interaction), brand (the brand's own public reply);
+    - own_echo (sent by this app), human_echo (by another app, or by a person of the brand); group; standby;
+    - batch (several interactions in one delivery), empty (nothing in it), unknown (an event that nobody documents),
+      foreign (an account that is not the app's), test (the platform's test button), integer_ids, missing (a part
+      without what it needs).
 
     `signs_body` is False where the platform proves itself by a token instead of a signature; `stale_after` is the age
     at which a signature expires; `legacy` makes the headers of an older scheme that must not be accepted alone.
@@ -70,6 +73,45 @@ def _sign_x(secret: str, body: bytes, at: datetime) -> dict[str, str]:
     return {"x-twitter-webhooks-signature": "sha256=" + base64.b64encode(digest).decode()}
 
 
+def _sign_standard(secret: str, body: bytes, at: datetime) -> dict[str, str]:
+    id, stamp = "msg_2fJ0example", str(int(at.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.new(key, f"{id}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+    }
+
+
+def _sign_telegram(secret: str, body: bytes, at: datetime) -> dict[str, str]:
+    return {"x-telegram-bot-api-secret-token": secret}
+
+
+def _sign_discourse(secret: str, body: bytes, at: datetime) -> dict[str, str]:
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"x-discourse-event-signature": f"sha256={digest}", "x-discourse-event-id": "501"}
+
+
+def _sign_line(secret: str, body: bytes, at: datetime) -> dict[str, str]:
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    return {"x-line-signature": base64.b64encode(digest).decode()}
+
+
+def _sign_google(secret: str, body: bytes, at: datetime) -> dict[str, str]:
+    claims = {
+        "aud": "https://earshot.example.com/webhooks/google/main",
+        "azp": "113774264463038321964",
+        "email": "push@example-project.iam.gserviceaccount.com",
+        "email_verified": True,
+        "exp": int(at.timestamp()) + 3600,
+        "iat": int(at.timestamp()),
+        "iss": "https://accounts.google.com",
+        "sub": "113774264463038321964",
+    }
+    return {"authorization": "Bearer " + token(json.loads(secret)["keys"][0]["kid"], claims)}
+
+
 META = App(
     platform="meta",
     key="main",
@@ -90,6 +132,62 @@ X = App(
     secrets=("x-secret-now", "x-secret-before"),
     app_id="55667788",
     accounts=(Account("700100200300400500", "x", "ExampleShop", "x-token"),),
+)
+
+STANDARD = App(
+    platform="standard",
+    key="shop",
+    secrets=(
+        "whsec_" + base64.b64encode(b"standard-secret-now-0123456789ab").decode(),
+        "whsec_" + base64.b64encode(b"standard-secret-before-012345678").decode(),
+    ),
+    accounts=(
+        Account(
+            "shop-1", "standard", "Example Shop", options={"reply_url": "https://shop.example.com/earshot/replies"}
+        ),
+    ),
+)
+
+TELEGRAM = App(
+    platform="telegram",
+    key="main",
+    secrets=("telegram-secret-now", "telegram-secret-before"),
+    accounts=(Account("7000000001", "telegram", "Example Shop", "7000000001:test-token"),),
+)
+
+DISCOURSE = App(
+    platform="discourse",
+    key="main",
+    secrets=("discourse-secret-now", "discourse-secret-before"),
+    accounts=(
+        Account(
+            "forum",
+            "discourse",
+            "Example Forum",
+            "discourse-key",
+            options={
+                "base_url": "https://forum.example.com",
+                "api_username": "earshot",
+                "brand_users": ["shop_ben"],
+            },
+        ),
+    ),
+)
+
+LINE = App(
+    platform="line",
+    key="main",
+    secrets=("line-secret-now", "line-secret-before"),
+    accounts=(Account("U0123456789abcdef0123456789abcdef", "line", "Example Shop", "line-token"),),
+)
+
+GOOGLE = App(
+    platform="google",
+    key="main",
+    secrets=(key_set("now"), key_set("before")),
+    verify_token="https://earshot.example.com/webhooks/google/main",
+    app_id="push@example-project.iam.gserviceaccount.com",
+    accounts=(Account("accounts/111222333/locations/444555666", "google", "Example Shop", "google-token"),),
 )
 
 CASES = (
@@ -198,5 +296,102 @@ CASES = (
             "integer_ids": "post_mention_create__integer_ids",
             "missing": "post_mention_create__without_id",
         },
+    ),
+    PlatformCase(
+        product="standard",
+        app=STANDARD,
+        sign=_sign_standard,
+        header="webhook-signature",
+        parts={
+            "question": "created__comment",
+            "edit": "updated__comment",
+            "delete": "deleted__comment",
+            "brand": "created__brand_reply",
+            "own_echo": "created__own_reply",
+            "human_echo": "created__brand_reply",
+            "group": "created__group",
+            "batch": "batch__three_questions",
+            "empty": "batch__empty",
+            "unknown": "unknown_type",
+            "foreign": "created__foreign_account",
+            "test": "ping",
+            "integer_ids": "created__integer_ids",
+            "missing": "created__without_id",
+        },
+        stale_after=timedelta(minutes=5),
+    ),
+    PlatformCase(
+        product="telegram",
+        app=TELEGRAM,
+        sign=_sign_telegram,
+        header="x-telegram-bot-api-secret-token",
+        parts={
+            "question": "business_message__customer",
+            "edit": "edited_business_message__customer",
+            "delete": "deleted_business_messages",
+            "brand": "message__group_anonymous_admin",
+            "own_echo": "business_message__own_bot",
+            "human_echo": "business_message__owner_answers",
+            "group": "message__group",
+            "empty": "empty",
+            "unknown": "message_reaction",
+            "integer_ids": "message__text",
+            "missing": "message__without_chat",
+        },
+        signs_body=False,
+    ),
+    PlatformCase(
+        product="discourse",
+        app=DISCOURSE,
+        sign=_sign_discourse,
+        header="x-discourse-event-signature",
+        parts={
+            "question": "post_created__customer",
+            "edit": "post_edited__customer",
+            "delete": "post_destroyed__by_staff",
+            "brand": "post_created__staff_reply",
+            "own_echo": "post_created__own_reply",
+            "human_echo": "post_created__brand_user",
+            "empty": "empty",
+            "unknown": "topic_created",
+            "test": "ping",
+            "integer_ids": "post_created__customer",
+            "missing": "post_created__without_id",
+        },
+    ),
+    PlatformCase(
+        product="line",
+        app=LINE,
+        sign=_sign_line,
+        header="x-line-signature",
+        parts={
+            "question": "message__text",
+            "delete": "unsend",
+            "group": "message__group",
+            "standby": "message__standby",
+            "batch": "batch",
+            "empty": "verify__no_events",
+            "unknown": "unknown_event",
+            "foreign": "message__foreign_destination",
+            "test": "verify__old_console",
+            "integer_ids": "message__integer_ids",
+            "missing": "message__without_id",
+        },
+    ),
+    PlatformCase(
+        product="google",
+        app=GOOGLE,
+        sign=_sign_google,
+        header="authorization",
+        parts={
+            "question": "new_review",
+            "edit": "updated_review",
+            "empty": "empty_message",
+            "unknown": "unknown_type",
+            "foreign": "new_review__foreign_location",
+            "missing": "new_review__without_name",
+        },
+        signs_body=False,
+        stale_after=timedelta(hours=1, minutes=5),
     ),
 )

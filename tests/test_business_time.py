@@ -30,14 +30,18 @@ def spans(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
 @st.composite
 def hours(draw: st.DrawFn) -> Hours:
     week = tuple(draw(st.lists(spans(), min_size=7, max_size=7).filter(any)))
-    closed = draw(st.sets(st.sampled_from(("12-25", "12-26", "01-01", "2026-03-29", "2026-10-25", "02-29")), max_size=3))
+    closed = draw(
+        st.sets(st.sampled_from(("12-25", "12-26", "01-01", "2026-03-29", "2026-10-25", "02-29")), max_size=3)
+    )
     region = draw(st.sampled_from(("", "GB-ENG", "DE-BY")))
     return Hours(draw(st.sampled_from(ZONES)), week, region, frozenset(closed))
 
 
 @settings(max_examples=300, deadline=None)
 @given(hours(), TIMES, TIMES, WAITS, WAITS)
-def test_working_time_never_runs_backwards(open_: Hours, a: datetime, b: datetime, wait: timedelta, more: timedelta) -> None:
+def test_working_time_never_runs_backwards(
+    open_: Hours, a: datetime, b: datetime, wait: timedelta, more: timedelta
+) -> None:
     first, second = sorted((a, b))
     due = open_.after(first, wait)
     assert first <= due <= first + LONGEST_WAIT

@@ -160,8 +160,8 @@ class Product(Protocol):
     - `wording(account, interaction, words, private) -> str`: `words` as `reply` will post them (cut, links removed), so
       that a claim holds the text that an echo will bring back;
     - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to mend it;
-    - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of the time when no
-      deliveries came; raises Unsupported where it cannot.
+    - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of a time when
+      no deliveries came; raises Unsupported where it cannot.
 
     All that take `http` raise ReplyError.
     """
@@ -172,7 +172,7 @@ class Product(Protocol):
         """Posts once and returns the platform's id of the reply; raises ReplyError."""
 
 
-# --- reading payloads: tolerant of integers for ids, missing fields and hostile text ------------------------------------
+# --- reading payloads: tolerant of integers for ids, missing fields and hostile text ---------------------------------
 
 MALFORMED = (PayloadError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
@@ -222,7 +222,7 @@ def rows(value: Any) -> list[Any]:
 
 
 def text(value: Any) -> str:
-    """`value` as text that can be stored: lone surrogates replaced, at most MAX_TEXT characters; "" if it is no text."""
+    """`value` as text that can be stored: lone surrogates replaced, MAX_TEXT characters at most; "" if it is none."""
     if not isinstance(value, str):
         return ""
     return value[:MAX_TEXT].encode("utf-8", "replace").decode()
@@ -263,6 +263,11 @@ def when(value: Any, default: datetime) -> datetime:
     except (TypeError, ValueError, OverflowError, OSError):
         return default
     return time if EARLIEST <= time <= LATEST else default
+
+
+def reason(error: Exception) -> str:
+    """Why a part could not be understood, without quoting it."""
+    return str(error) if isinstance(error, PayloadError) else type(error).__name__
 
 
 def raw(value: Any) -> str:
@@ -310,7 +315,7 @@ def call_once(
         raise OutcomeUnknown("no_answer") from None
 
 
-# --- signatures: over the raw bytes, in constant time, with every secret -----------------------------------------------
+# --- signatures: over the raw bytes, in constant time, with every secret ---------------------------------------------
 
 
 def hmac_hex(secret: str, body: bytes) -> str:

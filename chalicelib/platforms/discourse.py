@@ -31,19 +31,21 @@ from chalicelib.platforms.base import (
     Response,
     Skipped,
     fit,
+    given_id,
     hmac_hex,
     ident,
     need_ident,
     obj,
     raw,
     read_json,
+    reason,
     rows,
     text,
     verify_any,
     when,
 )
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import call, reply_id
+from chalicelib.platforms.rest import call
 
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
 MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
@@ -54,6 +56,8 @@ _KINDS = {
     "post_destroyed": Kind.DELETE,
     "post_recovered": Kind.EDIT,
 }
+# 403 is the answer to a wrong key and to one topic where the user may not write: no reason to stop all replies
+_VERDICTS = {403: Refused}
 _BY_PEOPLE = {1, 2}  # post_type: regular, moderator action; 3 is a note by the software, 4 a whisper among the staff
 
 
@@ -87,8 +91,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     try:
         yield _event(app, account, payload, received_at)
     except MALFORMED as error:
-        reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
-        yield Poison(reason, raw(payload), "discourse", account.id)
+        yield Poison(reason(error), raw(payload), "discourse", account.id)
 
 
 def _event(app: App, account: Account, payload: dict[str, Any], received_at: datetime) -> Parsed:
@@ -97,7 +100,7 @@ def _event(app: App, account: Account, payload: dict[str, Any], received_at: dat
         return Skipped(TEST, "discourse", account.id)
     if "post" not in payload or (event and event not in _KINDS):
         name = event or "_".join(sorted(set(payload) - {"event"})) or "empty"
-        return Skipped(f"event_{name[:40]}", "discourse", account.id)
+        return Skipped(f"event_{text(name)[:40]}", "discourse", account.id)
     if not isinstance(post, dict):
         raise PayloadError("the post is not an object")
     if post.get("post_type") not in (None, *_BY_PEOPLE) or _number(post.get("user_id")) < 0:
@@ -189,7 +192,7 @@ def _api(http: Http, account: Account, method: str, path: str, data: dict[str, A
     if not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         raise Refused("base_url")
     headers = {"Api-Key": account.token, "Api-Username": text(account.options.get("api_username"))}
-    return call(http, method, f"{base_url}{path}", headers=headers, data=data).data
+    return call(http, method, f"{base_url}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
 
 
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
@@ -200,7 +203,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     post: dict[str, Any] = {"topic_id": reply.interaction.thread, "raw": fit(reply.text, MAX_REPLY)}
     if reply.interaction.reply_to:
         post["reply_to_post_number"] = reply.interaction.reply_to
-    return reply_id(_api(http, account, "POST", "/posts.json", post).get("id"))
+    return given_id(_api(http, account, "POST", "/posts.json", post).get("id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:

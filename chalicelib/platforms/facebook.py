@@ -80,7 +80,8 @@ def _interaction(
     entry_at: datetime,
     received_at: datetime,
 ) -> Interaction:
-    post = next(filter(None, (ident(value.get(key)) for key in _POST_IDS)), "") or ident(obj(value.get("post")).get("id"))
+    post_ids = (*(value.get(key) for key in _POST_IDS), obj(value.get("post")).get("id"))
+    post = next(filter(None, map(ident, post_ids)), "")
     is_comment = item == "comment" or bool(value.get("comment_id"))
     id = need_ident(value.get("comment_id")) if is_comment else need_ident(post)
     parent = ident(value.get("parent_id")) or (post if is_comment else "")
@@ -133,7 +134,7 @@ def _author(value: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
-    """The fields of `interaction` that a mention's delivery leaves out: author, author_name, text. Raises ReplyError."""
+    """What a mention's delivery leaves out of `interaction`: author, author_name, text. Raises ReplyError."""
     data = graph(http, account, "GET", interaction.id, query={"fields": "from,message"})
     sender = obj(data.get("from"))
     return {

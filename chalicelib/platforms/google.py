@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from chalicelib.apps import Account, App
 from chalicelib.interaction import Interaction, Kind
@@ -37,35 +36,31 @@ from chalicelib.platforms.base import (
     Response,
     SignatureError,
     Skipped,
-    TokenInvalid,
     Unsupported,
     fit,
     ident,
     obj,
     raw,
     read_json,
+    reason,
     rows,
     same,
     text,
     when,
 )
+from chalicelib.platforms.google_api import NOTIFICATIONS, REVIEWS, ask
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.oidc import known_keys, refresh, verified_claims
-from chalicelib.platforms.rest import call, utf8
+from chalicelib.platforms.rest import utf8
 
 MAX_REPLY = 4096  # bytes
 LEEWAY = timedelta(minutes=5)  # between Google's clock and ours
 MAX_PAGES = 40  # of backfill, with 50 reviews each
 
-_API = "https://mybusiness.googleapis.com/v4"
-_SETTINGS = "https://mybusinessnotifications.googleapis.com/v1"
-_TOKENS = "https://oauth2.googleapis.com/token"
 _ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _KINDS = {"NEW_REVIEW": Kind.NEW, "UPDATED_REVIEW": Kind.EDIT}
 _REVIEW = re.compile(r"(accounts/[\w-]+/locations/([\w-]+))/reviews/([\w=-]+)", re.ASCII)
 _LOCATION = re.compile(r"accounts/[\w-]+/locations/[\w-]+", re.ASCII)
-
-_access: dict[tuple[str, str], str] = {}  # (client id, refresh token) → access token, good for an hour
 
 
 def challenge(app: App, query: Mapping[str, str]) -> Response:
@@ -111,8 +106,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     try:
         yield _notification(app, obj(payload.get("message")), received_at)
     except MALFORMED as error:
-        reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
-        yield Poison(reason, raw(payload), "google")
+        yield Poison(reason(error), raw(payload), "google")
 
 
 def _notification(app: App, message: dict[str, Any], received_at: datetime) -> Parsed:
@@ -153,38 +147,7 @@ def _account(app: App, name: str, location: str) -> Account | None:
     return next((a for id in (name, f"locations/{location}", location) if (a := app.account("google", id))), None)
 
 
-# --- the Business Profile API ----------------------------------------------------------------------------------------
-
-
-def _api(
-    http: Http, account: Account, method: str, url: str, *, query: Mapping[str, str] | None = None, data: Any = None
-) -> dict[str, Any]:
-    """One call; after a 401, which is a definite no, once more with a fresh access token. Raises ReplyError."""
-    try:
-        headers = {"Authorization": f"Bearer {_access_token(http, account)}"}
-        return call(http, method, url, headers=headers, query=query, data=data).data
-    except TokenInvalid as error:
-        if error.code != "401" or not account.options.get("refresh_token"):
-            raise
-    headers = {"Authorization": f"Bearer {_access_token(http, account, renew=True)}"}
-    return call(http, method, url, headers=headers, query=query, data=data).data
-
-
-def _access_token(http: Http, account: Account, *, renew: bool = False) -> str:
-    names = ("client_id", "client_secret", "refresh_token")
-    grant = {name: text(account.options.get(name)) for name in names}
-    if not grant["refresh_token"]:
-        return account.token
-    key = (grant["client_id"], grant["refresh_token"])
-    if renew or key not in _access:
-        form = urlencode({**grant, "grant_type": "refresh_token"}).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        try:
-            answer = call(http, "POST", _TOKENS, headers=headers, body=form, verdicts={400: TokenInvalid})
-        except OutcomeUnknown as error:
-            raise NotSent(error.code) from None  # no reply was posted by asking for a token
-        _access[key] = text(answer.data.get("access_token"))
-    return _access[key]
+# --- the review itself -----------------------------------------------------------------------------------------------
 
 
 def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
@@ -193,14 +156,13 @@ def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, A
     Google gives a reviewer's name but no id. A review has one author and a person one review of a place, so the
     stand-in that the interaction has already is kept, and the conversation with it.
     """
-    review = _review(http, account, interaction)
-    return _fields(interaction, review)
+    return _fields(interaction, _review(http, account, interaction))
 
 
 def _review(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
     if not _REVIEW.fullmatch(interaction.reply_to or ""):
         raise Refused("review_name")
-    return _api(http, account, "GET", f"{_API}/{interaction.reply_to}")
+    return ask(http, account, "GET", f"{REVIEWS}/{interaction.reply_to}")
 
 
 def _fields(interaction: Interaction, review: dict[str, Any]) -> dict[str, Any]:
@@ -223,10 +185,14 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
     Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/updateReply
     """
-    if _review(http, account, reply.interaction).get("reviewReply"):
+    try:
+        review = _review(http, account, reply.interaction)
+    except OutcomeUnknown as error:
+        raise NotSent(error.code) from None  # reading posts nothing
+    if review.get("reviewReply"):
         raise Refused("already_answered")
-    url = f"{_API}/{reply.interaction.reply_to}/reply"
-    _api(http, account, "PUT", url, data={"comment": fit(reply.text, MAX_REPLY, utf8)})
+    url = f"{REVIEWS}/{reply.interaction.reply_to}/reply"
+    ask(http, account, "PUT", url, data={"comment": fit(reply.text, MAX_REPLY, utf8)})
     return f"{reply.interaction.id}/reply"
 
 
@@ -241,9 +207,9 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         findings.append(Finding(account.id, "no delivery can be verified", mend))
     try:
         location = _location(account)
-        _api(http, account, "GET", f"{_API}/{location}/reviews", query={"pageSize": "1"})
+        ask(http, account, "GET", f"{REVIEWS}/{location}/reviews", query={"pageSize": "1"})
         owner = location.partition("/locations/")[0]
-        setting = _api(http, account, "GET", f"{_SETTINGS}/{owner}/notificationSetting")
+        setting = ask(http, account, "GET", f"{NOTIFICATIONS}/{owner}/notificationSetting")
     except Unsupported as error:
         return [*findings, Finding(account.id, str(error), "set the account's id to accounts/…/locations/…")]
     except ReplyError as error:
@@ -267,9 +233,9 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
 
     Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/list
     """
-    url, query = f"{_API}/{_location(account)}/reviews", {"orderBy": "updateTime desc", "pageSize": "50"}
+    url, query = f"{REVIEWS}/{_location(account)}/reviews", {"orderBy": "updateTime desc", "pageSize": "50"}
     for _ in range(MAX_PAGES):
-        page = _api(http, account, "GET", url, query=query)
+        page = ask(http, account, "GET", url, query=query)
         for review in map(obj, rows(page.get("reviews"))):
             if when(review.get("updateTime"), now) < since:
                 return

@@ -67,9 +67,7 @@ def parse_standby(
     yield parse_direct(app, "instagram", account, part, entry_at, received_at, repliable=False)
 
 
-def _comment(
-    app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Interaction:
+def _comment(app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime) -> Interaction:
     id, media = need_ident(value.get("id")), ident(obj(value.get("media")).get("id"))
     parent = ident(value.get("parent_id"))
     parent = "" if parent in (id, media) else parent
@@ -100,9 +98,7 @@ def _comment(
     )
 
 
-def _mention(
-    app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Interaction:
+def _mention(app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime) -> Interaction:
     """A mention under or in somebody else's media: only the ids come, `fetch` brings the rest."""
     media, comment = ident(value.get("media_id")), ident(value.get("comment_id"))
     if not media and not comment:
@@ -141,10 +137,10 @@ def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, A
         found = graph(http, account, "GET", interaction.id, query={"fields": "from,username,text"}, host=_host(account))
         return _fetched(found, "", account, text(found.get("text")))
     if interaction.post and interaction.post != interaction.id:
-        name, fields = "mentioned_comment", f"mentioned_comment.comment_id({interaction.id}){{from,username,text,timestamp}}"
+        name, fields = "mentioned_comment", f".comment_id({interaction.id}){{from,username,text,timestamp}}"
     else:
-        name, fields = "mentioned_media", f"mentioned_media.media_id({interaction.id}){{owner,username,caption,timestamp}}"
-    data = graph(http, account, "GET", account.id, query={"fields": f"username,{fields}"}, host=_host(account))
+        name, fields = "mentioned_media", f".media_id({interaction.id}){{owner,username,caption,timestamp}}"
+    data = graph(http, account, "GET", account.id, query={"fields": f"username,{name}{fields}"}, host=_host(account))
     found = obj(data.get(name))
     return _fetched(found, text(data.get("username")), account, text(found.get("text")) or text(found.get("caption")))
 
@@ -168,7 +164,7 @@ def _bytes(words: str) -> int:
 
 
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
-    """A reply under the top-level comment, a comment where the brand was mentioned, a private reply or a direct message.
+    """A reply under the top-level comment, a comment where the brand was mentioned, or a message (private reply, DM).
 
     Source: https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-comment/replies
     """
@@ -226,8 +222,8 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
         if when(media.get("timestamp"), now) < since - BACKFILL_MEDIA:
             break
         for comment in pages(http, account, f"{need_ident(media.get('id'))}/comments", query, host):
-            replies = [{"parent_id": comment.get("id"), **obj(r)} for r in rows(obj(comment.get("replies")).get("data"))]
-            for value in (comment, *replies):
+            replies = rows(obj(comment.get("replies")).get("data"))
+            for value in (comment, *({"parent_id": comment.get("id"), **obj(r)} for r in replies)):
                 found = _comment(app, account.id, {**value, "media": {"id": media.get("id")}}, now, now)
                 if found.at >= since:
                     yield found

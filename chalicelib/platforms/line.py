@@ -31,19 +31,21 @@ from chalicelib.platforms.base import (
     Skipped,
     Unsupported,
     fit,
+    given_id,
     hmac_base64,
     ident,
     need_ident,
     obj,
     raw,
     read_json,
+    reason,
     rows,
     text,
     verify_any,
     when,
 )
 from chalicelib.platforms.http import Answer, Http
-from chalicelib.platforms.rest import call, header, reply_id, utf16
+from chalicelib.platforms.rest import call, header, utf16
 
 MAX_REPLY = 5000  # UTF-16 code units
 MAX_EVENTS = 1000  # in one delivery
@@ -80,8 +82,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
         try:
             yield _event(app, account, event, received_at)
         except MALFORMED as error:
-            reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
-            yield Poison(reason, raw(event), "line", account)
+            yield Poison(reason(error), raw(event), "line", account)
 
 
 def _event(app: App, account: str, event: Any, received_at: datetime) -> Parsed:
@@ -179,7 +180,7 @@ def _retry_key(token: str) -> str:
 def _sent(answer: Answer) -> str | None:
     messages = answer.data.get("sentMessages")
     first = obj(messages[0]) if isinstance(messages, list) and messages else {}
-    return reply_id(first.get("id")) or header(answer, "x-line-request-id") or None
+    return given_id(first.get("id")) or header(answer, "x-line-request-id") or None
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:

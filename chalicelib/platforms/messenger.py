@@ -155,7 +155,7 @@ def send_direct(
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
-    """Whether the token is valid, the Page sends its messages and echoes, and the app's webhook for pages is enabled."""
+    """Whether the token is valid, the Page sends messages and echoes, and the app's webhook for pages is enabled."""
     return [
         *check_account(http, account, account.id),
         *check_fields(http, app, account, account.id, FIELDS),

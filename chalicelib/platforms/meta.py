@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.apps import Account, App
+from chalicelib.platforms import base
 from chalicelib.platforms.base import (
     FOREIGN,
     MALFORMED,
@@ -33,6 +34,7 @@ from chalicelib.platforms.base import (
     obj,
     raw,
     read_json,
+    reason,
     rows,
     same,
     text,
@@ -82,6 +84,8 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     if len(entries) > MAX_ENTRIES:
         raise PayloadError("more entries than Meta ever sends")
     name = payload.get("object")
+    if len(body) > base.MAX_BODY and name != "whatsapp_business_account":
+        raise base.TooLarge("the body is larger than this product's deliveries")
     routes = _routes().get(name) if isinstance(name, str) else None
     if routes is None:
         yield Skipped("unknown_object")
@@ -144,9 +148,9 @@ def _part(
     app: App, routes: Mapping[str, Route], entry_id: str, name: str, part: Any, at: datetime, received_at: datetime
 ) -> Iterator[Parsed]:
     field = part.get("field") if isinstance(part, dict) and name == "changes" else None
-    direct = _DIRECT_FIELDS.get(field) if isinstance(field, str) else None
+    direct = _DIRECT_FIELDS.get(field, "") if isinstance(field, str) else ""
     value = obj(part.get("value")) if field is not None else {}
-    route = routes[direct] if direct in routes else routes[name]
+    route = routes.get(direct, routes[name])
     try:
         if not isinstance(part, dict):
             raise PayloadError("expected an object")
@@ -167,12 +171,7 @@ def _is_sample(value: Mapping[str, Any]) -> bool:
     return value.get("post_id") == _SAMPLE_POST or any(str(a) in _SAMPLE_AUTHORS for a in authors)
 
 
-def reason(error: Exception) -> str:
-    """Why a part could not be understood, without quoting it."""
-    return str(error) if isinstance(error, PayloadError) else type(error).__name__
-
-
-# --- Graph API: tables of error codes, one for all products but WhatsApp ------------------------------------------------
+# --- Graph API: tables of error codes, one for all products but WhatsApp ---------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,7 @@ def pages(
             return
 
 
-# --- checking a registration -------------------------------------------------------------------------------------------
+# --- checking a registration -----------------------------------------------------------------------------------------
 
 
 def check_account(http: Http, account: Account, node: str, fields: str = "id", host: str = GRAPH) -> list[Finding]:
@@ -278,9 +277,9 @@ def check_fields(
 
 
 def check_webhook(http: Http, app: App, account: Account, object_name: str, fields: Iterable[str]) -> list[Finding]:
-    """Whether the app's webhook for `object_name` is active and carries `fields`; needs the app's id in the apps file."""
+    """Whether the app's webhook for `object_name` is active and carries `fields`; needs the app's id and secret."""
     if not app.app_id:
-        return [Finding(account.id, "the app has no app_id in the apps file", "add app_id: echoes are told apart by it")]
+        return [Finding(account.id, "the app has no app_id in the apps file", "add it: echoes are told apart by it")]
     speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}" if app.secrets else "")
     mend = f"app dashboard → Webhooks → {object_name}: set the callback URL and verify token, subscribe to the fields"
     try:

@@ -15,7 +15,6 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     call_once,
     obj,
-    text,
 )
 from chalicelib.platforms.http import Answer, Http
 
@@ -53,11 +52,6 @@ def call(
 def header(answer: Answer, name: str) -> str:
     """The answer's header `name` (lower case), "" when it is missing."""
     return next((value for key, value in answer.headers.items() if key.lower() == name), "")
-
-
-def reply_id(value: Any) -> str | None:
-    """The id that a platform gave a reply. The reply is out by then, so an odd or missing id must not raise."""
-    return text(str(value))[:512] or None if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _wait(answer: Answer) -> timedelta:

@@ -35,18 +35,20 @@ from chalicelib.platforms.base import (
     Skipped,
     Unsupported,
     fit,
+    given_id,
     ident,
     need_ident,
     obj,
     raw,
     read_json,
+    reason,
     rows,
     same,
     text,
     when,
 )
 from chalicelib.platforms.http import Http, json_body
-from chalicelib.platforms.rest import call, reply_id
+from chalicelib.platforms.rest import call
 
 MAX_REPLY = 10_000  # characters
 TOLERANCE = timedelta(minutes=5)  # how far the signed time may be from ours, both ways
@@ -61,6 +63,8 @@ _KINDS = {
     "interaction.shown": Kind.EDIT,
 }
 _TESTS = {"ping", "test"}
+_STAMP = re.compile("[0-9]{1,10}")
+_SIGNATURES = re.compile("v[0-9]+[a-z]?,[A-Za-z0-9+/=_-]+( v[0-9]+[a-z]?,[A-Za-z0-9+/=_-]+)*")
 
 
 def challenge(app: App, query: Mapping[str, str]) -> Response:
@@ -76,7 +80,7 @@ def verify(app: App, request: Request) -> None:
     id, stamp, given = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not (id and stamp and given):
         raise SignatureError("a webhook- header is missing")
-    if not id.isascii() or not re.fullmatch("[0-9]{1,10}", stamp):
+    if not id.isascii() or not _STAMP.fullmatch(stamp) or not _SIGNATURES.fullmatch(given):
         raise SignatureError("a webhook- header is malformed")
     at = datetime.fromtimestamp(int(stamp), UTC)
     if abs(request.received_at - at) > TOLERANCE:
@@ -105,8 +109,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
         try:
             yield _event(app, event, received_at)
         except MALFORMED as error:
-            reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
-            yield Poison(reason, raw(event), "standard")
+            yield Poison(reason(error), raw(event), "standard")
 
 
 def _event(app: App, event: Any, received_at: datetime) -> Parsed:
@@ -138,8 +141,9 @@ def _interaction(
     author = content.get("author")
     author = author if isinstance(author, dict) else {"id": author}
     id, parent = need_ident(content.get("id")), ident(content.get("parent"))
-    thread = ident(content.get("thread")) or parent or id
     brand, kind = author.get("brand") is True, _KINDS[type]
+    # What only changes an interaction may leave out where it stands; then it waits for the one that says so
+    thread = ident(content.get("thread")) or parent or (id if kind is Kind.NEW or "text" in content else "")
     if kind is Kind.NEW and brand:
         kind = Kind.BRAND_POST if thread == id else Kind.BRAND_REPLY
     happened_at = when(event.get("timestamp"), received_at)
@@ -239,7 +243,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": signature,
     }
-    return reply_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))
+    return given_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:

@@ -29,18 +29,20 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     Unsupported,
     fit,
+    given_id,
     ident,
     need_ident,
     obj,
     raw,
     read_json,
+    reason,
     rows,
     text,
     verify_any,
     when,
 )
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import call, reply_id, utf16
+from chalicelib.platforms.rest import call, utf16
 
 MAX_REPLY = 4096  # UTF-16 code units
 BUSINESS_WINDOW = timedelta(hours=24)  # a bot may write in a business chat that was active in that time
@@ -100,8 +102,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     try:
         yield from list(_update(app, account, update, received_at))
     except MALFORMED as error:
-        reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
-        yield Poison(reason, raw(update), "telegram", account.id)
+        yield Poison(reason(error), raw(update), "telegram", account.id)
 
 
 def _update(app: App, account: Account, update: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
@@ -120,7 +121,7 @@ def _update(app: App, account: Account, update: dict[str, Any], received_at: dat
             )
     else:
         events = sorted(set(update) - {"update_id"})
-        yield Skipped(f"event_{'_'.join(events)[:40] or 'empty'}", "telegram", account.id)
+        yield Skipped(f"event_{text('_'.join(events))[:40] or 'empty'}", "telegram", account.id)
 
 
 def _message(app: App, account: Account, name: str, message: dict[str, Any], received_at: datetime) -> Parsed:
@@ -216,7 +217,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     Source: https://core.telegram.org/bots/api#sendmessage
     """
     chat, _, number = reply.interaction.id.rpartition("_")
-    if not number.isdecimal():
+    if not chat or not number.isdecimal():
         raise Refused("message_id")
     message: dict[str, Any] = {
         "chat_id": chat,
@@ -227,7 +228,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     if reply.interaction.reply_to:
         message["business_connection_id"] = reply.interaction.reply_to
     answer = call(http, "POST", f"{_API}/bot{account.token}/sendMessage", data=message, verdicts=_VERDICTS)
-    sent = reply_id(obj(answer.data.get("result")).get("message_id"))
+    sent = given_id(obj(answer.data.get("result")).get("message_id"))
     return f"{chat}_{sent}" if sent else None
 
 

@@ -2,7 +2,8 @@
 in the WhatsApp Business app.
 
 The apps file names an account by its phone number id. The id of the WhatsApp Business Account is accepted too; then the
-account's option `phone_number_id` says which number replies (and which of its numbers is meant).
+account's option `phone_number_id` must say which number replies (and so which of its numbers is meant). The option
+`waba_id` lets `check` look at the subscription.
 
 Statuses are skipped. They would tell whether a send of unknown outcome arrived, but three come for every message that
 the brand sends; an unknown send is left to the timer, which covers the customer anyway.
@@ -11,6 +12,7 @@ Source: https://developers.facebook.com/documentation/business-messaging/whatsap
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,12 +35,13 @@ from chalicelib.platforms.base import (
     need_ident,
     obj,
     raw,
+    reason,
     rows,
     text,
     when,
 )
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta import Errors, check_account, check_fields, check_webhook, graph, reason
+from chalicelib.platforms.meta import Errors, check_account, check_fields, check_webhook, graph
 
 MAX_REPLY = 4096  # characters
 WINDOW = timedelta(hours=24)
@@ -112,16 +115,19 @@ def _message(
     type_ = text(message.get("type"))
     if type_ in _SKIPPED_TYPES:
         return Skipped(f"type_{type_}", "whatsapp", account)
+    echo = echo or _is_own(account, value, message)
     change = obj(message.get(type_)) if type_ in ("edit", "revoke") else {}
     content = (obj(change.get("message")) or change) if type_ == "edit" else message
     customer, contact = _customer(value, message, echo)
     group = ident(message.get("group_id"))
+    id = need_ident(change.get("original_message_id") if change else message.get("id"))
+    parent = ident(obj(content.get("context")).get("id"))
     at = when(message.get("timestamp"), entry_at)
     return Interaction(
         product="whatsapp",
         account=account,
         app=app.key,
-        id=need_ident(change.get("original_message_id") if change else message.get("id")),
+        id=id,
         kind=_CHANGES.get(type_, Kind.BRAND_REPLY if echo else Kind.NEW),
         at=at,
         received_at=received_at,
@@ -131,10 +137,10 @@ def _message(
         brand=echo,
         text=_words(content),
         text_at=at,
-        parent=ident(obj(content.get("context")).get("id")) or None,
+        parent=parent if parent and parent != id else None,
         reply_to=customer,
         private=True,
-        repliable=not group and _number(app.account("whatsapp", account)) != "",
+        repliable=not group,
         attachments=_attachments(content, type_),
         window=WINDOW,
         raw=raw(message)[: 2 * MAX_TEXT],
@@ -144,13 +150,20 @@ def _message(
 _CHANGES = {"edit": Kind.EDIT, "revoke": Kind.DELETE}
 
 
+def _is_own(account: str, value: dict[str, Any], message: dict[str, Any]) -> bool:
+    """The field says who wrote it (an echo's `from` can be anything); a sender that is the brand's number says it too."""
+    number = text(obj(value.get("metadata")).get("display_phone_number"))
+    return ident(message.get("from")) in {account, "".join(c for c in number if c.isdigit())} - {""}
+
+
 def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> tuple[str, dict[str, Any]]:
     """The customer's id and contact: the phone number, else the business-scoped id (some have no number any more)."""
     keys = ("to", "to_user_id") if echo else ("from", "from_user_id")
     named = [ident(message.get(key)) for key in keys]
     contacts = [obj(c) for c in rows(value.get("contacts"))]
-    contact = next((c for c in contacts if {ident(c.get("wa_id")), ident(c.get("user_id"))} & set(filter(None, named))), {})
-    if not contact and len(contacts) == 1 and not any(named):
+    known = set(filter(None, named))
+    contact = next((c for c in contacts if {ident(c.get("wa_id")), ident(c.get("user_id"))} & known), {})
+    if not contact and len(contacts) == 1 and not known:
         contact = contacts[0]
     number = ident(contact.get("wa_id")) or ident(contact.get("user_id"))
     return need_ident(next(filter(None, named), number)), contact
@@ -207,18 +220,14 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     return given_id(obj(sent[0]).get("id")) if sent else None
 
 
-def _number(account: Account | None) -> str:
-    """The phone number id to reply from; "" when the apps file names only the WhatsApp Business Account."""
-    if account is None:
-        return ""
-    if number := account.options.get("phone_number_id"):
-        return str(number)
-    return "" if account.options.get("waba") is True else account.id
+def _number(account: Account) -> str:
+    return str(account.options.get("phone_number_id") or account.id)
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
-    """Whether the token may use the number, the WhatsApp Business Account sends to this app, and the webhook is enabled."""
-    findings = check_account(http, account, _number(account) or account.id, "id,verified_name")
+    """Whether the token may use the number, its business account sends to this app, and the webhook is enabled."""
+    findings = check_account(http, account, _number(account), "id,verified_name")
+    findings = [replace(f, mend=f"{f.mend}; the account's id must be a phone number id, or have one") for f in findings]
     if waba := account.options.get("waba_id"):
         findings += check_fields(http, app, account, str(waba), ())
     return findings + check_webhook(http, app, account, "whatsapp_business_account", FIELDS)

@@ -1,0 +1,84 @@
+"""Serving figures side by side with scikit-learn's own pipeline, in one run: `python -m models.bench`."""
+
+import argparse
+import pickle
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.svm import LinearSVC
+
+from chalicelib.intents import DEFAULT_MODEL, IntentModel
+from models.rows import from_file, utterances
+
+TEXTS = Path(__file__).with_name("held_out.jsonl")
+
+
+def usual_pipeline() -> Pipeline:
+    """What one would write with scikit-learn alone: tf-idf of the same n-grams and a linear SVM."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True)
+    return make_pipeline(make_union(words, characters), LinearSVC(C=0.5, random_state=0))
+
+
+def latencies(answer: Callable[[str], object], texts: Sequence[str]) -> tuple[float, float]:
+    """Milliseconds of processor time a message, median and 99th percentile, each text seen for the first time."""
+    times = []
+    for text in texts:
+        start = time.process_time_ns()
+        answer(text)
+        times.append((time.process_time_ns() - start) / 1e6)
+    return statistics.median(times), statistics.quantiles(times, n=100)[98]
+
+
+def load_time(code: str) -> float:
+    """Milliseconds of wall time that `code` takes in a new interpreter, imports included, the best of three."""
+    timed = f"import time; start = time.perf_counter()\n{code}\nprint((time.perf_counter() - start) * 1000)"
+    return min(float(subprocess.check_output([sys.executable, "-c", timed], text=True)) for _ in range(3))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table; returns 0."""
+    parser = argparse.ArgumentParser(prog="python -m models.bench", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    options = parser.parse_args(argv)
+    texts = [row.text for row in from_file(TEXTS)]
+    rows = utterances()
+    pipeline = usual_pipeline().fit([row.text for row in rows], [row.intent for row in rows])
+    pickled = Path(options.model).resolve().with_suffix(".bench")
+    pickled.write_bytes(pickle.dumps(pipeline))
+    try:
+        ours_load = load_time(f"from chalicelib.intents import IntentModel; IntentModel.load({str(options.model)!r})")
+        usual_load = load_time(f"import pickle; pickle.load(open({str(pickled)!r}, 'rb'))")
+        usual_size = pickled.stat().st_size
+    finally:
+        pickled.unlink()
+    tracemalloc.start()
+    model = IntentModel.load(options.model)
+    memory = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    ours = latencies(model.read, texts)
+    usual = latencies(lambda text: pipeline.decision_function([text]), texts)
+    print(f"{len(texts)} messages, first sight, one process\n{'':24} {'Earshot':>10} {'scikit-learn':>13} {'ratio':>8}")
+    for name, mine, theirs in (
+        ("artifact, KB", options.model.stat().st_size / 1e3, usual_size / 1e3),
+        ("import and load, ms", ours_load, usual_load),
+        ("a message, p50 ms", ours[0], usual[0]),
+        ("a message, p99 ms", ours[1], usual[1]),
+    ):
+        print(f"{name:24} {mine:>10.3f} {theirs:>13.3f} {theirs / mine:>7.1f}×")
+    start = time.perf_counter()
+    IntentModel.load(options.model)
+    print(f"{'load alone, ms':24} {(time.perf_counter() - start) * 1000:>10.3f}")
+    print(f"{'memory while loading, MB':24} {memory:>10.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file a room, the contract of the platforms, the story, the built package."""

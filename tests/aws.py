@@ -1,0 +1,304 @@
+"""The handlers on moto through boto3, with every AWS call and every reply numbered, and any one of them made to fail.
+
+A fault is one of: `crash` (the process dies before the call), `dies` (it dies right after the call), `lost` (the call is done
+but its answer does not arrive), `twice` (boto3 repeats a call whose first answer was lost).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.exceptions import ReadTimeoutError
+
+import app as entry
+from chalicelib.apps import Apps
+from chalicelib.codec import load
+from chalicelib.conversation import Conversation
+from chalicelib.interaction import Interaction
+from chalicelib.lean_aws import AwsError, LeanAws, Service
+from chalicelib.platforms.base import hmac_hex
+from chalicelib.platforms.http import Answer, NoAnswer
+from chalicelib.playbook import Playbook
+from chalicelib.rooms import Rooms
+from chalicelib.settings import Settings
+from infra.replay import Recorded, _gateway, _sqs
+from tests.world import APPS, NOW, PlatformsOnPaper, playbook
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this but the test."""
+
+
+@dataclass
+class Faults:
+    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` is the record of a run without faults."""
+
+    at: int = 0
+    mode: str = ""
+    names: list[str] = field(default_factory=list)
+
+    def call(self, name: str, do: Callable[[], Any], lost: Exception) -> Any:
+        self.names.append(name)
+        if len(self.names) != self.at:
+            return do()
+        if self.mode == "crash":
+            raise Killed(name)
+        answer = do()
+        if self.mode == "dies":
+            raise Killed(name)
+        if self.mode == "lost":
+            raise lost
+        return do()
+
+
+class FaultyClient:
+    """A boto3 client whose calls pass through `faults`; `sent` keeps the e-mails that SES accepted, by their id."""
+
+    def __init__(self, client: Any, service: str, faults: Faults, sent: dict[str, dict[str, Any]]) -> None:
+        self._client, self._service, self._faults, self._sent = client, service, faults, sent
+        self.exceptions = client.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(**request: Any) -> Any:
+            def do() -> Any:
+                answer = method(**request)
+                if name == "send_email":
+                    self._sent[answer["MessageId"]] = request
+                return answer
+
+            lost = ReadTimeoutError(endpoint_url=self._service)
+            return self._faults.call(f"{self._service}.{name}", do, lost)
+
+        return call
+
+
+@dataclass
+class FaultyPlatforms(PlatformsOnPaper):
+    """The platforms on paper, whose answers pass through the same faults: a POST is never repeated by itself."""
+
+    faults: Faults = field(default_factory=Faults)
+
+    def request(self, method: str, url: str, **request: Any) -> Answer:  # type: ignore[override]
+        if self.faults.mode == "twice" and len(self.faults.names) + 1 == self.faults.at:
+            self.faults.names.append("reply")
+            return PlatformsOnPaper.request(self, method, url, **request)
+        do = lambda: PlatformsOnPaper.request(self, method, url, **request)  # noqa: E731
+        answer: Answer = self.faults.call("reply", do, NoAnswer("timed out"))
+        return answer
+
+
+class FaultyLeanAws(LeanAws):
+    """`LeanAws` whose calls end at moto, through the same faults."""
+
+    def __init__(self, sqs: Any, faults: Faults) -> None:
+        super().__init__()
+        self._sqs, self._faults = sqs, faults
+
+    def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        method = {"SendMessage": self._sqs.send_message, "SendMessageBatch": self._sqs.send_message_batch}[action]
+        answer: dict[str, Any] = self._faults.call(f"sqs.{action}", lambda: method(**parameters), AwsError("TimeoutError"))
+        return answer
+
+
+class AwsRooms(Rooms):
+    """Rooms whose clients fail as told; `made` keeps the real clients from one world to the next."""
+
+    made: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, settings: Settings, faults: Faults, policy: Playbook, apps: Apps) -> None:
+        super().__init__(settings)
+        self.faults, self.time = faults, NOW
+        self._fixed_apps = apps
+        self.sent: dict[str, dict[str, Any]] = {}
+        self.__dict__ |= {"_aws": FaultyLeanAws(self.made["sqs"], faults)}
+        self.__dict__ |= {"playbook": policy, "http": FaultyPlatforms(faults=faults), "telemetry": Silent()}
+
+    def now(self) -> datetime:
+        return self.time
+
+    @property
+    def apps(self) -> Apps:
+        return self._fixed_apps
+
+    def client(self, service: str, config: dict[str, Any]) -> Any:
+        if service not in self.made:
+            self.made[service] = boto3.client(service, region_name="eu-west-1")
+        return FaultyClient(self.made[service], service, self.faults, self.sent)
+
+
+class Silent:
+    """Telemetry that nobody listens to."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+class AwsWorld:
+    """One table, four queues and a state machine of their own on moto, and the handlers in front of them."""
+
+    count = 0
+
+    def __init__(self, faults: Faults | None = None, policy: Playbook | None = None, apps: Apps = APPS) -> None:
+        AwsWorld.count += 1
+        self.name = f"w{AwsWorld.count}"
+        self.faults = Faults()
+        self.rooms = AwsRooms(self._create(), self.faults, policy or playbook(), apps)
+        if faults:
+            self.faults.at, self.faults.mode = faults.at, faults.mode
+        self.platforms: FaultyPlatforms = self.rooms.http  # type: ignore[assignment]
+        self._told: set[str] = set()
+
+    def _plain(self, service: str) -> Any:
+        return AwsRooms.made.setdefault(service, boto3.client(service, region_name="eu-west-1"))
+
+    def _create(self) -> Settings:
+        self._plain("dynamodb").create_table(
+            TableName=self.name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": n, "AttributeType": t}
+                for n, t in (("pk", "S"), ("sk", "S"), ("shard", "N"), ("wake_at", "S"), ("customer", "S"))
+            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "overdue",
+                    "KeySchema": [
+                        {"AttributeName": "shard", "KeyType": "HASH"},
+                        {"AttributeName": "wake_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                },
+                {
+                    "IndexName": "customer",
+                    "KeySchema": [{"AttributeName": "customer", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                },
+            ],
+        )
+        queues = {
+            q: self._plain("sqs").create_queue(QueueName=f"{self.name}-{q}", Attributes={"MaximumMessageSize": "1048576"})[
+                "QueueUrl"
+            ]
+            for q in ("inbox", "due", "escalations", "quarantine")
+        }
+        machine = self._plain("stepfunctions").create_state_machine(
+            name=self.name,
+            definition='{"StartAt":"W","States":{"W":{"Type":"Wait","TimestampPath":"$.wake_at","End":true}}}',
+            roleArn="arn:aws:iam::123456789012:role/timer",
+        )["stateMachineArn"]
+        self._plain("sesv2").create_email_identity(EmailIdentity="earshot@shop.example.com")
+        return Settings(
+            self.name, queues["inbox"], queues["due"], queues["escalations"], queues["quarantine"], machine,
+            "earshot@shop.example.com",
+        )  # fmt: skip
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        previous, entry.rooms = entry.rooms, self.rooms
+        try:
+            yield
+        finally:
+            entry.rooms = previous
+
+    def deliver(self, body: bytes) -> None:
+        """A platform that posts until it gets its 200."""
+        signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex("current", body)}
+        event = _gateway(Recorded(NOW, "POST", "/webhooks/meta/main", {}, signed, body))
+        for _ in range(5):
+            with self._entered():
+                try:
+                    if entry.app(event, None)["statusCode"] == 200:
+                        return
+                except Killed:
+                    self._forget()
+        raise AssertionError("the platform never got its 200")
+
+    def work(self) -> None:
+        """Plays SQS and Lambda until the queues are empty: a message goes only when its handler is done with it."""
+        queues = {
+            self.rooms.settings.inbox_url: entry.respond,
+            self.rooms.settings.due_url: entry.escalate,
+            self.rooms.settings.escalations_url: entry.notify,
+        }
+        for _ in range(200):
+            if not any([self._one(url, handler) for url, handler in queues.items()]):
+                return
+        raise AssertionError("the queues never ran empty")
+
+    def _one(self, url: str, handler: Any) -> bool:
+        sqs = self._plain("sqs")
+        received = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=1).get("Messages", [])
+        for got in received:
+            with self._entered():
+                try:
+                    result = handler(_sqs(got["Body"]), None)
+                except (Killed, ReadTimeoutError):
+                    self._forget()
+                    continue
+            if not (result and result["batchItemFailures"]):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=got["ReceiptHandle"])
+        return bool(received)
+
+    def sweep(self) -> None:
+        """The safety schedule, as often as it takes to run through."""
+        for _ in range(3):
+            try:
+                if self.rooms.escalator.sweep(self.rooms.now):
+                    return
+            except (Killed, ReadTimeoutError):
+                self._forget()
+        raise AssertionError("the sweep never ran through")
+
+    def pass_time(self, time: timedelta) -> None:
+        """`time` passes in steps of a minute with everything that happens meanwhile: SES's events, sweeps, queues."""
+        end = self.rooms.time + time
+        while self.rooms.time < end:
+            self.rooms.time += min(timedelta(minutes=5), end - self.rooms.time)
+            self._mail_events()
+            self.sweep()
+            self.work()
+
+    def _mail_events(self) -> None:
+        """SES tells of each e-mail that it accepted, in the shape of its Send event."""
+        for id, request in list(self.rooms.sent.items()):
+            if id in self._told:
+                continue
+            self._told.add(id)
+            tags = {tag["Name"]: [tag["Value"]] for tag in request["EmailTags"]}
+            event = json.dumps({"eventType": "Send", "mail": {"messageId": id, "tags": tags}})
+            with self._entered():
+                for _ in range(3):
+                    try:
+                        if not entry.mail_events(_sqs(event), None)["batchItemFailures"]:
+                            break
+                    except Killed:
+                        self._forget()
+
+    def _forget(self) -> None:
+        """A new process: whatever the old one kept in memory is gone."""
+        fresh = AwsRooms(self.rooms.settings, self.faults, self.rooms.playbook, self.rooms.apps)
+        fresh.time, fresh.sent = self.rooms.time, self.rooms.sent
+        fresh.__dict__["http"] = self.rooms.http
+        self.rooms = fresh
+
+    @property
+    def emails(self) -> list[dict[str, Any]]:
+        """The e-mails that SES accepted, as they were requested."""
+        return list(self.rooms.sent.values())
+
+    def items(self) -> list[Any]:
+        return list(self.rooms.store.table.everything())
+
+    def conversations(self) -> list[Conversation]:
+        return [load(Conversation, i.doc) for i in self.items() if i.key.sk.startswith("c#")]
+
+    def interactions(self) -> list[Interaction]:
+        return [load(Interaction, i.doc) for i in self.items() if i.key.pk.startswith("i#")]
+

@@ -1,0 +1,98 @@
+"""P1–P5 under failure: a crash, a death right after, a lost answer and a repeated call at every AWS call and every reply
+call of receive, respond, escalate and notify. The calls are found by recording a run without faults."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from chalicelib.conversation import State
+from tests.aws import AwsRooms, AwsWorld, Faults
+from tests.test_orders import COMMON
+from tests.world import NOW, PAGE, comment, delivery
+
+SECOND = timedelta(seconds=1)
+
+# One question that is acknowledged and never answered, one that a person answers, one that nobody is sure about, in a
+# batch, each twice; and one that is urgent.
+BATCH = delivery(comment("c1", COMMON), comment("c2", "hm, and what about the other one?", author="5002"))
+URGENT = delivery(comment("c3", "your lamp caught fire and burned my child, my lawyer will call you", author="5003"))
+QUESTION = delivery(comment("c4", "how do i return a dress i bought online", author="5004", post=f"{PAGE}_78"))
+REPLY = delivery(comment("r4", "Hi, use the label in the parcel.", author=PAGE, parent="c4", at=NOW + 60 * SECOND))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws() -> Iterator[None]:
+    import os
+
+    names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    with mock_aws():
+        AwsRooms.made.clear()
+        yield
+    AwsRooms.made.clear()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def story(faults: Faults | None = None) -> AwsWorld:
+    """Everything that happens to a shop in six hours."""
+    world = AwsWorld(faults)
+    for body in (BATCH, QUESTION, QUESTION, URGENT):
+        world.deliver(body)
+        world.work()
+    world.deliver(REPLY)
+    world.work()
+    world.deliver(BATCH)
+    world.work()
+    world.pass_time(timedelta(hours=2))
+    return world
+
+
+def assert_promises(world: AwsWorld) -> None:
+    assert sorted(i.id for i in world.interactions()) == ["c1", "c2", "c3", "c4", "r4"]  # P1
+    states = {c.thread: c.state for c in world.conversations()}
+    assert states == {"c1": State.OPEN, "c2": State.OPEN, "c3": State.OPEN, "c4": State.ANSWERED}
+    escalated = {c.thread: c.tier for c in world.conversations()}
+    assert escalated["c1"] == escalated["c2"] == 1  # P2
+    assert escalated["c3"] >= 1
+    assert escalated["c4"] == 0
+    replies = Counter(url.split("/")[-2] for url, _ in world.platforms.posted)
+    assert max(replies.values(), default=0) <= 1  # P3
+    assert set(replies) <= {"c1", "c4"}  # P4
+    mails = Counter(tag["Value"] for mail in world.emails for tag in mail["EmailTags"] if tag["Name"] == "notice")
+    assert set(mails.values()) == {1}  # P5: at most one …
+    assert len(mails) == sum(escalated.values())  # … and none lost
+
+
+def test_a_run_without_faults_keeps_every_promise() -> None:
+    world = story()
+    assert_promises(world)
+    assert len(world.platforms.posted) == 2
+
+
+@pytest.mark.parametrize("mode", ["crash", "dies", "lost", "twice"])
+def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(mode: str) -> None:
+    recorded = story().faults.names
+    assert {"sqs.SendMessage", "dynamodb.put_item", "stepfunctions.start_execution", "sesv2.send_email", "reply"} <= set(recorded)
+    for at in _one_of_each_place(recorded):
+        world = story(Faults(at, mode))
+        try:
+            assert_promises(world)
+        except AssertionError as error:
+            raise AssertionError(f"{mode} at call {at}: {recorded[at - 1]}") from error
+
+
+def _one_of_each_place(recorded: list[str]) -> list[int]:
+    """The numbers (from 1) of the calls to break: all of them, but only the first two of a run of equal sweeping queries."""
+    numbers: list[int] = []
+    for number, name in enumerate(recorded, start=1):
+        run: Any = recorded[max(0, number - 3) : number]
+        if name == "dynamodb.query" and run == ["dynamodb.query"] * 3:
+            continue
+        numbers.append(number)
+    return numbers

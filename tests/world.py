@@ -1,0 +1,207 @@
+"""A small world for tests: app.py's real handlers over rooms whose clock, platforms and mailbox the test holds.
+
+`MemoryWorld` runs on infra/memory.py (linearizable, instant). `AwsWorld` runs on moto through boto3, and can make any call fail.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import app as entry
+from chalicelib.apps import Account, App, Apps
+from chalicelib.codec import load
+from chalicelib.conversation import Conversation
+from chalicelib.interaction import Interaction
+from chalicelib.mailer import Email
+from chalicelib.platforms.base import hmac_hex
+from chalicelib.platforms.http import Answer
+from chalicelib.playbook import DEFAULT_PLAYBOOK, Playbook, load_playbook
+from infra.memory import Agenda
+from infra.outcomes import Outcomes
+from infra.replay import ReplayRooms, _gateway, _sqs
+from infra.replay import Recorded
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
+PAGE = "100200300400500"
+QUESTION = "where is my order? it has not arrived yet and the tracking says nothing"
+
+APPS = Apps(
+    (
+        App(
+            "meta",
+            "main",
+            secrets=("current", "previous"),
+            verify_token="verify-me",
+            app_id="424242",
+            accounts=(
+                Account(PAGE, "facebook", "Example Shop", "token-a"),
+                Account(PAGE, "messenger", "Example Shop", "token-a"),
+            ),
+        ),
+        App("meta", "other", secrets=("other-secret",), accounts=(Account("999", "facebook", "Other Shop", "token-b"),)),
+    )
+)
+
+
+def playbook() -> Playbook:
+    return load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
+
+
+def comment(
+    id: str,
+    text: str,
+    *,
+    author: str = "5001",
+    at: datetime = NOW,
+    parent: str | None = None,
+    verb: str = "add",
+    post: str = f"{PAGE}_77",
+    entry_at: datetime | None = None,
+) -> dict[str, Any]:
+    """A change of a Page's feed, as Facebook sends it."""
+    value = {
+        "from": {"id": author, "name": "Example Shop" if author == PAGE else "Ann Example"},
+        "item": "comment",
+        "verb": verb,
+        "comment_id": id,
+        "post_id": post,
+        "parent_id": parent or post,
+        "created_time": int(at.timestamp()),
+        "message": text,
+    }
+    return {"field": "feed", "value": value, "_at": int((entry_at or at).timestamp())}
+
+
+def delivery(*changes: dict[str, Any], page: str = PAGE) -> bytes:
+    """The body of a delivery with these changes, each in an entry of its own."""
+    entries = [{"id": page, "time": c["_at"], "changes": [{k: v for k, v in c.items() if k != "_at"}]} for c in changes]
+    return json.dumps({"object": "page", "entry": entries}).encode()
+
+
+def message(id: str, text: str, *, author: str = "psid-1", at: datetime = NOW, **more: Any) -> bytes:
+    """The body of a delivery with one Messenger message; `is_echo=True` makes it the Page's."""
+    echo = more.get("is_echo", False)
+    part = {
+        "sender": {"id": PAGE if echo else author},
+        "recipient": {"id": author if echo else PAGE},
+        "timestamp": int(at.timestamp() * 1000),
+        "message": {"mid": id, "text": text, **more},
+    }
+    return json.dumps({"object": "page", "entry": [{"id": PAGE, "time": int(at.timestamp()), "messaging": [part]}]}).encode()
+
+
+@dataclass
+class PlatformsOnPaper:
+    """Http that answers as told and keeps what was posted. `answers` is a list of things to do, first call first;
+    afterwards every call succeeds."""
+
+    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    answers: list[Callable[[], Answer]] = field(default_factory=list)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        if self.answers:
+            return self.answers.pop(0)()
+        self.posted.append((url, json.loads(body or b"{}")))
+        id = f"posted-{len(self.posted)}"
+        return Answer(200, {"id": id, "message_id": id}, {})
+
+    def texts(self) -> list[str]:
+        """The texts that stand in public or in messages now."""
+        return [data.get("message") if isinstance(data.get("message"), str) else data["message"]["text"] for _, data in self.posted]
+
+
+class MemoryWorld:
+    """The handlers on a virtual clock."""
+
+    def __init__(self, policy: Playbook | None = None, apps: Apps = APPS) -> None:
+        self.agenda = Agenda(NOW)
+        self.out = StringIO()
+        self.outcomes = Outcomes(self.out, self.agenda)
+        self.rooms = ReplayRooms(apps, policy or playbook(), self.agenda, self.outcomes)
+        self.platforms = PlatformsOnPaper()
+        self.rooms.__dict__["http"] = self.platforms
+
+    @property
+    def emails(self) -> list[Email]:
+        return list(self.rooms.mailer.sent)  # type: ignore[attr-defined]
+
+    @property
+    def store(self) -> Any:
+        return self.rooms.store
+
+    @contextmanager
+    def _entered(self) -> Any:
+        previous, entry.rooms = entry.rooms, self.rooms
+        try:
+            yield
+        finally:
+            entry.rooms = previous
+
+    def post(
+        self, body: bytes, *, secret: str = "current", path: str = "/webhooks/meta/main", headers: Mapping[str, str] | None = None
+    ) -> int:
+        """The status that a signed POST gets."""
+        signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)} if headers is None else dict(headers)
+        return int(self.request("POST", path, body, signed)["statusCode"])
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}, query: Mapping[str, str] = {}  # noqa: B006
+    ) -> dict[str, Any]:
+        with self._entered():
+            event = _gateway(Recorded(self.rooms.now(), method, path, query, headers, body))
+            return dict(entry.app(event, None))
+
+    def run(self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
+        """Plays queues and timers until that long after now; a message whose handler fails comes back a minute later."""
+        end = self.agenda.now + until
+        handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}
+        with self._entered():
+            if sweep:
+                self._play(handlers, end, every=timedelta(minutes=5))
+            else:
+                self._play(handlers, end, every=None)
+        self.agenda.now = end
+
+    def _play(self, handlers: dict[str, Any], end: datetime, every: timedelta | None) -> None:
+        if every:
+            at = self.agenda.now + every
+            while at <= end:
+                self.agenda.add(at, "sweep")
+                at += every
+        while due := self.agenda.next(end):
+            if due.name == "sweep":
+                self.rooms.escalator.sweep(self.rooms.now)
+            elif due.name == "quarantine":
+                self.outcomes.count("quarantined")
+            else:
+                result = handlers[due.name](_sqs(due.body), None)
+                if result and result["batchItemFailures"]:
+                    self.agenda.add(self.agenda.now + timedelta(minutes=1), due.name, due.body)
+
+    def conversations(self) -> list[Conversation]:
+        return [load(Conversation, i.doc) for i in self.store.table.everything() if i.key.sk.startswith("c#")]
+
+    def interactions(self) -> list[Interaction]:
+        return [load(Interaction, i.doc) for i in self.store.table.everything() if i.key.pk.startswith("i#")]
+
+    def records(self, type: str) -> list[dict[str, Any]]:
+        """What was reported, in the words of replay."""
+        rows = [json.loads(line) for line in self.out.getvalue().splitlines()]
+        return [row for row in rows if row["type"] == type]
+
+
+def b64(body: bytes) -> str:
+    return base64.b64encode(body).decode()
