@@ -1,7 +1,9 @@
 """Lambda entry points, nothing else: routes, queue and schedule handlers, and the one place that turns errors into HTTP."""
 
+from collections.abc import Callable
 from json import loads
 from typing import Any
+from urllib.parse import parse_qs
 
 from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 
@@ -11,7 +13,7 @@ from chalicelib.queues import QueueUnavailable
 from chalicelib.receive import Encoded, ForeignAccount, UnknownApp
 from chalicelib.rooms import Rooms
 
-app = Chalice(app_name="earshot")
+app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
 rooms = Rooms()
 
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
@@ -68,6 +70,7 @@ def respond(event: SQSEvent) -> Any:
             envelope = take(record.body, read)
         except AlreadyDone:  # the queue brings a message twice now and then
             return
+        rooms.telemetry.delivery(envelope.id)
         rooms.responder.respond(envelope, rooms.now)
         for name in chunked:
             rooms.drop_chunks(name)
@@ -150,6 +153,37 @@ def erasure_state(code: str) -> Response:
     return _json(state, 200)
 
 
+@app.route("/act/{token}", methods=["GET"])
+def act_page(token: str) -> Response:
+    """The page behind an e-mail's link; it only shows."""
+    return _acted(lambda: rooms.desk.page(token, rooms.now()))
+
+
+@app.route("/act/{token}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
+def act(token: str) -> Response:
+    """What the page's form asks for."""
+    form = {name: values[-1] for name, values in parse_qs(_current().raw_body.decode("utf-8", "replace")).items()}
+    return _acted(lambda: rooms.desk.act(token, form, rooms.now()))
+
+
+def _acted(page: Callable[[], str]) -> Response:
+    from chalicelib.act import BadAction
+    from chalicelib.links import LinkError
+
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+    }
+    try:
+        return Response(page(), headers, 200)
+    except LinkError as error:
+        return Response(str(error), {**headers, "Content-Type": "text/plain; charset=utf-8"}, 404)
+    except BadAction as error:
+        return Response(str(error), {**headers, "Content-Type": "text/plain; charset=utf-8"}, 400)
+
+
 class OutOfTime(Exception):
     """The invocation ends soon: the rest of the batch goes back to the queue."""
 
@@ -171,6 +205,15 @@ def _batch(event: SQSEvent, work: Any) -> Any:
         )
     finally:
         rooms.telemetry.flush()
+        for kind, _, trace in processor.exceptions:
+            app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
+
+
+def _place(trace: Any) -> str:
+    """Where it was raised, file and line; never what was raised, which may quote a customer."""
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
 
 
 def _escalate(message: dict[str, Any]) -> None:
@@ -214,7 +257,7 @@ def _public_url() -> str:
 
 
 def _json(data: Any, status: int) -> Response:
-    return Response(dict(data), {"Content-Type": "application/json"}, status)
+    return Response(dict(data), {"Content-Type": "application/json"}, status_code=status)
 
 
 def _refused(error: Exception, platform: str, key: str) -> Response:
@@ -222,5 +265,3 @@ def _refused(error: Exception, platform: str, key: str) -> Response:
     rooms.telemetry.refused(status, platform, key)
     rooms.telemetry.flush()
     return Response({"error": str(error)}, {"Content-Type": "application/json"}, status)
-
-

@@ -92,8 +92,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class BrandReply:
+    """`parent` is what it answers directly, `to` the customer whom the platform says it answers."""
+
     at: datetime
     parent: str | None = None
+    to: str | None = None
     deleted: bool = False
 
 
@@ -189,9 +192,8 @@ def fold(
     needs_answer: bool = True,
 ) -> Conversation:
     """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions."""
-    c = conversation or Conversation(
-        interaction.product, interaction.account, interaction.thread, interaction.customer, interaction.app
-    )
+    i = interaction
+    c = conversation or Conversation(i.product, i.account, i.thread, i.customer, i.app, i.private)
     known = c.questions.get(interaction.id)
     question = Question(
         at=interaction.at,
@@ -207,7 +209,7 @@ def fold(
     question = _meet(known, question) if known else question
     if question.deleted:  # what a deleted text was about is nobody's business any more
         question = replace(question, intent=None, needs_answer=True, text_at=question.at)
-    question = _answer(interaction.id, question, thread)
+    question = _answer(c, interaction.id, question, thread)
     if not known and question.pending and c.tier and (c.state is not State.OPEN or c.due_at is None):
         c = replace(c, round=c.round + 1, tier=0)
         question = replace(question, round=c.round)
@@ -240,25 +242,31 @@ def _meet(known: Question, told: Question) -> Question:
 
 def settle(conversation: Conversation, thread: Thread, due: DueTime) -> Conversation:
     """`conversation` with the brand's replies in its thread applied, by the platform's time and never by arrival."""
-    questions = {i: _answer(i, q, thread) for i, q in conversation.questions.items()}
+    questions = {i: _answer(conversation, i, q, thread) for i, q in conversation.questions.items()}
     return schedule(replace(conversation, questions=questions), due)
 
 
-def _answer(id: str, question: Question, thread: Thread) -> Question:
+def _answer(c: Conversation, id: str, question: Question, thread: Thread) -> Question:
     by = thread.replies.get(question.answered_by or "")
     if by and by.deleted:  # the brand took its answer back
         question = replace(question, answered_at=None, answered_by=None)
     if question.answered_at:
         return question
-    answers = [
-        (reply.at, reply_id)
-        for reply_id, reply in thread.replies.items()
-        if not reply.deleted and (reply.at > question.at or reply.parent == id)
-    ]
+    answers = [(r.at, i) for i, r in thread.replies.items() if _answers(c, id, question, r)]
     if not answers:
         return question
     at, answered_by = min(answers)
     return replace(question, answered_at=at, answered_by=answered_by)
+
+
+def _answers(c: Conversation, id: str, question: Question, reply: BrandReply) -> bool:
+    """Whether `reply` answers this question: written after it, and to this customer as far as the platform tells."""
+    if reply.deleted or (reply.to and reply.to != c.customer):
+        return False
+    if reply.parent == id:
+        return True
+    ours = c.private or bool(reply.to) or reply.parent in (None, c.thread, *c.questions)
+    return ours and reply.at > question.at
 
 
 def _remember(questions: dict[str, Question]) -> dict[str, Question]:
@@ -277,11 +285,27 @@ def schedule(conversation: Conversation, due: DueTime) -> Conversation:
     return replace(c, due_at=min((t for t in times if t), default=None))
 
 
+def close(conversation: Conversation, now: datetime, due: DueTime) -> Conversation:
+    """A person says that nothing asked until `now` waits for an answer."""
+    questions = {
+        i: replace(q, needs_answer=False) if q.received_at <= now else q for i, q in conversation.questions.items()
+    }
+    return schedule(replace(conversation, closed_at=now, questions=questions), due)
+
+
+def relabel(conversation: Conversation, intent: str, due: DueTime) -> Conversation:
+    """A person says what the open questions are about: the promise and the team follow."""
+    questions = {i: replace(q, intent=intent) if q.pending else q for i, q in conversation.questions.items()}
+    return schedule(replace(conversation, questions=questions), due)
+
+
 def add_reply(thread: Thread, interaction: Interaction) -> Thread:
     """`thread` with the brand's (merged) reply `interaction`; the newest REMEMBERED are kept."""
     replies = {
         **thread.replies,
-        interaction.id: BrandReply(interaction.at, interaction.parent, interaction.deleted or interaction.hidden),
+        interaction.id: BrandReply(
+            interaction.at, interaction.parent, interaction.to, interaction.deleted or interaction.hidden
+        ),
     }
     newest = sorted(replies.items(), key=lambda item: item[1].at)[-REMEMBERED:]
     return replace(thread, replies=dict(newest))

@@ -66,6 +66,8 @@ class Eraser:
         for key in keys:
             if key.sk.startswith("c#"):
                 self._conversation(key, customer, ids, now)
+            elif key.pk.startswith("d#"):
+                self.store.table.delete(key)
         for id in ids:
             blank = Interaction(customer.product, customer.account, id, Kind.DELETE, now, now, deleted=True)
             self.store.change_interaction(blank, lambda old, blank=blank: _tombstone(old or blank), now)  # type: ignore[misc]

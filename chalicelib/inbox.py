@@ -56,7 +56,9 @@ def put(queue: Queue, envelope: Envelope, save_chunks: SaveChunks) -> None:
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(encode(message)) > MAX_MESSAGE - HEADROOM:
         packed = zlib.compress(envelope.body)
-        save_chunks(envelope.id, [packed[n : n + 300_000] for n in range(0, len(packed), 300_000)], envelope.received_at)
+        save_chunks(
+            envelope.id, [packed[n : n + 300_000] for n in range(0, len(packed), 300_000)], envelope.received_at
+        )
         message = _head(envelope) | {"chunks": envelope.id}
     queue.send(message)
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,6 +38,20 @@ _APOSTROPHE: Final = re.compile(r"(?<=\w)['’`´](?=\w)")
 _TOKEN: Final = re.compile(r"\w+|[?!$£€]|[^\x00-\u2fff\u3000-\u303f]|[\u2600-\u27bf]")
 _WORD_SEED: Final = zlib.crc32(b"word")
 _CHAR_SEED: Final = zlib.crc32(b"char")
+_FIELDS: Final = frozenset(
+    (
+        "bits",
+        "classes",
+        "languages",
+        "scale",
+        "bias",
+        "line",
+        "threshold",
+        "never",
+        "close_bounds",
+        "language_threshold",
+    )
+)
 _LANE: Final = 3  # bytes a column occupies in a row: room to add 65,000 rows without a carry
 _OFFSET: Final = 128  # makes a signed byte a non-negative lane
 
@@ -84,7 +99,7 @@ def _word_grams(word: str) -> tuple[int, ...]:
 def features(text: str | bytes) -> Features:
     """The hashed n-grams of a text: words 1–2, characters 3–4 inside word boundaries."""
     words = _TOKEN.findall(normalise(text))
-    pairs = [f"{left} {right}" for left, right in zip(words, words[1:], strict=False)]
+    pairs = [f"{left} {right}" for left, right in pairwise(words)]
     return Features(
         words=[zlib.crc32(gram.encode(), _WORD_SEED) for gram in dict.fromkeys(words + pairs)],
         chars=list(dict.fromkeys(gram for word in words for gram in _word_grams(word))),
@@ -214,12 +229,17 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
     end = start + int.from_bytes(content[len(MAGIC) : start], "little")
     try:
         header = json.loads(content[start:end])
+        missing = _FIELDS - header.keys()
+        if missing or not 0 < header["bits"] <= 20:
+            raise ModelError(f"damaged intent model: bits, or no {', '.join(sorted(missing))}")
         columns = len(header["classes"]) + len(header["languages"])
         size = columns * 2 ** header["bits"]
         if size > MATRIX_CAP or not columns == len(header["scale"]) == len(header["bias"]):
             raise ModelError("header and matrix do not agree")
         matrix = zlib.decompressobj().decompress(content[end:], size + 1)
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+    except ModelError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ModelError(f"damaged intent model: {error}") from error
     if len(matrix) != size:
         raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}")

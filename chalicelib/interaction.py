@@ -43,7 +43,8 @@ class Interaction:
     """One interaction in the words that all platforms share; ids are the platform's own, as strings.
 
     `thread` holds the conversation (a top-level comment, a post, a direct-message partner); `parent` is what is
-    answered directly, `post` what all of it stands under. `reply_to` is where a reply is posted, when that is not `id`.
+    answered directly, `post` what all of it stands under. `reply_to` is where a reply is posted, when that is not `id`;
+    `to` is the customer whom the brand's reply answers, where the platform says so.
     `text_at` is the platform's time of this version of the text, `edited` that it is not the first one. `token` is the
     claim token that came back with an echo of our own send and `ours` that the platform itself says that this app sent
     it. `window` is how long after `at` replies are allowed. `raw` is the platform's own JSON of this interaction.
@@ -65,6 +66,7 @@ class Interaction:
     edited: bool = False
     parent: str | None = None
     reply_to: str | None = None
+    to: str | None = None
     post: str | None = None
     private: bool = False
     repliable: bool = True
@@ -114,6 +116,7 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         brand=who.brand,
         parent=_greater(old.parent, new.parent),
         reply_to=_greater(old.reply_to, new.reply_to),
+        to=_greater(old.to, new.to),
         post=_greater(old.post, new.post),
         private=old.private or new.private,
         repliable=old.repliable and new.repliable,

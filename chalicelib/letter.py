@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -46,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Everything that an escalation e-mail tells. `actions` are addresses by action."""
+    """Everything that an escalation e-mail tells. `act` is the address of the page on which staff act on it."""
 
     conversation: str
     product: str
@@ -64,15 +63,14 @@ class Letter:
     link: str | None = None
     window_closes_at: datetime | None = None
     private: bool = False
-    actions: Mapping[str, str] = field(default_factory=dict)
+    act: str | None = None
 
 
 def write(letter: Letter, language: str = "en") -> tuple[str, str, str]:
     """(subject, text, HTML). The subject is made of labels and figures only, never of a customer's words."""
     view = _view(letter)
-    environment = _environment()
-    text = environment.get_template("escalation.txt").render(view)
-    html = environment.get_template("escalation.html").render(view)
+    text = environment().get_template("escalation.txt").render(view)
+    html = environment().get_template("escalation.html").render(view)
     return subject(letter), text, html
 
 
@@ -81,7 +79,9 @@ def subject(letter: Letter) -> str:
     what = label(letter.intent)
     where = PRODUCTS.get(letter.product, letter.product)
     waiting = duration(letter.now - letter.since)
-    return clean(f"[Earshot] {what} on {where}, waiting {waiting} ({letter.account}, tier {letter.tier})", 150, one_line=True)
+    return clean(
+        f"[Earshot] {what} on {where}, waiting {waiting} ({letter.account}, tier {letter.tier})", 150, one_line=True
+    )
 
 
 def label(intent: str | None) -> str:
@@ -134,7 +134,8 @@ def _view(letter: Letter) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
+    """Jinja over chalicelib/templates; HTML is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(

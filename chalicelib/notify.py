@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import conversation as rules
+from chalicelib import links
+from chalicelib.apps import Apps
 from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Outcome
 from chalicelib.letter import Letter, Line, write
 from chalicelib.mailer import Email, Mailer, MailRefused, MailUnknown
-from chalicelib.apps import Apps
 from chalicelib.playbook import Playbook, Team
 from chalicelib.store import ConversationKey, Store
 
@@ -34,7 +35,8 @@ class Notified:
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The rooms that notify works with. `link` makes the address under which staff act on a conversation."""
+    """The rooms that notify works with. `public_url` is where the links lead under which staff act on a conversation;
+    without it the e-mail has none."""
 
     store: Store
     playbook: Playbook
@@ -42,7 +44,7 @@ class Notifier:
     mailer: Mailer
     new_token: Callable[[], str]
     report: Callable[[Notified], None]
-    link: Callable[[Conversation, str], str] = lambda conversation, action: ""
+    public_url: str = ""
 
     def notify(self, message: Mapping[str, Any], now: datetime) -> None:
         """Works on one message of the escalations queue. Raises MailRefused for the queue to bring it again."""
@@ -134,7 +136,9 @@ class Notifier:
             if team.fallback_email and self.store.mark(f"fallback#{tags['notice']}", "sent", now):
                 email = self._email(conversation, name, team.fallback_email, now)
                 id = self.mailer.send(email)
-                self.report(Notified(conversation, conversation.notices[name].tier, email.to, email.subject, "sent", id))
+                self.report(
+                    Notified(conversation, conversation.notices[name].tier, email.to, email.subject, "sent", id)
+                )
 
     # --- the e-mail ---
 
@@ -177,7 +181,7 @@ class Notifier:
             link=next((line.link for line in reversed(asked) if line.link), None),
             window_closes_at=c.window_closes_at,
             private=c.private,
-            actions={a: url for a in ("answered", "wrong_intent", "close") if (url := self.link(c, a))},
+            act=f"{self.public_url}/act/{links.make(self.apps, c, now)}" if self.public_url and owner else None,
         )
 
     def _lines(self, c: Conversation) -> list[Line]:

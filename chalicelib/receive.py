@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib import inbox, platforms
 from chalicelib.apps import App, Apps
 from chalicelib.inbox import Envelope, SaveChunks
 from chalicelib.interaction import Interaction
 from chalicelib.platforms.base import FOREIGN, MAX_BODY, Poison, Request, Response, Skipped, TooLarge, Webhook
+from chalicelib.platforms.http import Http
 from chalicelib.queues import Queue
 
 
@@ -29,6 +31,7 @@ class Receiver:
 
     apps: Apps
     inbox: Queue
+    http: Http
     save_chunks: SaveChunks
     new_id: Callable[[], str]
 
@@ -47,10 +50,14 @@ class Receiver:
             raise TooLarge("the body is too large")
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Encoded("send the body without Content-Encoding")
+        if prepare := getattr(webhook, "prepare", None):
+            prepare(self.http, app, request)
         webhook.verify(app, request)
-        if not self._has_work(app, webhook, request):
+        content = getattr(webhook, "content", None)
+        body = content(request) if content else request.body
+        if not self._has_work(app, webhook, body, request.received_at):
             return False
-        envelope = Envelope(self.new_id(), platform, key, request.received_at, request.body)
+        envelope = Envelope(self.new_id(), platform, key, request.received_at, body)
         inbox.put(self.inbox, envelope, self.save_chunks)
         return True
 
@@ -60,9 +67,9 @@ class Receiver:
             raise UnknownApp("there is no such app")
         return app, webhook
 
-    def _has_work(self, app: App, webhook: Webhook, request: Request) -> bool:
+    def _has_work(self, app: App, webhook: Webhook, body: bytes, received_at: datetime) -> bool:
         foreign = other = False
-        for parsed in webhook.parse(app, request.body, request.received_at):
+        for parsed in webhook.parse(app, body, received_at):
             if isinstance(parsed, Interaction | Poison):
                 return True
             is_foreign = isinstance(parsed, Skipped) and parsed.reason == FOREIGN

@@ -5,52 +5,25 @@ a no-op when its result is already there, so that a message that comes again (a 
 only what is missing.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from datetime import datetime
 
 from chalicelib import conversation as rules
 from chalicelib import inbox, platforms
-from chalicelib.apps import Account, App, Apps
-from chalicelib.breaker import Breaker
+from chalicelib.acknowledge import Acknowledger, Attempt, Replied
+from chalicelib.apps import Apps
 from chalicelib.codec import dump
-from chalicelib.conversation import Acknowledgement, Conversation, Outcome, State, Thread
+from chalicelib.conversation import Conversation, Outcome, Thread
 from chalicelib.inbox import Envelope
 from chalicelib.intents import IntentModel
 from chalicelib.interaction import Interaction, Kind, Reading, merge
-from chalicelib.platforms.base import (
-    NotSent,
-    OutcomeUnknown,
-    PayloadError,
-    Poison,
-    Refused,
-    Reply,
-    ReplyError,
-    TokenInvalid,
-)
+from chalicelib.platforms.base import PayloadError, Poison, ReplyError
 from chalicelib.platforms.http import Http
-from chalicelib.playbook import Answer, Playbook
+from chalicelib.playbook import Playbook
 from chalicelib.queues import Queue
-from chalicelib.store import ConversationKey, Store
+from chalicelib.store import Change, ConversationKey, Store
 from chalicelib.timer import Timer, TimerError
-
-
-class Why(StrEnum):
-    """Why there was no acknowledgement, beside the playbook's own reasons."""
-
-    NOTHING_OPEN = "nothing_open"
-    OVERTAKEN = "overtaken_by_an_edit"
-    ALREADY = "already"
-    NOT_REPLIABLE = "not_repliable"
-    AUTHOR_UNKNOWN = "author_unknown"
-    RECENT = "acknowledged_recently"
-    WINDOW = "window_closed"
-    CAP = "cap"
-    BREAKER = "token_invalid"
-    NO_ACCOUNT = "no_account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +39,14 @@ class Handled:
     news: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
-    `late_s` is the time since the delivery was received, in seconds."""
-
-    interaction: Interaction
-    conversation: str
-    intent: str
-    text: str
-    result: str
-    code: str
-    late_s: float
-
-
 Report = Callable[[Handled | Replied], None]
 CHANGES = (Kind.EDIT, Kind.DELETE, Kind.HIDE)
+FETCHED = (Kind.NEW, Kind.MENTION, Kind.EDIT)  # what a platform may tell of by its id alone
 
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """The rooms that respond works with. `new_token` makes claim tokens; `report` hears of each outcome."""
+    """The rooms that respond works with; `report` hears of each outcome."""
 
     store: Store
     model: IntentModel
@@ -97,8 +57,7 @@ class Responder:
     due: Queue
     timer: Timer
     http: Http
-    breaker: Breaker
-    new_token: Callable[[], str]
+    acknowledger: Acknowledger
     report: Report
 
     def respond(self, envelope: Envelope, now: Callable[[], datetime]) -> None:
@@ -116,7 +75,9 @@ class Responder:
         app = self.apps.get(envelope.platform, envelope.app)
         webhook = platforms.webhook(envelope.platform)
         if app is None or webhook is None:
-            self._quarantine(envelope, "the app is no longer in the apps file", envelope.body.decode("utf-8", "replace"))
+            self._quarantine(
+                envelope, "the app is no longer in the apps file", envelope.body.decode("utf-8", "replace")
+            )
             return
         try:
             for parsed in webhook.parse(app, envelope.body, envelope.received_at):
@@ -156,7 +117,7 @@ class Step:
     def take(self) -> None:
         """All steps for what a delivery tells of one interaction."""
         r, told = self.rooms, self.told
-        if told.kind is Kind.MENTION and told.author is None:
+        if told.author is None and told.kind in FETCHED:
             told = self._fetched(told)
         change = r.store.change_interaction(told, lambda old: r.read(merge(old, told)), self.now())
         before, interaction = change.before, change.after
@@ -172,7 +133,7 @@ class Step:
         r.report(replace(handled, told=told, news=news))
 
     def _fetched(self, told: Interaction) -> Interaction:
-        """A mention with the author and text that its delivery leaves out; as it came when the platform will not say."""
+        """With the author and text that its delivery leaves out; as it came when the platform will not say."""
         owner = self.rooms.apps.owner(told.product, told.account)
         fetch = getattr(platforms.product(told.product), "fetch", None)
         if owner is None or fetch is None:
@@ -193,21 +154,19 @@ class Step:
 
     def _customer(self, interaction: Interaction, *, known: bool) -> Handled:
         r = self.rooms
-        attempt = Attempt(r, interaction, self.now())
+        attempt = Attempt(r.acknowledger, interaction, self.now())
         change = self._fold(interaction, attempt, known=known)
         after = change.after
         self._schedule(after)
-        claimed = [
-            (id, ack)
-            for id, ack in after.acknowledgements.items()
-            if attempt.token and ack.token.startswith(attempt.token) and ack.state is Outcome.CLAIMED
-        ]
-        for id, ack in claimed:
-            self._post(after, interaction, id, ack)
+        for id in attempt.claimed(after):
+            replied = r.acknowledger.post(after, interaction, id, self.now)
+            if replied.not_before:
+                r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())
+            r.report(replied)
         intent = interaction.reading.intent if interaction.reading else ""
         return Handled(interaction, after.id, intent, why=attempt.why)
 
-    def _fold(self, interaction: Interaction, claim: "Attempt | None", *, known: bool) -> Any:
+    def _fold(self, interaction: Interaction, claim: Attempt | None, *, known: bool) -> Change[Conversation]:
         """`known`: the interaction came before, so its conversation is read first. A claim on the guess that there is
         none would count against the caps, and a reply that a rate limit held back would then never go out."""
         r = self.rooms
@@ -233,38 +192,6 @@ class Step:
                 r.timer.wake(max(at, now))
         except TimerError:
             return  # due_at is stored: the scheduled sweep finds it
-
-    def _post(self, conversation: Conversation, interaction: Interaction, id: str, ack: Acknowledgement) -> None:
-        """Posts a claimed acknowledgement exactly once and records what became of it."""
-        r = self.rooms
-        owner = r.apps.owner(interaction.product, interaction.account)
-        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private)
-        reply_id, not_before, code = None, None, ""
-        try:
-            app, account = owner or (App("", ""), Account("", ""))
-            reply_id = platforms.product(interaction.product).reply(r.http, app, account, reply)
-            state = Outcome.SENT
-        except NotSent as error:
-            state, not_before, code = Outcome.PENDING, self.now() + error.wait, error.code
-        except TokenInvalid as error:
-            state, code = Outcome.REFUSED, error.code
-            r.breaker.open(account, error.code, self.now())
-        except OutcomeUnknown as error:
-            state, code = Outcome.UNKNOWN, error.code
-        except Refused as error:
-            state, code = Outcome.REFUSED, error.code
-
-        def change(old: Conversation | None) -> Conversation:
-            return rules.record(
-                old or conversation, id, ack.token, state, r.playbook.due, reply_id=reply_id, not_before=not_before
-            )
-
-        r.store.change_conversation(ConversationKey.of(conversation), change, self.now())
-        if not_before and not_before - interaction.received_at <= r.playbook.caps.max_age:
-            r.inbox.send(inbox.part(self.envelope, interaction), delay=not_before - self.now())
-        late = (self.now() - interaction.received_at).total_seconds()
-        result = "refused" if state is Outcome.PENDING else state.value
-        r.report(Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late))
 
     # --- what the brand said ---
 
@@ -301,94 +228,3 @@ class Step:
         after = self.rooms.store.change_conversation(key, change, self.now()).after
         self._schedule(after)
         return after
-
-
-@dataclass(slots=True)
-class Attempt:
-    """The decision to acknowledge one interaction. It runs inside a conditional write, perhaps more than once; what it
-    counts (caps) it counts once."""
-
-    rooms: Responder
-    interaction: Interaction
-    now: datetime
-    token: str = ""
-    why: str = ""
-    _allowed: str | None = None
-
-    def claim(self, conversation: Conversation) -> Conversation:
-        """`conversation` with the acknowledgement claimed, or unchanged with `why` set."""
-        self.token = self.why = ""
-        decision = self._decide(conversation)
-        if isinstance(decision, str):
-            self.why = decision
-            return conversation
-        self.token = self.rooms.new_token()
-        reading = self.interaction.reading or Reading("", 0.0, 0.0, None, False)
-        places = {"public": [False], "private": [True], "both": [False, True]}[decision.place]
-        for private in places:
-            ack = Acknowledgement(
-                state=Outcome.CLAIMED,
-                at=self.now,
-                token=self.token + ("-private" if private and len(places) > 1 else ""),
-                text=decision.text,
-                intent=reading.intent,
-                model=reading.model,
-                resolves=decision.resolves,
-                private=private,
-            )
-            id = self.interaction.id + ("/private" if private and len(places) > 1 else "")
-            conversation = rules.claim(conversation, id, ack)
-        return conversation
-
-    def _decide(self, c: Conversation) -> Answer | str:
-        """The playbook's answer, or the label of what speaks against it; the cheap reasons first."""
-        i, r = self.interaction, self.rooms
-        ack = c.acknowledgements.get(i.id)
-        question = c.questions.get(i.id)
-        if ack and (ack.state is not Outcome.PENDING or (ack.not_before and self.now < ack.not_before)):
-            return Why.ALREADY
-        if c.state is not State.OPEN or question is None or not question.pending:
-            return Why.NOTHING_OPEN
-        if question.text_at > (i.text_at or i.at):
-            return Why.OVERTAKEN
-        if i.author is None:
-            return Why.AUTHOR_UNKNOWN
-        if not i.repliable:
-            return Why.NOT_REPLIABLE
-        if i.window and c.window_closes_at and c.window_closes_at <= self.now:
-            return Why.WINDOW
-        answer = r.playbook.acknowledgement(
-            i.reading,
-            product=i.product,
-            account=i.account,
-            private=i.private,
-            now=self.now,
-            received_at=i.received_at,
-            by=c.due_at,
-        )
-        if not isinstance(answer, Answer):
-            return answer.why
-        lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
-        if any(a.at > self.now - lasts and a.state is not Outcome.PENDING for id, a in c.acknowledgements.items() if id != i.id):
-            return Why.RECENT
-        owner = r.apps.owner(i.product, i.account)
-        if owner is None:
-            return Why.NO_ACCOUNT
-        if self._allowed is None:
-            self._allowed = Why.BREAKER if r.breaker.is_open(owner[1]) else "" if ack else self._count()
-        return self._allowed or answer
-
-    def _count(self) -> str:
-        """Takes one place of each cap; the label of what forbids, "" when nothing does."""
-        i, caps = self.interaction, self.rooms.playbook.caps
-        owner, post = f"{i.product}:{i.account}", i.post or i.thread
-        author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
-        limits = [
-            (f"author#{author}#{self.now:%Y%m%d}", 1, timedelta(days=1)),
-            (f"post#{owner}#{post}#{self.now:%Y%m%dT%H}", caps.post_per_hour, timedelta(hours=1)),
-            (f"account#{owner}#{self.now:%Y%m%dT%H}", caps.account_per_hour, timedelta(hours=1)),
-        ]
-        for name, limit, lasts in limits[1:] if i.private else limits:
-            if not self.rooms.store.count(name, limit, lasts, self.now):
-                return Why.CAP
-        return ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # each function imports only the rooms that it uses: the time
 
     from chalicelib.doctor import Doctor
     from chalicelib.erasure import Eraser
+    from chalicelib.act import Desk
     from chalicelib.escalate import Escalator
     from chalicelib.intents import IntentModel
     from chalicelib.mailer import Mailer
@@ -58,9 +59,12 @@ class Rooms:
 
     def client(self, service: str, config: dict[str, Any]) -> Any:
         """A boto3 client for `service`."""
+        import logging
+
         import boto3
         from botocore.config import Config
 
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials, on every start
         make: Any = boto3.client
         return make(service, config=Config(**config))
 
@@ -152,13 +156,17 @@ class Rooms:
     def receiver(self) -> "Receiver":
         from chalicelib.receive import Receiver
 
-        return Receiver(self.apps, self.inbox, self.save_chunks, self.new_token)
+        return Receiver(self.apps, self.inbox, self.http, self.save_chunks, self.new_token)
 
     @property
     def responder(self) -> "Responder":
+        from chalicelib.acknowledge import Acknowledger
         from chalicelib.breaker import Breaker
         from chalicelib.respond import Responder
 
+        acknowledger = Acknowledger(
+            self.store, self.playbook, self.apps, self.http, Breaker(self.store, self.escalations), self.new_token
+        )
         return Responder(
             store=self.store,
             model=self.model,
@@ -169,8 +177,7 @@ class Rooms:
             due=self.due,
             timer=self.timer,
             http=self.http,
-            breaker=Breaker(self.store, self.escalations),
-            new_token=self.new_token,
+            acknowledger=acknowledger,
             report=self.telemetry.handled,
         )
 
@@ -191,7 +198,14 @@ class Rooms:
             mailer=self.mailer,
             new_token=self.new_token,
             report=self.telemetry.notified,
+            public_url=self.settings.public_url,
         )
+
+    @property
+    def desk(self) -> "Desk":
+        from chalicelib.act import Desk
+
+        return Desk(self.store, self.playbook, self.apps)
 
     @property
     def eraser(self) -> "Eraser":
@@ -209,7 +223,7 @@ class Rooms:
     def telemetry(self) -> "Telemetry":
         from chalicelib.telemetry import Telemetry
 
-        return Telemetry()
+        return Telemetry(self.settings.stage)
 
     # --- a body that SQS cannot carry ---
 

@@ -62,7 +62,9 @@ class Store:
     ) -> Change[Interaction]:
         """Writes `merge(stored)` on condition that nobody wrote in between; most interactions are new, so no read first."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
-        return self._change(key, Interaction, merge, lambda i: _of_customer(i.product, i.account, i.author), now, new=True)
+        return self._change(
+            key, Interaction, merge, lambda i: _of_customer(i.product, i.account, i.author), now, new=True
+        )
 
     def interaction(self, product: str, account: str, id: str) -> Interaction | None:
         item = self.table.get(interaction_key(product, account, id))
@@ -71,7 +73,12 @@ class Store:
     # --- conversations ---
 
     def change_conversation(
-        self, key: ConversationKey, change: Callable[[Conversation | None], Conversation], now: datetime, *, new: bool = False
+        self,
+        key: ConversationKey,
+        change: Callable[[Conversation | None], Conversation],
+        now: datetime,
+        *,
+        new: bool = False,
     ) -> Change[Conversation]:
         """Writes `change(stored)`; `new` says that there probably is none yet. Raises Contention."""
         return self._change(conversation_key(key), Conversation, change, _conversation_index, now, new=new)
@@ -118,7 +125,9 @@ class Store:
             if old and old.doc.get("value") == value:
                 return False
             try:
-                self.table.put(Item(key, {"value": value}, old.rev if old else 0, expires_at=in_days(now, self._retention_days)))
+                self.table.put(
+                    Item(key, {"value": value}, old.rev if old else 0, expires_at=in_days(now, self._retention_days))
+                )
                 return True
             except Conflict:
                 continue
@@ -134,6 +143,21 @@ class Store:
             self.table.put(Item(Key(f"d#{family}", name), doc, expires_at=expires_at))
         except Conflict:
             return
+
+    def set_document(
+        self, family: str, name: str, doc: dict[str, Any], expires_at: datetime, customer: Interaction
+    ) -> None:
+        """Keeps a plain document about the author of `customer`, in place of an older one; an erasure takes it along."""
+        key = Key(f"d#{family}", name)
+        for _ in range(ATTEMPTS):
+            old = self.table.get(key)
+            index = _of_customer(customer.product, customer.account, customer.author)
+            try:
+                self.table.put(Item(key, doc, old.rev if old else 0, expires_at=expires_at, **index))
+                return
+            except Conflict:
+                continue
+        raise Contention(family)
 
     def documents(self, family: str) -> list[dict[str, Any]]:
         return [dict(item.doc) for item in self.table.family(f"d#{family}")]
@@ -208,5 +232,3 @@ def _conversation_index(conversation: Conversation) -> dict[str, Any]:
         pk = thread_pk(conversation.product, conversation.account, conversation.thread)
         index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": conversation.wake_at}
     return index
-
-

@@ -187,9 +187,7 @@ class DynamoTable:
 
 
 def _revised(item: Item) -> Item:
-    return Item(
-        item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at
-    )
+    return Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
 
 
 def _decimals(value: Any) -> Any:

@@ -9,9 +9,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
+    from chalicelib.acknowledge import Replied
     from chalicelib.escalate import Escalated
     from chalicelib.notify import Notified
-    from chalicelib.respond import Handled, Replied
+    from chalicelib.respond import Handled
 
 NAMESPACE = "Earshot"
 
@@ -19,9 +20,13 @@ NAMESPACE = "Earshot"
 class Telemetry:
     """Hears of each outcome; `flush` writes the metrics of one invocation as one line."""
 
-    def __init__(self) -> None:
-        self.log = Logger(service="earshot")
-        self._metrics = Metrics(namespace=NAMESPACE, service="earshot")
+    def __init__(self, stage: str = "local") -> None:
+        self.log = Logger(service=f"earshot-{stage}")
+        self._metrics = Metrics(namespace=NAMESPACE, service=f"earshot-{stage}")  # the dimension that alarms name
+
+    def delivery(self, id: str) -> None:
+        """The lines that follow belong to the delivery `id`; its e-mail carries the same id."""
+        self.log.append_keys(delivery=id)
 
     def handled(self, outcome: Union["Handled", "Replied"]) -> None:
         """What respond did with one interaction."""
@@ -38,6 +43,8 @@ class Telemetry:
         if not result:
             self.log.info("stored", extra=fields | {"why": getattr(outcome, "why", "")})
             self._count("Interactions")
+            if getattr(outcome, "why", "") == "token_invalid":
+                self._count("TokenFailures")
             return
         self.log.info(f"acknowledgement {result}", extra=fields | {"code": getattr(outcome, "code", "")})
         self._count(f"Acknowledgements{result.capitalize()}")
@@ -57,6 +64,8 @@ class Telemetry:
         fields = {"conversation": conversation, "tier": notified.tier, "code": notified.code, "delivery": delivery}
         self.log.info(f"e-mail {notified.result}", extra=fields)
         self._count(f"Emails{notified.result.capitalize()}")
+        if notified.conversation is None:  # the e-mail that tells of a token, once
+            self._count("TokenFailures")
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Receive turned a delivery away."""

@@ -1,4 +1,4 @@
-"""infra/resources.yaml as the embedded AWS reads it: resources by logical id, with CloudFormation's intrinsics worked out."""
+"""infra/resources.yaml as the embedded AWS reads it: resources by logical id, CloudFormation's intrinsics worked out."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -70,7 +70,9 @@ class Definitions:
         return self._parameters[name] if name in self._parameters else self._make(name).ref
 
     def _attribute(self, name: str, attribute: str) -> str:
-        return self._make(name).attributes.get(attribute, f"arn:aws:iam::{self._parameters['AWS::AccountId']}:role/{name}")
+        return self._make(name).attributes.get(
+            attribute, f"arn:aws:iam::{self._parameters['AWS::AccountId']}:role/{name}"
+        )
 
     def _make(self, name: str) -> Made:
         if name not in self.made:

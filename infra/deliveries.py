@@ -1,6 +1,6 @@
 """Makes deliveries as the platforms send them, signed, and sends them to a running Earshot.
 
-`python -m infra.deliveries --product messenger --text "Do you ship to Norway?"` asks the one that `make run` started.
+`python -m infra.deliveries --product messenger --text "Can I swap the size?"` asks the one that `make run` started.
 """
 
 import argparse
@@ -31,8 +31,8 @@ _numbers = count(time_ns() // 1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What somebody says or does on a platform. `author` "" is the brand itself; `to` is the id of what a brand's public
-    reply answers, or the customer to whom its message goes; `token` is what an echo of our own message carries."""
+    """What somebody says or does on a platform. `author` "" is the brand itself; `to` is the id of what its public reply
+    answers, or the customer to whom its message goes; `token` is what an echo of our own message carries."""
 
     product: str
     text: str = ""
@@ -94,7 +94,7 @@ def _wire(payload: Any) -> bytes:
     return json.dumps(payload, separators=(",", ":")).replace("/", "\\/").encode()
 
 
-# --- one element a platform's list --------------------------------------------------------------------------------------
+# --- one element a platform's list --------------------------------------------------------------------------
 
 
 def _facebook(app: App, account: Account, said: Said) -> tuple[str, Any]:
@@ -219,10 +219,14 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_ENVELOPES: Mapping[str, Callable[[App, list[tuple[Account, Said]]], Any]] = {"meta": _meta, "x": _x, "standard": _standard}
+_ENVELOPES: Mapping[str, Callable[[App, list[tuple[Account, Said]]], Any]] = {
+    "meta": _meta,
+    "x": _x,
+    "standard": _standard,
+}
 
 
-# --- signatures -----------------------------------------------------------------------------------------------------------
+# --- signatures ---------------------------------------------------------------------------------------------
 
 
 def _sign_meta(secret: str, body: bytes) -> dict[str, str]:
@@ -249,15 +253,15 @@ _SIGNERS: Mapping[str, Callable[[str, bytes], dict[str, str]]] = {
 }
 
 
-# --- the command ----------------------------------------------------------------------------------------------------------
+# --- the command --------------------------------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deliveries", description="Sends one signed delivery.")
     parser.add_argument("--product", choices=PRODUCTS, default="facebook")
-    parser.add_argument("--text", default="Do you ship to Norway?")
+    parser.add_argument("--text", default="Can I swap the size?")
     parser.add_argument("--name", default="Robin", help="who asks; the same name is the same customer")
-    parser.add_argument("--answer", metavar="ID", default="", help="speak as the shop: to this comment, post or customer id")
+    parser.add_argument("--answer", metavar="ID", default="", help="speak as the shop, to this comment or customer")
     parser.add_argument("--to", metavar="URL", default="http://127.0.0.1:8000", help="where Earshot listens")
     parser.add_argument("--apps", type=Path, default=DEMO_APPS, help="the apps file whose secrets sign")
     parser.add_argument("--curl", action="store_true", help="print the curl command instead of sending")

@@ -1,6 +1,6 @@
 """`make demo`: a few minutes in the life of an invented shop, told as they happen, with a table of what came of it.
 
-Real signed deliveries go over HTTP to app.py's own functions on the embedded AWS; Step Functions' timers run by the clock.
+Real signed deliveries go over HTTP to app.py's own functions on the embedded AWS; Step Functions' timers really wait.
 """
 
 import sys
@@ -73,7 +73,7 @@ class Shop:
         return next((c for c in self.conversations() if c.customer == said.author), Conversation("", "", "", ""))
 
 
-# --- the story --------------------------------------------------------------------------------------------------------------
+# --- the story ----------------------------------------------------------------------------------------------
 
 
 def facebook(shop: Shop) -> None:
@@ -104,7 +104,9 @@ def facebook(shop: Shop) -> None:
     shop.until(lambda: shop.of(dora).state is State.ANSWERED)
 
     head("Ana changes her comment: the words are new, the automatic reply stays the only one.")
-    shop.tell(Said("facebook", "Can I still cancel my order please?", ana.author, "Ana", ana.id, verb="edited"), how="edits")
+    shop.tell(
+        Said("facebook", "Can I still cancel my order please?", ana.author, "Ana", ana.id, verb="edited"), how="edits"
+    )
     shop.until(lambda: any("still" in i.text for i in shop.interactions()))
 
     head("Emil asks, then deletes his comment: nobody is called about that either.")
@@ -124,14 +126,16 @@ def facebook(shop: Shop) -> None:
 
 def urgent(shop: Shop) -> None:
     head = shop.teller.heading
-    head("Fay's comment is urgent: no automatic reply, an e-mail to the press office at once, and to the lead soon after.")
-    shop.tell(shop.customer("facebook", "Fay", "The lamp you sold me caught fire last night. My lawyer will contact you."))
+    head("Fay's comment is urgent: no automatic reply, an e-mail to the press office at once, to the lead soon after.")
+    shop.tell(
+        shop.customer("facebook", "Fay", "The lamp you sold me caught fire last night. My lawyer will contact you.")
+    )
     shop.until(lambda: bool(shop.house.aws.emails()))
 
 
 def messenger(shop: Shop) -> None:
     head = shop.teller.heading
-    head("Messenger tells of every message that the Page sends: Earshot's own is no answer to Gus, a colleague's is one to Hana.")
+    head("Messenger tells of all that the Page sends: Earshot's reply is no answer to Gus, a person's is one to Hana.")
     gus = shop.customer("messenger", "Gus", "How do I check the balance of my gift card? 🎁")
     hana = shop.customer("messenger", "Hana", "Which size should I take, I am usually a 38?")
     shop.tell(gus, hana)
@@ -142,7 +146,7 @@ def messenger(shop: Shop) -> None:
 
 def elsewhere(shop: Shop) -> None:
     """Instagram, WhatsApp, X."""
-    shop.teller.heading("Instagram, WhatsApp and X: each has another signature, another shape and another way to reply.")
+    shop.teller.heading("Instagram, WhatsApp and X: other shapes, other signatures, other ways to reply.")
     iris = shop.customer("instagram", "Iris", "When will the blue vase be back in stock?")
     jo = shop.customer("whatsapp", "Jo", "I can't log in to my account")
     kim = shop.customer("x", "Kim", "@MarigoldFinch my discount code does not work")
@@ -168,7 +172,7 @@ def failures(shop: Shop) -> None:
     shop.tell(max_, how="(delivered again)")
 
 
-# --- what came of it ----------------------------------------------------------------------------------------------------------
+# --- what came of it ----------------------------------------------------------------------------------------
 
 WENT_IN = (("deliveries accepted (200), not counting echoes", 16), ("forged deliveries refused (401)", 1))
 CAME_OUT = (
@@ -218,7 +222,9 @@ def counted(shop: Shop) -> dict[str, int]:
 def finish(shop: Shop) -> bool:
     """Waits for the escalations, shows the table; whether every count is right."""
     teller = shop.teller
-    teller.heading("Now nobody answers. Eight seconds after each question its time is up; Step Functions wakes Earshot.")
+    teller.heading(
+        "Now nobody answers. Eight seconds after each question its time is up: Step Functions wakes Earshot."
+    )
     emails = sum(count for label, count in CAME_OUT if label.startswith("escalation e-mails"))
     shop.until(lambda: len(shop.house.aws.emails()) >= emails, _LONGEST_S)
     sleep(_MOMENT_S)

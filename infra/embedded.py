@@ -19,7 +19,8 @@ from typing import Any
 from chalicelib.settings import Settings, read_settings
 from infra.definitions import TIMER, Definitions, Made
 
-REGION, ACCOUNT, STACK = "eu-central-1", "123456789012", "earshot-local"
+REGION, STACK = "eu-central-1", "earshot-local"
+ACCOUNT = "123456789012"  # moto's
 MAIL_FROM = "earshot@marigold.example.com"
 _SEND_EMAIL = "/v2/email/outbound-emails"
 
@@ -72,7 +73,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A running embedded AWS. `settings` is what Earshot needs to know of it; queues are by their name in the template."""
+    """A running embedded AWS. `settings` is what Earshot needs to know of it; queues go by their name in the template."""
 
     settings: Settings
     endpoint: str
@@ -114,9 +115,14 @@ def client(service: str, endpoint: str) -> Any:
 def embedded_aws() -> Iterator[Embedded]:
     """A fresh embedded AWS while inside; this process's AWS clients talk to it and to nothing else.
 
-    One at a time in a process: moto keeps its state in the process.
+    One at a time in a process, because moto keeps its state in the process; raises RuntimeError for a second one.
     """
-    with _environment(_ENVIRONMENT), _moto() as (endpoint, door), _environment({"AWS_ENDPOINT_URL": endpoint}):
+    with (
+        _alone(),
+        _environment(_ENVIRONMENT),
+        _moto() as (endpoint, door),
+        _environment({"AWS_ENDPOINT_URL": endpoint}),
+    ):
         makers = _Makers(endpoint)
         parameters = {
             "AWS::AccountId": ACCOUNT,
@@ -134,6 +140,19 @@ def embedded_aws() -> Iterator[Embedded]:
         yield Embedded(read_settings(definitions.variables()), endpoint, definitions.made, door)
 
 
+_one = Lock()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _one.acquire(blocking=False):
+        raise RuntimeError("one at a time: this process has an embedded AWS already")
+    try:
+        yield
+    finally:
+        _one.release()
+
+
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.pop(name, None) for name in (*values, *_UNSET)}
@@ -149,18 +168,16 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _moto() -> Iterator[tuple[str, Door]]:
-    from moto.core import DEFAULT_ACCOUNT_ID
     from moto.core.config import default_user_config
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    assert DEFAULT_ACCOUNT_ID == ACCOUNT
     for name in ("werkzeug", "moto.stepfunctions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    executed = default_user_config["stepfunctions"]["execute_state_machine"]
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     door = Door(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=_handler(MotoRequestHandler))
-    server.daemon_threads = True
+    server: Any = make_server("127.0.0.1", 0, door, threaded=True, request_handler=_handler(MotoRequestHandler))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="moto")
     thread.start()
     port = str(server.server_address[1])
@@ -170,6 +187,7 @@ def _moto() -> Iterator[tuple[str, Door]]:
         with _environment({"MOTO_PORT": port}):
             yield endpoint, door
     finally:
+        default_user_config["stepfunctions"]["execute_state_machine"] = executed
         _reset()
         server.shutdown()
         server.server_close()
@@ -182,7 +200,7 @@ def _handler(base: Any) -> Any:
 
 def _reset() -> None:
     """Forgets everything, so that one embedded AWS does not see the one before it."""
-    from moto.moto_api._internal import moto_api_backend
+    from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()
 
@@ -245,7 +263,10 @@ class _Makers:
         for key, value in properties.get("DefinitionSubstitutions", {}).items():
             definition = definition.replace(f"${{{key}}}", value)
         answer = client("stepfunctions", self.endpoint).create_state_machine(
-            name=f"{STACK}-{name}", definition=definition, roleArn=properties["RoleArn"], type=properties["StateMachineType"]
+            name=f"{STACK}-{name}",
+            definition=definition,
+            roleArn=properties["RoleArn"],
+            type=properties["StateMachineType"],
         )
         return Made(answer["stateMachineArn"], {"Arn": answer["stateMachineArn"]})
 
@@ -263,4 +284,3 @@ class _Makers:
 def _attribute(value: Any) -> str:
     """SQS takes strings only: JSON for a policy, "true" for a flag."""
     return json.dumps(value) if isinstance(value, dict | bool) else str(value)
-

@@ -1,7 +1,7 @@
 """API Gateway for the local run: an HTTP request becomes the REST proxy event that app.py gets when deployed.
 
-Chalice's own local server makes another event (its bodies always are bytes, its headers lose their repetitions), so what
-works there may not work deployed.
+Chalice's own local server makes another event (its bodies always are bytes, its headers lose their repetitions), so
+what works there may not work deployed.
 
 Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
@@ -74,7 +74,7 @@ def _is_variable(name: str) -> bool:
 
 
 def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """API Gateway's REST proxy event (payload 1.0); bytes that are no text travel as base64, so that none is changed."""
+    """API Gateway's REST proxy event (payload 1.0); bytes that are no text travel as base64, so none is changed."""
     headers = _gathered(call.headers)
     query = _listed(parse_qsl(call.query, keep_blank_values=True))
     body, encoded = _body(call)

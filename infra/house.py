@@ -1,4 +1,4 @@
-"""The whole of Earshot in this process: app.py's functions between the embedded AWS, a gateway and stand-in platforms."""
+"""The whole of Earshot in this process: app.py's functions amid the embedded AWS, a gateway and stand-in platforms."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from chalicelib.timer import StepFunctionsTimer, Timer
 from infra.deliveries import DEMO_APPS, Said, deliver
 from infra.embedded import Embedded, client, embedded_aws
 from infra.gateway import Gateway
-from infra.loopback import Answered, Answerer, Call, serve
+from infra.loopback import Answered, Call, serve
 from infra.pump import Pump, sources
 from infra.stand_in import Posted, Refusal, StandIn
 
@@ -59,6 +59,9 @@ class LocalTelemetry:
 
     def refused(self, status: int, platform: str, app: str) -> None:
         self._heard(Refusals(status, platform))
+
+    def delivery(self, id: str) -> None:
+        """Nothing to tell."""
 
     def swept(self, complete: bool) -> None:
         """Nothing to tell."""

@@ -57,7 +57,11 @@ class Page:
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; connect-src 'self'; "
             "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "Cache-Control": "no-store"}
+        headers = {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Security-Policy": policy,
+            "Cache-Control": "no-store",
+        }
         return Answered(200, headers, PAGE.read_text("utf-8").replace("{{nonce}}", nonce).encode())
 
     def state(self, running: House, call: Call) -> Answered:
@@ -99,7 +103,9 @@ def _is_here(call: Call) -> bool:
 
 
 def _json(status: int, data: Any) -> Answered:
-    return Answered(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, json.dumps(data).encode())
+    return Answered(
+        status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, json.dumps(data).encode()
+    )
 
 
 def welcome(running: House) -> str:
@@ -129,7 +135,9 @@ def run(options: argparse.Namespace, until: Event) -> int:
         page = Page()
         try:
             files = {"playbook": options.playbook, "apps": options.apps}
-            with house(page.heard, **files, port=port, pace=options.pace, own=page.answer, sweep_every_s=60.0) as running:
+            with house(
+                page.heard, **files, port=port, pace=options.pace, own=page.answer, sweep_every_s=60.0
+            ) as running:
                 print(welcome(running), flush=True)
                 until.wait()
                 return 0
@@ -145,7 +153,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--apps", type=Path, default=DEMO_APPS, help="an apps file; its tokens are not used")
     parser.add_argument("--playbook", type=Path, default=DEMO_PLAYBOOK)
-    parser.add_argument("--pace", type=float, default=PACE, help="how much longer than in the playbook people are given")
+    parser.add_argument(
+        "--pace", type=float, default=PACE, help="how much longer than in the playbook people are given"
+    )
     options = parser.parse_args(arguments)
     until = Event()
     for number in (signal.SIGINT, signal.SIGTERM):

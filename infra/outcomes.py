@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from typing import Any, TextIO
 
+from chalicelib.acknowledge import Replied
 from chalicelib.codec import from_time
 from chalicelib.conversation import Conversation
 from chalicelib.escalate import Escalated
 from chalicelib.notify import Notified
-from chalicelib.respond import Handled, Replied
+from chalicelib.respond import Handled
 from infra.memory import Agenda
 
 
@@ -23,7 +24,8 @@ class Outcomes:
     def count(self, name: str) -> None:
         self.counts[name] += 1
 
-    def delivery(self, index: int, status: int, body: str) -> None:
+    def answered(self, index: int, status: int, body: str) -> None:
+        """What a recorded delivery was answered."""
         self._write("delivery", index=index, status=status, body=body)
         self.count(f"deliveries answered {status}")
 
@@ -86,6 +88,9 @@ class Outcomes:
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Counted with the delivery."""
+
+    def delivery(self, id: str) -> None:
+        """The correlation id is for logs."""
 
     def swept(self, complete: bool) -> None:
         """Nothing to write down."""

@@ -183,7 +183,7 @@ class Replay:
         index = int(due.body)
         recorded = self._recorded[index]
         answer = self._entry.app(_gateway(recorded), None)
-        self._outcomes.delivery(index, answer["statusCode"], answer["body"])
+        self._outcomes.answered(index, answer["statusCode"], answer["body"])
         if recorded.method == "POST" and answer["statusCode"] == 200:
             for skipped in self._skipped(recorded):
                 self._outcomes.count(f"skipped {skipped.product or recorded.path}: {skipped.reason}")
@@ -224,9 +224,12 @@ class Replay:
 
 def _gateway(recorded: Recorded) -> dict[str, Any]:
     """The event that API Gateway makes of a request."""
-    resource = re.sub(r"^/webhooks/[^/]+/[^/]+$", "/webhooks/{platform}/{key}", recorded.path)
     parts = recorded.path.split("/")
-    parameters = {"platform": parts[2], "key": parts[3]} if len(parts) == 4 else {}
+    resource, parameters = recorded.path, {}
+    if len(parts) == 4 and parts[1] == "webhooks":
+        resource, parameters = "/webhooks/{platform}/{key}", {"platform": parts[2], "key": parts[3]}
+    elif len(parts) == 3 and parts[1] == "act":
+        resource, parameters = "/act/{token}", {"token": parts[2]}
     headers = {"content-type": "application/json"} | {k.lower(): v for k, v in recorded.headers.items()}
     return {
         "resource": resource,
@@ -282,7 +285,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--apps", type=Path, required=True, help="the apps file")
     parser.add_argument("--out", type=Path, required=True, help="where the outcomes go, JSON lines")
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK, help="instead of the default playbook")
-    parser.add_argument("--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery")
+    parser.add_argument(
+        "--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery"
+    )
     options = parser.parse_args(arguments)
     try:
         apps = load_apps(options.apps.read_text("utf-8"))

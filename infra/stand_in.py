@@ -82,10 +82,16 @@ _GRAPH = r"graph\.(?:facebook|instagram)\.com/v[\d.]+"
 
 ENDPOINTS = (
     Endpoint(
-        "facebook", re.compile(rf"{_GRAPH}/([\w-]+)/comments"), lambda m, d: (m[1], d["message"], ""), lambda id: {"id": id}
+        "facebook",
+        re.compile(rf"{_GRAPH}/([\w-]+)/comments"),
+        lambda m, d: (m[1], d["message"], ""),
+        lambda id: {"id": id},
     ),
     Endpoint(
-        "instagram", re.compile(rf"{_GRAPH}/(\w+)/replies"), lambda m, d: (m[1], d["message"], ""), lambda id: {"id": id}
+        "instagram",
+        re.compile(rf"{_GRAPH}/(\w+)/replies"),
+        lambda m, d: (m[1], d["message"], ""),
+        lambda id: {"id": id},
     ),
     Endpoint(
         "whatsapp",
@@ -96,7 +102,12 @@ ENDPOINTS = (
         having="messaging_product",
     ),
     Endpoint(
-        "messenger", re.compile(rf"{_GRAPH}/\w+/messages"), _message, lambda id: {"message_id": id}, id="m_{}", having="recipient"
+        "messenger",
+        re.compile(rf"{_GRAPH}/\w+/messages"),
+        _message,
+        lambda id: {"message_id": id},
+        id="m_{}",
+        having="recipient",
     ),
     Endpoint(
         "x",

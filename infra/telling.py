@@ -1,4 +1,4 @@
-"""Says in the terminal what happens, as it happens: one line an event, in columns, coloured only where a person looks."""
+"""Says in the terminal what happens, as it happens: one line an event, in columns, coloured only where people look."""
 
 import os
 import shutil
@@ -9,10 +9,11 @@ from threading import Lock
 from time import monotonic
 from typing import Any, TextIO
 
+from chalicelib.acknowledge import Replied
 from chalicelib.escalate import Escalated
 from chalicelib.letter import PRODUCTS
 from chalicelib.notify import Notified
-from chalicelib.respond import Handled, Replied
+from chalicelib.respond import Handled
 from infra.house import Refusals
 from infra.stand_in import RATE_S, Fault, Posted, Refusal
 
@@ -80,7 +81,12 @@ class Teller:
     def _replied(self, event: Replied) -> None:
         if event.result == "unknown":
             name = self._name(event.interaction.customer)
-            self.line("warn", event.interaction.product, "Earshot", f"cannot know, so never posts it again; {name} is left to the timer")
+            self.line(
+                "warn",
+                event.interaction.product,
+                "Earshot",
+                f"cannot know, so never posts it again; {name} is left to the timer",
+            )
 
     def _posted(self, event: Posted) -> None:
         self.line("out", event.product, "Earshot replies", event.text)

@@ -16,7 +16,8 @@ Flags = NDArray[np.bool_]
 class Threshold:
     """The least confidence that keeps a promise, and what it was worth on the rows it was chosen on (shares, 0–1).
 
-    `lower_bound` is the one-sided Clopper–Pearson bound of `precision`; `value` is above 1 when nothing keeps the promise.
+    `lower_bound` is the one-sided Clopper–Pearson bound of `precision`; `value` is above 1 when
+    nothing keeps the promise.
     """
 
     value: float

@@ -1,7 +1,7 @@
 """Evaluate the shipped model and write its card: `python -m models.card [--model MODEL] [--also FILE.jsonl …]`.
 
-Nested cross-validation over the project's utterances, the held-out messages, and with --also the official splits of other
-data sets, on which a model of the same recipe is trained. Prints the table, writes CARD.md and the curves beside it.
+Nested cross-validation over the project's utterances, the held-out messages, and with --also the official splits of
+other data sets, on which a model of the same recipe is trained. Prints the table, writes CARD.md and the curves.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chalicelib.intents import DEFAULT_MODEL, IntentModel
+from chalicelib.intents import DEFAULT_MODEL, TEXT_CAP, IntentModel
 from models.cross import INNER_FOLDS, nested
 from models.draw import draw_coverage, draw_reliability
 from models.fit import SHIPPED, Recipe
@@ -38,8 +38,8 @@ def benchmark(path: Path) -> tuple[list[Prediction], IntentModel]:
 def score_table(named: Mapping[str, Scores]) -> str:
     """A Markdown table, one line for each set of rows."""
     lines = [
-        "| rows | n | in scope | accuracy | OOS AUROC | answered at 98 % | at 95 % | accepted | precision | 95 % sure of"
-        " | questions acknowledged | out of scope acknowledged | ECE |",
+        "| rows | n | in scope | accuracy | OOS AUROC | answered at 98 % | at 95 % | accepted | precision"
+        " | 95 % sure of | questions acknowledged | out of scope acknowledged | ECE |",
         "|---|" + "---:|" * 12,
     ]
     for name, found in named.items():
@@ -90,30 +90,34 @@ def card(model: IntentModel, rows: Sequence[Row], predictions: Sequence[Predicti
     heard = sum(each.language == each.row.language for each in predictions if each.row.language != "und")
     misheard = sum(each.language not in (None, each.row.language) for each in predictions)
     served = len(rows) - languages["und"]
+    bounds = ", ".join(f"{label} {bound:.3f}" for label, bound in sorted(model.bounds.items()))
     return f"""# The intent model's card
 
 Written by `python -m models.card`; do not edit. Model `{model.hash}`.
 
 ## Data
-{len(rows)} utterances written for this project ({counted}; und = not served), {len(model.classes)} intents; SHA-256 of the rows
-`{model.header["trained_on"]["sha256"]}`. Many are hard on purpose: half-said, sarcastic, with the words of another intent, or
-jokes and other industries' questions that use a shop's words. `held_out.jsonl` was written before the utterances were read,
-and is used for nothing but this measurement.
+{len(rows)} utterances written for this project ({counted}; und = not served), {len(model.classes)} intents; SHA-256
+of the rows `{model.header["trained_on"]["sha256"]}`.
+Many are hard on purpose: half-said, sarcastic, with the words of another intent, or jokes and other industries'
+questions that use a shop's words. `held_out.jsonl` was written by the model's author before the utterances were read,
+and is used for nothing but this measurement; it is easier than the utterances.
 
 ## Decisions
-Threshold {model.threshold:.3f} on the confidence: the least one at which, out of fold, the one-sided 95 % Clopper–Pearson bound of the
-precision is at least {Plan().promise.precision:.0%}. Bounds for closing without an answer (97 % right, with the same certainty):
-{", ".join(f"{label} {bound:.3f}" for label, bound in sorted(model.bounds.items())) or "none can keep it, so nothing is closed"}.
+Threshold {model.threshold:.3f} on the confidence: the least one at which, out of fold, the one-sided 95 %
+Clopper–Pearson bound of the precision is at least {Plan().promise.precision:.0%}.
+Bounds for closing without an answer ({Plan().promise.closing:.0%} right, with the same certainty):
+{bounds or "none can keep it, so nothing is closed"}.
 Never acknowledged as questions: {", ".join(sorted(model.never))}.
 
 ## Scores
-Utterances: nested cross-validation, {SHIPPED.folds} outer and {INNER_FOLDS} inner folds, groups of paraphrases never parted, threshold and
-calibration chosen inside. All through the serving code. *Answered at 98 %*: right answers as a share of the rows in scope, at
-the largest coverage with that precision, out of scope in the mix.
+Utterances: nested cross-validation, {SHIPPED.folds} outer and {INNER_FOLDS} inner folds, groups of paraphrases never
+parted, threshold and calibration chosen inside. All through the serving code. *Answered at 98 %*: right answers as a
+share of the rows in scope, at the largest coverage with that precision, out of scope in the mix.
 
 {scores}
 
-Of the rows in served languages {heard / served:.1%} are heard in their own language; {misheard / len(rows):.2%} of all rows are taken for a wrong one.
+Of the rows in served languages {heard / served:.1%} are heard in their own language; {misheard / len(rows):.2%} of all
+rows are taken for a wrong one.
 
 ![reliability](reliability.png) ![coverage and precision](coverage.png)
 
@@ -124,11 +128,11 @@ Of the rows in served languages {heard / served:.1%} are heard in their own lang
 {intent_table(by_intent(predictions), model.never)}
 
 ## Limits
-- Not seen by anyone here: real messages. The utterances are harder than most real questions and cleaner than the worst ones.
+- Not seen by anyone here: real messages. The precision on them may be lower or higher than any figure above.
 - One intent a message: of two questions, the model answers at most one; the rest is people's.
 - Languages: English, German, French, Spanish; of anything else, and of texts too short to tell, the language is None.
 - No memory: a reply in mid-thread is read alone. Images, links and sarcasm are not understood.
-- The first {2_000:,} characters of a message are read.
+- The first {TEXT_CAP:,} characters of a message are read.
 """
 
 

@@ -1,4 +1,4 @@
-"""Nested cross-validation: every row is answered by a finished model, threshold and all, that saw nothing of its group."""
+"""Nested cross-validation: a finished model, threshold and all, answers rows of whose groups it saw nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

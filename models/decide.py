@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from chalicelib.intents import straighten
 from models.calibration import Threshold, calibration_error, line, temperature, threshold
-from models.policy import CLOSING, OUTSIDE
+from models.policy import ASKS_NOTHING, CLOSING, OUTSIDE
 from models.rows import Row
 
 Floats = NDArray[np.float64]
@@ -21,13 +21,15 @@ class Promise:
 
     `precision`: least share of right acknowledgements. `out_of_scope`: least share of messages that are no question to
     be acknowledged; rows that are not are weighed up to it, since data sets have fewer than the world. `closing`: least
-    share of right closings of an intent that needs no answer. `language`: least share of right languages.
+    share, among the conversations closed as praise, thanks or spam, of those that asked for nothing. `language`: least
+    share of right languages, and `language_floor` the least probability in any case: short texts are in many of them.
     """
 
     precision: float = 0.97
     out_of_scope: float = 0.2
     closing: float = 0.97
     language: float = 0.98
+    language_floor: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,10 @@ def decide(
     best = chances.argmax(axis=1)
     right, candidate = best == truth, answerable[best] & (True if readable is None else readable)
     chosen = threshold(np.where(candidate, straight, 0.0), right & candidate, promise.precision, weights)
-    bounds = {}
+    bounds, harmless = {}, np.array([row.intent in ASKS_NOTHING for row in rows])
     for label in sorted(set(CLOSING) & set(labels)):
         mine = best == labels.index(label)
-        bound = threshold(straight[mine], right[mine], promise.closing) if mine.any() else None
+        bound = threshold(straight[mine], harmless[mine], promise.closing) if mine.any() else None
         if bound and bound.value <= 1:
             bounds[label] = bound.value
     return Decisions(factor, (slope, offset), chosen, bounds, gap)

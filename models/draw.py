@@ -7,6 +7,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from models.calibration import reliability
 from models.predict import Columns
@@ -34,7 +36,7 @@ def draw_coverage(sets: Mapping[str, Columns], path: Path) -> None:
     _save(figure, axes, path)
 
 
-def _save(figure: plt.Figure, axes: plt.Axes, path: Path) -> None:
+def _save(figure: Figure, axes: Axes, path: Path) -> None:
     axes.legend(loc="lower left")
     axes.grid(alpha=0.3)
     figure.tight_layout()

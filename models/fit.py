@@ -24,11 +24,11 @@ class Recipe:
     A bucket that fewer than `rare` rows touch says more about those rows than about their intent, and stays 0.
     """
 
-    bits: int = 13
+    bits: int = 14
     regularisation: float = 0.5
     copies: int = 2
-    typo_rate: float = 0.04
-    rare: int = 2
+    typo_rate: float = 0.06
+    rare: int = 1
     folds: int = 5
 
 

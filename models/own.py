@@ -33,7 +33,8 @@ def changes(before: Sequence[Prediction], after: Sequence[Prediction]) -> str:
     for intent in sorted(old):
         was, now = old[intent], new[intent]
         lines.append(
-            f"{intent[:24]:24} {was.rows:>8}  {_arrow(was.right, now.right)}  {_arrow(was.acknowledged, now.acknowledged)}"
+            f"{intent[:24]:24} {was.rows:>8}  {_arrow(was.right, now.right)}  "
+            f"{_arrow(was.acknowledged, now.acknowledged)}"
         )
     return "\n".join(lines)
 

@@ -23,3 +23,6 @@ NEVER: Final = frozenset(
 
 # Need no answer: a conversation may be closed above the intent's own bound.
 CLOSING: Final = ("closing", "praise", "spam")
+
+# Closing a conversation over a message of these loses nobody's question.
+ASKS_NOTHING: Final = frozenset(CLOSING) | OUTSIDE

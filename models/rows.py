@@ -20,8 +20,8 @@ class RowError(ValueError):
 class Row:
     """One labelled text.
 
-    `group` names the paraphrases that belong together: no evaluation parts them. `language` is a code, "und" for a language
-    that is not served, "" when unknown. `weight` counts the row that many times. `origin` is `file:line`.
+    `group` names the paraphrases that belong together: no evaluation parts them. `language` is a code, "und" for
+    a language that is not served, "" when unknown. `weight` counts the row that many times. `origin` is `file:line`.
     """
 
     text: str

@@ -18,10 +18,10 @@ class Scores:
     """Shares are 0–1; None where the rows do not allow the score.
 
     `accuracy`: of rows in scope. `auroc`: confidence told rows in scope from rows out of it. `answered_at_98`, `_95`:
-    in-scope rows that can be answered rightly (share of all in scope) while 98 % (95 %) of what is accepted is right, out
-    of scope in the mix. `precision`, `coverage`: at the model's own threshold; coverage is the share of the questions that
-    may be acknowledged which were, rightly. `precision_bound`: 95 % sure of at least this. `calibration_error`: over all
-    rows, and over those in scope.
+    in-scope rows that can be answered rightly (share of all in scope) while 98 % (95 %) of what is accepted is right,
+    out of scope in the mix. `precision`, `coverage`: at the model's own threshold; coverage is the share of the
+    questions that may be acknowledged which were, rightly. `precision_bound`: 95 % sure of at least this.
+    `false_acknowledgements`: share of the rows out of scope. `calibration_error`: over all rows, and those in scope.
     """
 
     rows: int

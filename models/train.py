@@ -105,7 +105,9 @@ def hear(rows: Sequence[Row], plan: Plan) -> Speech:
     chances = softmax(scores * factor, axis=1)
     best, sure = chances.argmax(axis=1), chances.max(axis=1)
     served = np.array([label != UNSERVED for label in weights.labels])[best]
-    least = max(0.5, threshold(sure[served], (best == truth)[served], plan.promise.language).value)
+    least = max(
+        plan.promise.language_floor, threshold(sure[served], (best == truth)[served], plan.promise.language).value
+    )
     believed[spoken] = served & (sure >= least)
     return Speech(Head(weights, factor), least, believed)
 
@@ -155,7 +157,8 @@ def summary(trained: Trained, path: Path) -> str:
     return (
         f"{path}: {len(trained.content):,} bytes, SHA-256 {hashlib.sha256(trained.content).hexdigest()}\n"
         f"threshold {chosen.value:.3f}: precision {chosen.precision:.3f} (95 % sure of {chosen.lower_bound:.3f}), "
-        f"{chosen.accepted:.1%} of the held-out rows accepted, calibration error {trained.decisions.calibration_error:.3f}"
+        f"{chosen.accepted:.1%} of the held-out rows accepted, "
+        f"calibration error {trained.decisions.calibration_error:.3f}"
     )
 
 

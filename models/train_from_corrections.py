@@ -1,8 +1,8 @@
 """Learn from what staff corrected, and replace the model only if it got no worse.
 
 `python -m models.train_from_corrections --corrections FILE.jsonl --current MODEL --out MODEL`. Rows: {"text", "intent",
-"corrected_from"?, "source": "staff", "lang"?}. A fifth of them, chosen by their text, is held out: old and new model answer
-it and the shipped rows' held-out fifth, and the new one is refused when its precision at its threshold falls.
+"corrected_from"?, "source": "staff", "lang"?}. A fifth of them, chosen by their text, is held out, and a fifth of the
+shipped rows: old and new model answer both, and the new one is refused when its precision at its threshold falls.
 """
 
 import argparse
@@ -14,13 +14,14 @@ from pathlib import Path
 from chalicelib.intents import IntentModel, ModelError
 from models import artifact
 from models.fit import folds
-from models.policy import NEVER
 from models.predict import columns, predict
 from models.rows import UTTERANCES, Row, RowError, from_file, utterances
 from models.scores import Scores, score
 from models.train import Plan, train
 
 HELD_OUT = 5  # one row in so many
+NOISE = 0.005  # a smaller fall of the precision only says which rows happened to be held out
+PLAN = Plan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class Comparison:
     def refusal(self) -> str | None:
         """Why the new model must not replace the old one; None when it may."""
         for rows, old, new in (("held-out", self.old, self.new), ("staff's", self.old_staff, self.new_staff)):
-            if old.precision is not None and (new.precision is None or new.precision < old.precision):
-                return f"precision at the threshold on {rows} rows falls: {_share(old.precision)} → {_share(new.precision)}"
+            if old.precision is not None and (new.precision is None or new.precision < old.precision - NOISE):
+                change = f"{_share(old.precision)} → {_share(new.precision)}"
+                return f"precision at the threshold on {rows} rows falls: {change}"
         return None
 
 
@@ -101,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in staff:
             if row.intent not in intents:
                 raise RowError(f"{row.origin}: no intent {row.intent!r}; there are {', '.join(sorted(intents))}")
-        content, compared = learn(shipped, staff, current, Plan(never=NEVER))
+        content, compared = learn(shipped, staff, current, PLAN)
     except (RowError, ModelError, OSError) as error:
         print(f"train_from_corrections: {error}", file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ but its answer does not arrive), `twice` (boto3 repeats a call whose first answe
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
+import yaml
 from botocore.exceptions import ReadTimeoutError
 
 import app as entry
@@ -23,10 +25,19 @@ from chalicelib.lean_aws import AwsError, LeanAws, Service
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer, NoAnswer
 from chalicelib.playbook import Playbook
+from chalicelib.queues import QueueUnavailable
 from chalicelib.rooms import Rooms
 from chalicelib.settings import Settings
+from infra.definitions import RESOURCES
 from infra.replay import Recorded, _gateway, _sqs
 from tests.world import APPS, NOW, PlatformsOnPaper, playbook
+
+
+def create_table(client: Any, name: str) -> None:
+    """The table as infra/resources.yaml defines it."""
+    properties = yaml.safe_load(RESOURCES.read_text("utf-8"))["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    client.create_table(TableName=name, **{key: properties[key] for key in wanted})
 
 
 class Killed(BaseException):
@@ -35,14 +46,17 @@ class Killed(BaseException):
 
 @dataclass
 class Faults:
-    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` is the record of a run without faults."""
+    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` and `places` (the way through chalicelib to
+    the call) are the record of a run without faults."""
 
     at: int = 0
     mode: str = ""
     names: list[str] = field(default_factory=list)
+    places: list[tuple[str, ...]] = field(default_factory=list)
 
-    def call(self, name: str, do: Callable[[], Any], lost: Exception) -> Any:
+    def call(self, name: str, do: Callable[[], Any], lost: Exception, *, repeats: bool = True) -> Any:
         self.names.append(name)
+        self.places.append((name, *_path()))
         if len(self.names) != self.at:
             return do()
         if self.mode == "crash":
@@ -52,14 +66,26 @@ class Faults:
             raise Killed(name)
         if self.mode == "lost":
             raise lost
-        return do()
+        return do() if repeats else answer
+
+
+def _path() -> Iterator[str]:
+    """The lines of chalicelib that led here, innermost first."""
+    frame = sys._getframe(2)
+    while frame.f_back:
+        frame = frame.f_back
+        if "chalicelib" in frame.f_code.co_filename:
+            yield f"{frame.f_code.co_qualname}:{frame.f_lineno}"
 
 
 class FaultyClient:
     """A boto3 client whose calls pass through `faults`; `sent` keeps the e-mails that SES accepted, by their id."""
 
-    def __init__(self, client: Any, service: str, faults: Faults, sent: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, client: Any, service: str, faults: Faults, sent: dict[str, dict[str, Any]], attempts: int
+    ) -> None:
         self._client, self._service, self._faults, self._sent = client, service, faults, sent
+        self._repeats = attempts > 1
         self.exceptions = client.exceptions
 
     def __getattr__(self, name: str) -> Any:
@@ -73,7 +99,7 @@ class FaultyClient:
                 return answer
 
             lost = ReadTimeoutError(endpoint_url=self._service)
-            return self._faults.call(f"{self._service}.{name}", do, lost)
+            return self._faults.call(f"{self._service}.{name}", do, lost, repeats=self._repeats)
 
         return call
 
@@ -85,11 +111,10 @@ class FaultyPlatforms(PlatformsOnPaper):
     faults: Faults = field(default_factory=Faults)
 
     def request(self, method: str, url: str, **request: Any) -> Answer:  # type: ignore[override]
-        if self.faults.mode == "twice" and len(self.faults.names) + 1 == self.faults.at:
-            self.faults.names.append("reply")
+        def do() -> Answer:
             return PlatformsOnPaper.request(self, method, url, **request)
-        do = lambda: PlatformsOnPaper.request(self, method, url, **request)  # noqa: E731
-        answer: Answer = self.faults.call("reply", do, NoAnswer("timed out"))
+
+        answer: Answer = self.faults.call("reply", do, NoAnswer("timed out"), repeats=False)
         return answer
 
 
@@ -102,7 +127,9 @@ class FaultyLeanAws(LeanAws):
 
     def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         method = {"SendMessage": self._sqs.send_message, "SendMessageBatch": self._sqs.send_message_batch}[action]
-        answer: dict[str, Any] = self._faults.call(f"sqs.{action}", lambda: method(**parameters), AwsError("TimeoutError"))
+        answer: dict[str, Any] = self._faults.call(
+            f"sqs.{action}", lambda: method(**parameters), AwsError("TimeoutError")
+        )
         return answer
 
 
@@ -129,7 +156,9 @@ class AwsRooms(Rooms):
     def client(self, service: str, config: dict[str, Any]) -> Any:
         if service not in self.made:
             self.made[service] = boto3.client(service, region_name="eu-west-1")
-        return FaultyClient(self.made[service], service, self.faults, self.sent)
+        return FaultyClient(
+            self.made[service], service, self.faults, self.sent, config["retries"]["total_max_attempts"]
+        )
 
 
 class Silent:
@@ -155,37 +184,16 @@ class AwsWorld:
         self._told: set[str] = set()
 
     def _plain(self, service: str) -> Any:
-        return AwsRooms.made.setdefault(service, boto3.client(service, region_name="eu-west-1"))
+        if service not in AwsRooms.made:
+            AwsRooms.made[service] = boto3.client(service, region_name="eu-west-1")
+        return AwsRooms.made[service]
 
     def _create(self) -> Settings:
-        self._plain("dynamodb").create_table(
-            TableName=self.name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": n, "AttributeType": t}
-                for n, t in (("pk", "S"), ("sk", "S"), ("shard", "N"), ("wake_at", "S"), ("customer", "S"))
-            ],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "overdue",
-                    "KeySchema": [
-                        {"AttributeName": "shard", "KeyType": "HASH"},
-                        {"AttributeName": "wake_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                },
-                {
-                    "IndexName": "customer",
-                    "KeySchema": [{"AttributeName": "customer", "KeyType": "HASH"}],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                },
-            ],
-        )
+        create_table(self._plain("dynamodb"), self.name)
         queues = {
-            q: self._plain("sqs").create_queue(QueueName=f"{self.name}-{q}", Attributes={"MaximumMessageSize": "1048576"})[
-                "QueueUrl"
-            ]
+            q: self._plain("sqs").create_queue(
+                QueueName=f"{self.name}-{q}", Attributes={"MaximumMessageSize": "1048576"}
+            )["QueueUrl"]
             for q in ("inbox", "due", "escalations", "quarantine")
         }
         machine = self._plain("stepfunctions").create_state_machine(
@@ -239,7 +247,7 @@ class AwsWorld:
             with self._entered():
                 try:
                     result = handler(_sqs(got["Body"]), None)
-                except (Killed, ReadTimeoutError):
+                except (Killed, ReadTimeoutError, QueueUnavailable):
                     self._forget()
                     continue
             if not (result and result["batchItemFailures"]):
@@ -252,15 +260,15 @@ class AwsWorld:
             try:
                 if self.rooms.escalator.sweep(self.rooms.now):
                     return
-            except (Killed, ReadTimeoutError):
+            except (Killed, ReadTimeoutError, QueueUnavailable):
                 self._forget()
         raise AssertionError("the sweep never ran through")
 
-    def pass_time(self, time: timedelta) -> None:
-        """`time` passes in steps of a minute with everything that happens meanwhile: SES's events, sweeps, queues."""
-        end = self.rooms.time + time
-        while self.rooms.time < end:
-            self.rooms.time += min(timedelta(minutes=5), end - self.rooms.time)
+    def pass_time(self, *minutes: int) -> None:
+        """The clock goes to each of `minutes` after the start, and everything that is due by then happens: SES's events,
+        the safety schedule's sweep, the queues."""
+        for minute in minutes:
+            self.rooms.time = NOW + timedelta(minutes=minute)
             self._mail_events()
             self.sweep()
             self.work()
@@ -301,4 +309,3 @@ class AwsWorld:
 
     def interactions(self) -> list[Interaction]:
         return [load(Interaction, i.doc) for i in self.items() if i.key.pk.startswith("i#")]
-

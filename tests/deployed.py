@@ -11,11 +11,9 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
-from urllib.parse import urlsplit
 
 import app as source
 from chalicelib.apps import Apps, load_apps
@@ -39,7 +37,15 @@ FUNCTIONS = {
     "mail_events": "mail_events",
     "doctor": "doctor",
 }
-_SOURCES = ("app.py", "requirements.txt", "chalicelib/**/*", ".chalice/*.json", "infra/*.yaml", "infra/*.json", "infra/package.py")
+_SOURCES = (
+    "app.py",
+    "requirements.txt",
+    "chalicelib/**/*",
+    ".chalice/*.json",
+    "infra/*.yaml",
+    "infra/*.json",
+    "infra/package.py",
+)
 
 
 def built() -> Path:
@@ -101,7 +107,9 @@ def _call(key: str, service: str, environ: dict[str, Any], body: bytes) -> AwsCa
     action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2].replace("SendMessageBatch", "SendMessage")
     data = json.loads(body)
     table = data.get("TableName", "") + (f"/index/{data['IndexName']}" if "IndexName" in data else "")
-    resource = next((str(data[n]) for n in ("QueueUrl", "SecretId", "stateMachineArn", "executionArn") if n in data), table)
+    resource = next(
+        (str(data[n]) for n in ("QueueUrl", "SecretId", "stateMachineArn", "executionArn") if n in data), table
+    )
     return AwsCall(key, f"{_PREFIX[service]}:{action}", resource, _keys(data))
 
 
@@ -114,7 +122,7 @@ def _keys(data: dict[str, Any]) -> frozenset[str]:
     return frozenset(k for k in found if k)
 
 
-@dataclass
+@dataclass(slots=True)
 class Deployed:
     """Everything running. `environments` are the functions by their name in app.py."""
 
@@ -125,6 +133,7 @@ class Deployed:
     recorder: Recorder
     log: Path
     start: Callable[[str], Environment]
+    variables: Callable[[str], dict[str, str]]
     environments: dict[str, Environment] = field(default_factory=dict)
 
     def invoke(self, name: str, event: Any, context: Any = None) -> Any:
@@ -135,17 +144,21 @@ class Deployed:
 
     def schedule(self, name: str) -> None:
         """The scheduled event of `name`, as EventBridge sends it."""
-        event = {"version": "0", "id": "1", "source": "aws.events", "detail-type": "Scheduled Event", "account": "123456789012"}
-        self.invoke(name, {**event, "time": "2026-11-21T10:00:00Z", "region": "eu-central-1", "resources": [], "detail": {}})
+        event = {
+            "version": "0",
+            "id": "1",
+            "source": "aws.events",
+            "detail-type": "Scheduled Event",
+            "account": "123456789012",
+        }
+        self.invoke(
+            name, {**event, "time": "2026-11-21T10:00:00Z", "region": "eu-central-1", "resources": [], "detail": {}}
+        )
 
     def items(self) -> list[dict[str, Any]]:
         """Everything in the table, as DynamoDB has it."""
         dynamodb = client("dynamodb", self.aws.endpoint)
         return list(dynamodb.scan(TableName=self.aws.settings.table)["Items"])
-
-    @cached_property
-    def routes(self) -> Any:
-        return source.app.routes
 
 
 class _Api:
@@ -186,20 +199,23 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None) -> I
         settings = replace(aws.settings, platforms_via=via, public_url="", stage="tested")
         log = stack.enter_context((scratch / "log").open("wb"))
 
-        def start(name: str) -> Environment:
-            environment = {
+        def environment(name: str) -> dict[str, str]:
+            return {
                 **variables(settings),
                 "AWS_REGION": "eu-central-1",
+                "AWS_DEFAULT_REGION": "eu-central-1",
                 "AWS_ACCESS_KEY_ID": name,
                 "AWS_SECRET_ACCESS_KEY": "embedded",
                 "AWS_SESSION_TOKEN": "embedded",
                 "AWS_ENDPOINT_URL": aws.endpoint,
             }
-            return stack.enter_context(function(task, f"app.{name}", environment, log=log))
+
+        def start(name: str) -> Environment:
+            return stack.enter_context(function(task, f"app.{name}", environment(name), log=log))
 
         recorder = Recorder(aws.door.application)
         aws.door.application = recorder
-        running = Deployed(url, aws, stand_in, load_apps(registrations), recorder, scratch / "log", start)
+        running = Deployed(url, aws, stand_in, load_apps(registrations), recorder, scratch / "log", start, environment)
         api.deployed = running
         functions: Any = _Functions(running)
         pump = Pump(aws, sources(functions), lambda event, context: running.invoke("sweep", event))
@@ -214,7 +230,3 @@ def until(what: Callable[[], Any], seconds: float = 40.0) -> Any:
         assert monotonic() < end, "it did not happen"
         sleep(0.1)
     return found
-
-
-def host(url: str) -> str:
-    return urlsplit(url).netloc

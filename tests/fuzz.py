@@ -49,22 +49,37 @@ def _direct(raw: Json, own: set[str]) -> bool:
     return _get(raw, event, "is_echo") is True or _id(_get(raw, "sender", "id")) in own
 
 
-def _x(raw: Json, own: set[str]) -> bool:
-    paths = (("author_id",), ("user", "id_str"), ("message_create", "sender_id"))
-    return any(_id(_get(raw, *path)) in own for path in paths)
+def _instagram_comment(raw: Json, own: set[str]) -> bool:
+    return _id(_get(raw, "from", "id")) in own
+
+
+def _post(raw: Json, own: set[str]) -> bool:
+    is_tweet = _get(raw, "user") is not None  # Account Activity's shape, else X Activity's
+    return _id(_get(raw, "user", "id_str") if is_tweet else _get(raw, "author_id")) in own
+
+
+def _x_message(raw: Json, own: set[str]) -> bool:
+    has_parts = isinstance(_get(raw, "message_create"), dict)
+    return _id(_get(raw, "message_create", "sender_id") if has_parts else _get(raw, "sender_id")) in own
+
+
+def _staff(raw: Json, own: set[str]) -> bool:
+    return any(_get(raw, key) is True for key in ("staff", "admin", "moderator"))
 
 
 # Where the account's id is also who writes; elsewhere it names a forum, a shop, a channel
 ACCOUNTS_WRITE = {"facebook", "messenger", "instagram", "whatsapp", "x"}
 
-# (the interaction's own JSON, the brand's ids) → whether it says that the brand wrote it
-BRAND_MARKS: Mapping[str, Callable[[Json, set[str]], bool]] = {
-    "facebook": _facebook,
-    "messenger": _direct,
-    "instagram": lambda raw, own: _direct(raw, own) or _id(_get(raw, "from", "id")) in own,
-    "x": _x,
-    "standard": lambda raw, own: _get(raw, "data", "author", "brand") is True,
-    "discourse": lambda raw, own: any(_get(raw, key) is True for key in ("staff", "admin", "moderator")),
+# For each product, public and private: (its own JSON, the brand's ids) → whether it says that the brand wrote it
+BRAND_MARKS: Mapping[tuple[str, bool], Callable[[Json, set[str]], bool]] = {
+    ("facebook", False): _facebook,
+    ("messenger", True): _direct,
+    ("instagram", False): _instagram_comment,
+    ("instagram", True): _direct,
+    ("x", False): _post,
+    ("x", True): _x_message,
+    ("standard", False): lambda raw, own: _get(raw, "data", "author", "brand") is True,
+    ("discourse", False): _staff,
 }
 
 
@@ -254,8 +269,11 @@ def _judge_interaction(app: App, found: Interaction, echoed: set[str]) -> None:
     if not found.brand:
         is_author = found.product in ACCOUNTS_WRITE and found.author in own
         _require(not is_author, "the brand's own id is not a customer")
-        marked = BRAND_MARKS.get(found.product)
-        _require(not (marked and marked(_json(found.raw), own)), "what is marked as the brand's is the brand's")
+        marked = BRAND_MARKS.get((found.product, found.private))
+        named = found.author is not None  # nobody is answered whom the payload does not name
+        _require(
+            not (named and marked and marked(_json(found.raw), own)), "what is marked as the brand's is the brand's"
+        )
         _require(found.raw not in echoed, "an echo is the brand's")
     plain = dump(merge(None, found))
     json.dumps(plain, ensure_ascii=False).encode()  # can be stored: no lone surrogates

@@ -67,7 +67,11 @@ def test_a_top_level_brand_comment_answers_nobody_under_the_brands_post_but_the_
     world.post(delivery(comment("c1", COMMON)))
     world.post(delivery(comment("r1", "We are closed on Monday.", author=PAGE, at=NOW + SECOND)))
     wall = {"from": {"id": "7", "name": "Bo"}, "item": "status", "verb": "add", "post_id": "wall-1", "message": COMMON}
-    world.post(delivery({"field": "feed", "value": {**wall, "created_time": int(NOW.timestamp())}, "_at": int(NOW.timestamp())}))
+    world.post(
+        delivery(
+            {"field": "feed", "value": {**wall, "created_time": int(NOW.timestamp())}, "_at": int(NOW.timestamp())}
+        )
+    )
     world.post(delivery(comment("r2", "Hi Bo, yes.", author=PAGE, post="wall-1", at=NOW + 5 * SECOND)))
     world.run()
     states = {c.thread: c.state for c in world.conversations()}
@@ -76,7 +80,11 @@ def test_a_top_level_brand_comment_answers_nobody_under_the_brands_post_but_the_
 
 def test_a_reply_that_the_brand_takes_back_opens_the_question_again() -> None:
     world = MemoryWorld()
-    for body in (QUESTION, REPLY, delivery(comment("r1", "", author=PAGE, parent="c1", verb="remove", at=NOW + 90 * SECOND))):
+    for body in (
+        QUESTION,
+        REPLY,
+        delivery(comment("r1", "", author=PAGE, parent="c1", verb="remove", at=NOW + 90 * SECOND)),
+    ):
         world.post(body)
         world.run()
     assert world.conversations()[0].state is State.OPEN
@@ -86,7 +94,10 @@ def test_a_reply_that_the_brand_takes_back_opens_the_question_again() -> None:
 
 def test_an_edit_after_the_acknowledgement_reclassifies_and_never_acknowledges_again() -> None:
     world = MemoryWorld()
-    for body in (QUESTION, delivery(comment("c1", "Do you have gift cards?", verb="edited", entry_at=NOW + 9 * SECOND))):
+    for body in (
+        QUESTION,
+        delivery(comment("c1", "Do you have gift cards?", verb="edited", entry_at=NOW + 9 * SECOND)),
+    ):
         world.post(body)
         world.run()
     assert len(world.platforms.posted) == 1
@@ -213,10 +224,19 @@ def _worker(world: MemoryWorld, body: bytes) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(QUESTION, QUESTION), (QUESTION, REPLY), (REPLY, QUESTION), (QUESTION, EDIT), (QUESTION, REMOVE), (REMOVE, QUESTION)],
+    [
+        (QUESTION, QUESTION),
+        (QUESTION, REPLY),
+        (REPLY, QUESTION),
+        (QUESTION, EDIT),
+        (QUESTION, REMOVE),
+        (REMOVE, QUESTION),
+    ],
     ids=["duplicate", "reply during question", "question during reply", "edit", "remove", "question during remove"],
 )
-def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_the_end(first: bytes, second: bytes) -> None:
+def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_the_end(
+    first: bytes, second: bytes
+) -> None:
     calm = MemoryWorld()
     for body in (first, second):
         _worker(calm, body)()

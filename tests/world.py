@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -23,8 +23,7 @@ from chalicelib.platforms.http import Answer
 from chalicelib.playbook import DEFAULT_PLAYBOOK, Playbook, load_playbook
 from infra.memory import Agenda
 from infra.outcomes import Outcomes
-from infra.replay import ReplayRooms, _gateway, _sqs
-from infra.replay import Recorded
+from infra.replay import Recorded, ReplayRooms, _gateway, _sqs
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
 PAGE = "100200300400500"
@@ -43,7 +42,9 @@ APPS = Apps(
                 Account(PAGE, "messenger", "Example Shop", "token-a"),
             ),
         ),
-        App("meta", "other", secrets=("other-secret",), accounts=(Account("999", "facebook", "Other Shop", "token-b"),)),
+        App(
+            "meta", "other", secrets=("other-secret",), accounts=(Account("999", "facebook", "Other Shop", "token-b"),)
+        ),
     )
 )
 
@@ -92,7 +93,9 @@ def message(id: str, text: str, *, author: str = "psid-1", at: datetime = NOW, *
         "timestamp": int(at.timestamp() * 1000),
         "message": {"mid": id, "text": text, **more},
     }
-    return json.dumps({"object": "page", "entry": [{"id": PAGE, "time": int(at.timestamp()), "messaging": [part]}]}).encode()
+    return json.dumps(
+        {"object": "page", "entry": [{"id": PAGE, "time": int(at.timestamp()), "messaging": [part]}]}
+    ).encode()
 
 
 @dataclass
@@ -120,19 +123,23 @@ class PlatformsOnPaper:
 
     def texts(self) -> list[str]:
         """The texts that stand in public or in messages now."""
-        return [data.get("message") if isinstance(data.get("message"), str) else data["message"]["text"] for _, data in self.posted]
+        return [
+            data.get("message") if isinstance(data.get("message"), str) else data["message"]["text"]
+            for _, data in self.posted
+        ]
 
 
 class MemoryWorld:
     """The handlers on a virtual clock."""
 
-    def __init__(self, policy: Playbook | None = None, apps: Apps = APPS) -> None:
+    def __init__(self, policy: Playbook | None = None, apps: Apps = APPS, public_url: str = "") -> None:
         self.agenda = Agenda(NOW)
         self.out = StringIO()
         self.outcomes = Outcomes(self.out, self.agenda)
         self.rooms = ReplayRooms(apps, policy or playbook(), self.agenda, self.outcomes)
         self.platforms = PlatformsOnPaper()
         self.rooms.__dict__["http"] = self.platforms
+        self.rooms._settings = replace(self.rooms.settings, public_url=public_url)
 
     @property
     def emails(self) -> list[Email]:
@@ -151,20 +158,27 @@ class MemoryWorld:
             entry.rooms = previous
 
     def post(
-        self, body: bytes, *, secret: str = "current", path: str = "/webhooks/meta/main", headers: Mapping[str, str] | None = None
+        self,
+        body: bytes,
+        *,
+        secret: str = "current",
+        path: str = "/webhooks/meta/main",
+        headers: Mapping[str, str] | None = None,
     ) -> int:
         """The status that a signed POST gets."""
         signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)} if headers is None else dict(headers)
         return int(self.request("POST", path, body, signed)["statusCode"])
 
     def request(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}, query: Mapping[str, str] = {}  # noqa: B006
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}, query: Mapping[str, str] = {}
     ) -> dict[str, Any]:
         with self._entered():
             event = _gateway(Recorded(self.rooms.now(), method, path, query, headers, body))
             return dict(entry.app(event, None))
 
-    def run(self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
+    def run(
+        self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Plays queues and timers until that long after now; a message whose handler fails comes back a minute later."""
         end = self.agenda.now + until
         handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}

@@ -155,6 +155,7 @@ def _interaction(
         # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
         # of another, and a wrong parent would mark a stranger's question answered
         reply_to=number or None,
+        to=ident(obj(post.get("reply_to_user")).get("id")) or None if brand else None,
         private=private,
         repliable=not private,
         link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,

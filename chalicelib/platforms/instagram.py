@@ -198,16 +198,12 @@ def _messenger(account: Account) -> str:
 def check(http: Http, app: App, account: Account) -> list[Finding]:
     """Whether the token is valid, the account or its Page is subscribed, and the app's webhook is enabled."""
     host = _host(account)
-    subscribed: list[Finding] = []
+    findings = check_account(http, account, account.id, "id,username", host)
     if host == _INSTAGRAM_GRAPH:
-        subscribed = check_fields(http, app, account, account.id, FIELDS, host)
+        findings += check_fields(http, app, account, account.id, FIELDS, host)
     elif account.options.get("page_id"):  # with Facebook Login any one field of the Page switches Instagram's on
-        subscribed = check_fields(http, app, account, _messenger(account), (), host)
-    return [
-        *check_account(http, account, account.id, "id,username", host),
-        *subscribed,
-        *check_webhook(http, app, account, "instagram", FIELDS),
-    ]
+        findings += check_fields(http, app, account, _messenger(account), (), host)
+    return findings + check_webhook(http, app, account, "instagram", FIELDS)
 
 
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:

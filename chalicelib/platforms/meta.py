@@ -129,7 +129,7 @@ _SAMPLE_POST = "44444444_444444444"
 
 def _entry(app: App, routes: Mapping[str, Route], entry: Any, received_at: datetime) -> Iterator[Parsed]:
     try:
-        id = need_ident(entry["id"])
+        id = need_ident(entry.get("id"))
         at = when(entry.get("time"), received_at)
         parts = [(name, part) for name in routes for part in rows(entry.get(name))]
         if "value" in entry and "field" in entry:  # Instagram Login leaves out the list

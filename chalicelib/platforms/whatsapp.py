@@ -115,10 +115,11 @@ def _message(
     type_ = text(message.get("type"))
     if type_ in _SKIPPED_TYPES:
         return Skipped(f"type_{type_}", "whatsapp", account)
-    echo = echo or _is_own(account, value, message)
     change = obj(message.get(type_)) if type_ in ("edit", "revoke") else {}
     content = (obj(change.get("message")) or change) if type_ == "edit" else message
     customer, contact = _customer(value, message, echo)
+    if not echo and customer in _own_numbers(account, value):
+        echo, (customer, contact) = True, _customer(value, message, True)
     group = ident(message.get("group_id"))
     id = need_ident(change.get("original_message_id") if change else message.get("id"))
     parent = ident(obj(content.get("context")).get("id"))
@@ -150,10 +151,10 @@ def _message(
 _CHANGES = {"edit": Kind.EDIT, "revoke": Kind.DELETE}
 
 
-def _is_own(account: str, value: dict[str, Any], message: dict[str, Any]) -> bool:
-    """The field says who wrote it (an echo's `from` can be anything); a sender that is the brand's number says it too."""
+def _own_numbers(account: str, value: dict[str, Any]) -> set[str]:
+    """The field says who wrote a message, an echo's `from` can be anything; but the brand is never its own customer."""
     number = text(obj(value.get("metadata")).get("display_phone_number"))
-    return ident(message.get("from")) in {account, "".join(c for c in number if c.isdigit())} - {""}
+    return {account, "".join(c for c in number if c.isdigit())}
 
 
 def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> tuple[str, dict[str, Any]]:

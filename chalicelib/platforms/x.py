@@ -41,7 +41,7 @@ from chalicelib.platforms.base import (
     when,
 )
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.x_api import MAX_REPLY, check, list_mentions, reply, wording
+from chalicelib.platforms.x_api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
 from chalicelib.platforms.x_messages import chat, direct, is_bot, users_by_id
 
 __all__ = ["MAX_REPLY", "backfill", "challenge", "check", "parse", "reply", "verify", "wording"]
@@ -163,7 +163,7 @@ def _branded(app: App, post: Interaction, answered: str, *, edited: bool) -> Int
     kind = post.kind
     if brand:
         kind = Kind.BRAND_REPLY if post.parent and answered != post.author else Kind.BRAND_POST
-    return replace(post, brand=brand, kind=Kind.EDIT if edited else kind)
+    return replace(post, brand=brand, kind=Kind.EDIT if edited else kind, to=(answered or None) if brand else None)
 
 
 def _deletion(app: App, account: str, id: Any, author: Any, at: datetime, received_at: datetime) -> Interaction:
@@ -279,12 +279,12 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     X can also send its deliveries of the last 24 h again (POST /2/webhooks/replay); they come by the webhook then.
     Source: https://docs.x.com/x-api/users/get-mentions
     """
-    for posts, users in list_mentions(http, account, since):
+    for posts, users in list_mentions(http, app, account, since):
         for post in posts:
             found = _post(app, account.id, Kind.MENTION, obj(post), users_by_id(users), now)
             if isinstance(found, Interaction):
                 yield found
-    for messages, users in list_direct(http, account):
+    for messages, users in list_direct(http, app, account):
         for message in messages:
             found = direct(app, account.id, obj(message), users_by_id(users), now)
             if isinstance(found, Interaction):

@@ -1,0 +1,211 @@
+"""Acknowledging: the decision, the claim and the one POST behind an automatic reply. At most one an interaction, ever.
+
+States of a claim: none → claimed → sent, refused or unknown. Only a definite no leads back to another attempt; whatever may have
+been posted is never posted again.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from chalicelib import conversation as rules
+from chalicelib import platforms
+from chalicelib.apps import Account, App, Apps
+from chalicelib.breaker import Breaker
+from chalicelib.conversation import Acknowledgement, Conversation, Outcome, State
+from chalicelib.interaction import Interaction, Reading
+from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
+from chalicelib.platforms.http import Http
+from chalicelib.playbook import Answer, Place, Playbook
+from chalicelib.store import ConversationKey, Store
+
+
+class Why(StrEnum):
+    """Why there was no acknowledgement, beside the playbook's own reasons."""
+
+    NOTHING_OPEN = "nothing_open"
+    OVERTAKEN = "overtaken_by_an_edit"
+    ALREADY = "already"
+    NOT_REPLIABLE = "not_repliable"
+    AUTHOR_UNKNOWN = "author_unknown"
+    RECENT = "acknowledged_recently"
+    WINDOW = "window_closed"
+    CAP = "cap"
+    BREAKER = "token_invalid"
+    NO_ACCOUNT = "no_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
+    `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again."""
+
+    interaction: Interaction
+    conversation: str
+    intent: str
+    text: str
+    result: str
+    code: str
+    late_s: float
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledger:
+    """The rooms that acknowledging works with. `new_token` makes claim tokens."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+    http: Http
+    breaker: Breaker
+    new_token: Callable[[], str]
+
+    def post(
+        self, conversation: Conversation, interaction: Interaction, id: str, now: Callable[[], datetime]
+    ) -> Replied:
+        """Posts the claimed acknowledgement `id` exactly once and records what became of it."""
+        ack = conversation.acknowledgements[id]
+        state, reply_id, wait, code = self._try(interaction, ack, now())
+        not_before = now() + wait if wait else None
+
+        def change(old: Conversation | None) -> Conversation:
+            known, due = old or conversation, self.playbook.due
+            return rules.record(known, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
+
+        self.store.change_conversation(ConversationKey.of(conversation), change, now())
+        if not_before and not_before - interaction.received_at > self.playbook.caps.max_age:
+            not_before = None  # too late for an acknowledgement by then: the timer covers the customer
+        result = "refused" if state is Outcome.PENDING else state.value
+        late = (now() - interaction.received_at).total_seconds()
+        return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before)
+
+    def _try(
+        self, interaction: Interaction, ack: Acknowledgement, now: datetime
+    ) -> tuple[Outcome, str | None, timedelta | None, str]:
+        """One POST: (outcome, the platform's id of the reply, how long to wait before another attempt, error code)."""
+        app, account = self.apps.owner(interaction.product, interaction.account) or (App("", ""), Account("", ""))
+        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now)
+        try:
+            return Outcome.SENT, platforms.product(interaction.product).reply(self.http, app, account, reply), None, ""
+        except NotSent as error:
+            return Outcome.PENDING, None, error.wait, error.code
+        except TokenInvalid as error:
+            self.breaker.open(account, error.code, now)
+            return Outcome.REFUSED, None, None, error.code
+        except OutcomeUnknown as error:
+            return Outcome.UNKNOWN, None, None, error.code
+        except Refused as error:
+            return Outcome.REFUSED, None, None, error.code
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The decision to acknowledge one interaction. It runs inside a conditional write, perhaps more than once; what it
+    counts (caps) it counts once."""
+
+    rooms: Acknowledger
+    interaction: Interaction
+    now: datetime
+    token: str = ""
+    why: str = ""
+    _allowed: str | None = None
+
+    def claim(self, conversation: Conversation) -> Conversation:
+        """`conversation` with the acknowledgement claimed, or unchanged with `why` set."""
+        self.token = self.why = ""
+        decision = self._decide(conversation)
+        if isinstance(decision, str):
+            self.why = decision
+            return conversation
+        self.token = self.rooms.new_token()
+        both = decision.place is Place.BOTH
+        for private in [False, True] if both else [decision.place is Place.PRIVATE]:
+            id, token = self.interaction.id, self.token
+            if private and both:
+                id, token = f"{id}/private", f"{token}-private"
+            conversation = rules.claim(conversation, id, self._acknowledgement(decision, token, private))
+        return conversation
+
+    def claimed(self, conversation: Conversation) -> list[str]:
+        """The ids of the acknowledgements that this attempt claimed in `conversation`."""
+        acks = conversation.acknowledgements.items()
+        return [
+            id for id, ack in acks if self.token and ack.token.startswith(self.token) and ack.state is Outcome.CLAIMED
+        ]
+
+    def _acknowledgement(self, answer: Answer, token: str, private: bool) -> Acknowledgement:
+        i = self.interaction
+        reading = i.reading or Reading("", 0.0, 0.0, None, False)
+        owner = self.rooms.apps.owner(i.product, i.account)
+        wording = getattr(platforms.product(i.product), "wording", None)
+        text = wording(owner[1], i, answer.text, private and not i.private) if wording and owner else answer.text
+        return Acknowledgement(
+            state=Outcome.CLAIMED,
+            at=self.now,
+            token=token,
+            text=text,
+            intent=reading.intent,
+            model=reading.model,
+            resolves=answer.resolves,
+            private=private,
+        )
+
+    def _decide(self, c: Conversation) -> Answer | str:
+        """The playbook's answer, or the label of what speaks against it; the cheap reasons first."""
+        i, r = self.interaction, self.rooms
+        ack = c.acknowledgements.get(i.id)
+        question = c.questions.get(i.id)
+        if ack and (ack.state is not Outcome.PENDING or (ack.not_before and self.now < ack.not_before)):
+            return Why.ALREADY
+        if c.state is not State.OPEN or question is None or not question.pending:
+            return Why.NOTHING_OPEN
+        if question.text_at > (i.text_at or i.at):
+            return Why.OVERTAKEN
+        if i.author is None:
+            return Why.AUTHOR_UNKNOWN
+        if not i.repliable:
+            return Why.NOT_REPLIABLE
+        if i.window and c.window_closes_at and c.window_closes_at <= self.now:
+            return Why.WINDOW
+        answer = r.playbook.acknowledgement(
+            i.reading,
+            product=i.product,
+            account=i.account,
+            private=i.private,
+            now=self.now,
+            received_at=i.received_at,
+            by=c.due_at,
+        )
+        if not isinstance(answer, Answer):
+            return answer.why
+        lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
+        if any(
+            a.at > self.now - lasts and a.state is not Outcome.PENDING
+            for id, a in c.acknowledgements.items()
+            if id != i.id
+        ):
+            return Why.RECENT
+        owner = r.apps.owner(i.product, i.account)
+        if owner is None:
+            return Why.NO_ACCOUNT
+        if self._allowed is None:
+            self._allowed = Why.BREAKER if r.breaker.is_open(owner[1]) else "" if ack else self._count()
+        return self._allowed or answer
+
+    def _count(self) -> str:
+        """Takes one place of each cap; the label of what forbids, "" when nothing does."""
+        i, caps = self.interaction, self.rooms.playbook.caps
+        owner, post = f"{i.product}:{i.account}", i.post or i.thread
+        author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
+        limits = [
+            (f"author#{author}#{self.now:%Y%m%d}", 1, timedelta(days=1)),
+            (f"post#{owner}#{post}#{self.now:%Y%m%dT%H}", caps.post_per_hour, timedelta(hours=1)),
+            (f"account#{owner}#{self.now:%Y%m%dT%H}", caps.account_per_hour, timedelta(hours=1)),
+        ]
+        for name, limit, lasts in limits[1:] if i.private else limits:
+            if not self.rooms.store.count(name, limit, lasts, self.now):
+                return Why.CAP
+        return ""

@@ -1,0 +1,303 @@
+"""What `make package` builds: its weight, its contents, its template, and the main job run out of it."""
+
+import http.client
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from chalicelib.apps import Apps
+from infra.deliveries import Said, deliver
+from infra.gateway import rest_event
+from infra.lambda_runtime import Environment, FunctionError, bare_chalice, function
+from infra.loopback import Call
+from infra.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights
+from tests.deployed import FUNCTIONS, Deployed, built, deployed, until
+
+NEVER = (
+    "chalice/cli",
+    "chalice/deploy",
+    "sklearn",
+    "numpy",
+    "scipy",
+    "moto",
+    "botocore/",
+    "boto3/",
+    "models/",
+    "infra/",
+    "tests/",
+)
+
+
+@pytest.fixture(scope="module")
+def package() -> Path:
+    return built()
+
+
+@pytest.fixture(scope="module")
+def names(package: Path) -> list[str]:
+    with zipfile.ZipFile(package / "deployment.zip") as zip:
+        return zip.namelist()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Deployed]:
+    with deployed() as found:
+        yield found
+
+
+def test_the_zip_is_small(package: Path) -> None:
+    zipped, unzipped = weights(package / "deployment.zip")
+    assert zipped <= MAX_ZIP
+    assert unzipped <= MAX_UNZIPPED
+
+
+def test_the_zip_holds_the_model_the_playbook_and_the_templates(package: Path) -> None:
+    task = package / "task" / "chalicelib"
+    assert not (task / "intents.model").is_symlink()
+    assert (task / "intents.model").read_bytes() == (ROOT / "models" / "intents.model").read_bytes()
+    assert (task / "playbook.yaml").read_bytes() == (ROOT / "chalicelib" / "playbook.yaml").read_bytes()
+    assert {p.name for p in (task / "templates").iterdir()} >= {"escalation.txt", "escalation.html"}
+
+
+def test_the_zip_holds_nothing_that_lambda_never_runs(names: list[str]) -> None:
+    assert [n for n in names if n.startswith(NEVER) or n.startswith(UNREAD_POWERTOOLS)] == []
+
+
+def test_every_module_in_the_zip_has_byte_code_that_is_never_checked_again(names: list[str], package: Path) -> None:
+    compiled = {n for n in names if n.endswith(".pyc")}
+    tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
+    for name in (n for n in names if n.endswith(".py")):
+        folder, _, module = name.rpartition("/")
+        expected = f"{folder}/__pycache__/" if folder else "__pycache__/"
+        assert f"{expected}{module.removesuffix('.py')}.{tag}.pyc" in compiled
+    flags = (package / "task" / "__pycache__" / f"app.{tag}.pyc").read_bytes()[4:8]
+    assert flags == b"\x01\x00\x00\x00"  # a hash that nobody compares
+
+
+def test_the_template_passes_cfn_lint(package: Path) -> None:
+    lint = "import sys; from cfnlint import core, runner; sys.exit(runner.main())"
+    regions = ["--regions", "eu-central-1", "us-east-1"]
+    command = [sys.executable, "-c", lint, *regions, "--", str(package / "sam.json")]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_every_function_is_small_on_arm_and_says_why_it_is_as_large_as_it_is(package: Path) -> None:
+    template = json.loads((package / "sam.json").read_text("utf-8"))
+    functions = {
+        n: r["Properties"] for n, r in template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"
+    }
+    assert {p["Handler"].removeprefix("app.") for p in functions.values()} == set(FUNCTIONS)
+    for properties in functions.values():
+        assert properties["Architectures"] == ["arm64"]
+        assert properties["Runtime"] == "python3.13" or sys.version_info < (3, 13)
+        assert len(properties["Description"]) > 40
+
+
+def test_each_queue_is_invisible_for_more_than_six_time_outs_and_partial_failures_are_reported(package: Path) -> None:
+    resources = json.loads((package / "sam.json").read_text("utf-8"))["Resources"]
+    seen = set()
+    for r in resources.values():
+        for event in r["Properties"].get("Events", {}).values() if r["Type"] == "AWS::Serverless::Function" else ():
+            if event["Type"] != "SQS":
+                continue
+            name = event["Properties"]["Queue"]["Fn::Sub"].removeprefix("${").removesuffix(".Arn}")
+            seen.add(name)
+            queue = resources[name]["Properties"]
+            assert queue["VisibilityTimeout"] > 6 * r["Properties"]["Timeout"]
+            assert queue["RedrivePolicy"]["maxReceiveCount"] >= 3
+            batch = event["Properties"]["BatchSize"]
+            assert batch == 1 or event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert seen == {"InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue"}
+
+
+def test_the_traps_of_chalice_are_avoided(package: Path) -> None:
+    template = json.loads((package / "sam.json").read_text("utf-8"))
+    resources = template["Resources"]
+    assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
+    assert [n for n, r in resources.items() if r["Type"] == "AWS::Logs::LogGroup"] == ["Logs"]
+    assert "${ApiHandler}" not in json.dumps(template)
+    table = resources["Table"]
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+
+
+def test_the_runbook_knows_every_alarm() -> None:
+    runbook = (ROOT / "RUNBOOK.md").read_text("utf-8")
+    for resource in merge_template()["Resources"].values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            name = resource["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+            assert f"### {name}\n" in runbook
+
+
+def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
+    telemetry = (ROOT / "chalicelib" / "telemetry.py").read_text("utf-8")
+    resources = merge_template()["Resources"]
+    alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    ours = {a["MetricName"] for a in alarms if a["Namespace"] == "Earshot"}
+    widgets = [w["properties"].get("metrics", []) for w in dashboard(resources)["widgets"]]
+    ours |= {m[1] for metrics in widgets for m in metrics if m[0] == "Earshot"}
+    endings = ("Sent", "Refused", "Unknown", "Withdrawn")
+    for name in ours:
+        stem = next(
+            (name.removesuffix(e) for e in endings if name.startswith(("Ack", "Emails")) and name.endswith(e)), name
+        )
+        assert f'"{stem}' in telemetry, name
+
+
+# --- out of the zip ---
+
+
+def test_the_main_job_passes_out_of_the_zip(running: Deployed) -> None:
+    answered = running.apps.apps[0].verify_token
+    gateway = f"{running.url}/webhooks/meta/main?hub.mode=subscribe&hub.verify_token={answered}&hub.challenge=4711"
+    assert _get(gateway) == (200, "4711")
+
+    question = Said("facebook", "Can I return this dress?", author="70001", name="Robin")
+    assert deliver(running.apps, question).send(running.url) == (200, "ok")
+    posted = until(lambda: running.stand_in.posted)
+    assert (posted[0].target, len(posted)) == (question.id, 1)
+
+    urgent = Said("facebook", "Your charger caught fire and burned my daughter, I will sue you", author="70002")
+    assert deliver(running.apps, urgent).send(running.url) == (200, "ok")
+    email = until(running.aws.emails)[0]
+    assert urgent.text in email.text
+    lines = [json.loads(line) for line in until(lambda: running.log.read_text("utf-8")).splitlines()]
+    delivery = email.headers["X-Earshot-Delivery"]
+    assert any((line.get("interaction"), line.get("delivery")) == (urgent.id, delivery) for line in lines)
+    until(lambda: "mail_events" in running.environments)
+
+    running.schedule("sweep")
+    running.schedule("doctor")
+    assert len(running.aws.emails()) >= 1
+    assert set(running.environments) == set(FUNCTIONS)
+    assert running.aws.counts("InboxDeadLetters") == 0
+
+
+def test_refused_deliveries_keep_their_status_out_of_the_zip(running: Deployed) -> None:
+    said = Said("facebook", "Can I return this dress?", author="70003")
+    assert deliver(running.apps, said, secret="another secret").send(running.url)[0] == 401
+    delivery = deliver(running.apps, said)
+    unknown = type(delivery)("/webhooks/meta/elsewhere", delivery.headers, delivery.body)
+    assert unknown.send(running.url)[0] == 404
+    encoded = type(delivery)(delivery.path, {**delivery.headers, "Content-Encoding": "br"}, delivery.body)
+    assert encoded.send(running.url)[0] == 415
+
+
+def test_the_log_tells_outcomes_without_customers_words(running: Deployed) -> None:
+    said = Said("facebook", "Can I swap my canary-coloured scarf?", author="70004", name="Canaryname")
+    deliver(running.apps, said).send(running.url)
+    until(lambda: said.id in running.log.read_text("utf-8"))
+    log = running.log.read_text("utf-8")
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert "canary" not in log.lower()
+    assert any(said.id == line.get("interaction") for line in lines)
+    assert any("_aws" in line for line in lines)
+    told = [line["message"] for line in lines if line.get("interaction") == said.id]
+    assert len(told) == len(set(told))  # each once, not by two loggers
+
+
+PROBE = """
+import sys
+from app import app
+
+def handler(event, context):
+    return {"answer": app(event, context), "modules": sorted(sys.modules)}
+"""
+NEVER_IN_RECEIVE = ("boto3", "botocore", "jinja2", "yaml", "aws_lambda_powertools", "holidays", "urllib3", "dateutil")
+OUR_NEVER_IN_RECEIVE = (
+    "intents",
+    "playbook",
+    "store",
+    "table",
+    "respond",
+    "escalate",
+    "notify",
+    "letter",
+    "telemetry",
+    "mailer",
+)
+
+
+def test_receive_imports_only_what_it_needs(package: Path, tmp_path: Path, running: Deployed) -> None:
+    task = tmp_path / "task"
+    shutil.copytree(package / "task", task)
+    (task / "probe.py").write_text(PROBE)
+    with function(task, "probe.handler", running.variables("app")) as environment:
+        told = _ask(environment, running.apps)
+    assert told["answer"]["statusCode"] == 200
+    modules = set(told["modules"])
+    tops = {m.partition(".")[0] for m in modules}
+    assert tops.isdisjoint(NEVER_IN_RECEIVE)
+    assert modules.isdisjoint({f"chalicelib.{m}" for m in OUR_NEVER_IN_RECEIVE})
+    platforms = {m.rpartition(".")[2] for m in modules if m.startswith("chalicelib.platforms.")}
+    assert platforms <= {"base", "http", "meta", "facebook", "messenger", "instagram", "whatsapp"}
+
+
+def test_report_of_init_and_invoke_times_beside_a_bare_chalice_handler(
+    package: Path, tmp_path: Path, running: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints; the only claim is that receive starts in the time that a bare handler needs, and 300 ms."""
+    bare, ours = [], []
+    (tmp_path / "bare").mkdir()
+    bare_chalice(package / "task", tmp_path / "bare")
+    for _ in range(5):  # in turn, so that both see the same load of this machine
+        with function(tmp_path / "bare", "app.app", {"AWS_DEFAULT_REGION": "eu-central-1"}) as environment:
+            environment.invoke(rest_event(Call("GET", "/", "", ()), "/", {}))
+            bare.append((environment.init_s, environment.last_s, _warm(environment)))
+        with function(package / "task", "app.app", running.variables("app")) as environment:
+            _ask(environment, running.apps)
+            first = environment.last_s
+            _ask(environment, running.apps)
+            ours.append((environment.init_s, first, environment.last_s))
+    rows = [("bare Chalice handler", bare), ("receive", ours)]
+    rows += [(FUNCTIONS[n], [(e.init_s, 0.0, e.last_s)]) for n, e in running.environments.items() if n != "app"]
+    lines = [f"{'function':<22}{'init':>8}{'first':>8}{'warm':>8}   ms, least of the runs"]
+    for name, times in rows:
+        init, first, warm = (min(column) * 1000 for column in zip(*times, strict=True))
+        lines.append(f"{name:<22}{init:>8.0f}{first:>8.0f}{warm:>8.1f}")
+    zipped, unzipped = weights(package / "deployment.zip")
+    lines.append(f"zip {zipped / 2**20:.1f} MiB, unzipped {unzipped / 2**20:.1f} MiB")
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
+    assert min(i + f for i, f, _ in ours) < min(i + f for i, f, _ in bare) + 0.3
+
+
+def _warm(environment: Any) -> float:
+    environment.invoke(rest_event(Call("GET", "/", "", ()), "/", {}))
+    return float(environment.last_s)
+
+
+def _ask(environment: Environment, apps: Apps) -> Any:
+    """What receive answers to a comment."""
+    delivery = deliver(apps, Said("facebook", "Can I return this dress?", author="70009"))
+    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+    return environment.invoke(rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"}))
+
+
+def _get(url: str) -> tuple[int, str]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_the_runtime_api_here_tells_of_a_function_that_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    started = monotonic()
+    with pytest.raises(FunctionError, match="nothing_of_this_name"), function(tmp_path, "broken.handler", {}):
+        pass
+    assert monotonic() - started < 30

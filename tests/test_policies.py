@@ -1,0 +1,276 @@
+"""The permissions of each function are exactly the calls that it makes: recorded while the package works through all
+that can happen, held against .chalice/policy-*.json."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from chalicelib.conversation import Conversation
+from chalicelib.interaction import Interaction
+from chalicelib.settings import read_settings
+from chalicelib.store import ConversationKey, Store
+from chalicelib.table import DynamoTable
+from chalicelib.timer import StepFunctionsTimer, execution_name
+from infra.deliveries import Said, deliver
+from infra.embedded import REGION, client
+from infra.loopback import Answered, Call
+from infra.package import ROOT
+from tests.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
+
+# What Lambda itself does in a function's name: the event source takes messages, the log is written.
+SOURCES = {
+    "respond": "InboxQueue",
+    "escalate": "DueQueue",
+    "notify": "EscalationsQueue",
+    "mail_events": "MailEventsQueue",
+}
+TAKING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+BAD_TOKEN = "70077"  # a comment of this id is answered with "your token is invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    action: str
+    resource: str
+    leading: tuple[str, ...] = ()
+
+
+def policy(function: str) -> list[dict[str, Any]]:
+    text = (ROOT / ".chalice" / f"policy-{function}.json").read_text("utf-8")
+    return list(json.loads(text)["Statement"])
+
+
+def permissions(function: str) -> set[Permission]:
+    """What the policy allows, with resources by their name in the template."""
+    found = set()
+    for statement in policy(function):
+        actions, resources = statement["Action"], statement["Resource"]
+        leading = statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+        for action in actions:
+            for resource in resources if isinstance(resources, list) else [resources]:
+                found.add(Permission(action, _named(resource), tuple(leading)))
+    return found
+
+
+def _named(resource: dict[str, Any]) -> str:
+    if "Ref" in resource:
+        return str(resource["Ref"])
+    if "Fn::GetAtt" in resource:
+        return str(resource["Fn::GetAtt"][0])
+    text = str(resource["Fn::Sub"])
+    if ":ses:" in text:
+        return "Mail"
+    if ":execution:" in text:
+        return "TimerStateMachine"
+    return text.replace("${Table.Arn}", "Table")
+
+
+def permission(call: AwsCall, aws: Any) -> str:
+    """The name in the template of what the call is about."""
+    if call.action == "ses:SendEmail":
+        return "Mail"
+    if ":execution:" in call.resource:
+        return "TimerStateMachine"
+    table, _, index = call.resource.partition("/index/")
+    name = next(n for n, made in aws.made.items() if table in (made.ref, made.attributes.get("Arn")))
+    return f"{name}/index/{index}" if index else str(name)
+
+
+def _refuse_token(call: Call) -> Answered | None:
+    if f"/{BAD_TOKEN}/" in call.path:
+        return Answered(400, {"Content-Type": "application/json"}, b'{"error":{"code":190,"message":"expired"}}')
+    return None
+
+
+@pytest.fixture(scope="module")
+def worked() -> Iterator[Deployed]:
+    """Everything that can happen has happened."""
+    with deployed(_refuse_token) as running:
+        for act in (ask, escalate_by_sweep, large_body, poison, token, bounce, erase, ended_timers):
+            act(running)
+        running.schedule("doctor")
+        yield running
+
+
+def ask(running: Deployed) -> None:
+    """Two comments in one delivery, one urgent, and the brand's own answer."""
+    said = [Said("facebook", "Can I return this dress?", author="70001")]
+    said.append(Said("facebook", "Your charger burned my daughter, my lawyer will sue you", author="70002"))
+    assert deliver(running.apps, *said).send(running.url)[0] == 200
+    until(lambda: running.stand_in.posted and running.aws.emails())
+    answer = Said("facebook", "Please call us", to=said[0].id)
+    assert deliver(running.apps, answer).send(running.url)[0] == 200
+    until(lambda: any(answer.id in item["pk"]["S"] for item in running.items()))
+
+
+def escalate_by_sweep(running: Deployed) -> None:
+    """A conversation whose timer failed."""
+    said = Said("facebook", "Can I return these shoes?", author="70003")
+    assert deliver(running.apps, said).send(running.url)[0] == 200
+    until(lambda: any(p.target == said.id for p in running.stand_in.posted))
+    store = _store(running)
+    key = ConversationKey("facebook", running.apps.apps[0].accounts[0].id, said.id, "70003")
+    past = datetime.now(UTC) - timedelta(minutes=1)
+
+    def overdue(old: Conversation | None) -> Conversation:
+        assert old
+        questions = {i: replace(q, received_at=past - timedelta(days=2)) for i, q in old.questions.items()}
+        return replace(old, due_at=past, questions=questions)
+
+    store.change_conversation(key, overdue, datetime.now(UTC))
+    mails = len(running.aws.emails())
+    running.schedule("sweep")
+    until(lambda: len(running.aws.emails()) > mails)
+
+
+def large_body(running: Deployed) -> None:
+    """A body that SQS cannot carry even compressed."""
+    said = [
+        Said("whatsapp", base64.b85encode(secrets.token_bytes(7900)).decode(), author=f"4470000{n:05}", name="Shopper")
+        for n in range(230)
+    ]
+    delivery = deliver(running.apps, *said)
+    assert delivery.send(running.url)[0] == 200
+    until(
+        lambda: any(c.action == "dynamodb:DeleteItem" and c.function == "respond" for c in running.recorder.calls), 90
+    )
+
+
+def poison(running: Deployed) -> None:
+    delivery = deliver(running.apps, Said("facebook", "Hello?", author="70004"))
+    data = json.loads(delivery.body)
+    data["entry"][0]["changes"][0]["value"]["comment_id"] = {"no": "id"}
+    body = json.dumps(data).encode()
+    signature = hmac.new(running.apps.apps[0].secrets[0].encode(), body, hashlib.sha256).hexdigest()
+    headers = {**delivery.headers, "X-Hub-Signature-256": f"sha256={signature}"}
+    assert type(delivery)(delivery.path, headers, body).send(running.url)[0] == 200
+    until(lambda: running.aws.counts("InboxDeadLetters"))
+
+
+def token(running: Deployed) -> None:
+    mails = len(running.aws.emails())
+    said = Said("facebook", "Can I return this hat?", author="70005", id=BAD_TOKEN)
+    assert deliver(running.apps, said).send(running.url)[0] == 200
+    until(lambda: len(running.aws.emails()) > mails)
+
+
+def bounce(running: Deployed) -> None:
+    first = next(e for e in running.aws.emails() if e.tags.get("to") == "team")
+    mails = len(running.aws.emails())
+    mail = {"messageId": first.id, "destination": [first.to], "tags": {k: [v] for k, v in first.tags.items()}}
+    event = {"eventType": "Bounce", "mail": mail, "bounce": {"bounceType": "Permanent"}}
+    queue = running.aws.queue_url("MailEventsQueue")
+    client("sqs", running.aws.endpoint).send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    until(lambda: len(running.aws.emails()) > mails)
+
+
+def erase(running: Deployed) -> None:
+    payload = base64.urlsafe_b64encode(b'{"algorithm":"HMAC-SHA256","user_id":"70002","issued_at":1}').rstrip(b"=")
+    signature = hmac.digest(running.apps.apps[0].secrets[0].encode(), payload, "sha256")
+    signed = base64.urlsafe_b64encode(signature).rstrip(b"=").decode() + "." + payload.decode()
+    answer = _request(running.url, "POST", "/erasure/meta/main", urlencode({"signed_request": signed}))
+    code = answer["confirmation_code"]
+    assert answer["url"].endswith(f"/erasure/{code}")
+    until(lambda: "received" in _request(running.url, "GET", f"/erasure/{code}"))
+    until(lambda: not [i for i in running.items() if i.get("customer", {}).get("S", "").endswith("#70002")])
+
+
+def ended_timers(running: Deployed) -> None:
+    """The bucket of a timer has ended already: each function that starts timers looks, and takes the next."""
+    machine = running.aws.settings.state_machine_arn
+    made = client("stepfunctions", running.aws.endpoint)
+    minute = datetime(2030, 1, 1, tzinfo=UTC)
+    name = execution_name(minute)
+    made.start_execution(stateMachineArn=machine, name=name, input='{"wake_at":"2000-01-01T00:00:00Z"}')
+    execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    until(lambda: made.describe_execution(executionArn=execution)["status"] != "RUNNING")
+    for function in ("respond", "escalate", "sweep"):
+        StepFunctionsTimer(_client_of(function, "stepfunctions", running), machine).wake(minute)
+
+
+def _client_of(function: str, service: str, running: Deployed) -> Any:
+    from boto3.session import Session
+
+    make: Any = Session(aws_access_key_id=function, aws_secret_access_key="embedded", region_name=REGION).client
+    return make(service, endpoint_url=running.aws.endpoint)
+
+
+def _store(running: Deployed) -> Store:
+    return Store(DynamoTable(client("dynamodb", running.aws.endpoint), running.aws.settings.table))
+
+
+def _request(url: str, method: str, path: str, body: str = "") -> Any:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    try:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        connection.request(method, path, body or None, headers)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_no_call_is_without_its_permission_and_no_permission_without_its_call(worked: Deployed, key: str) -> None:
+    name = FUNCTIONS[key]
+    allowed = permissions(name)
+    made = {(c.action, permission(c, worked.aws)) for c in worked.recorder.calls if c.function == key}
+    made |= {(action, "Logs") for action in LOGGING}
+    if name in SOURCES:
+        made |= {(action, SOURCES[name]) for action in TAKING}
+    assert made - {(p.action, p.resource) for p in allowed} == set()
+    assert {(p.action, p.resource) for p in allowed} - made == set()
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_keys_stay_within_what_the_policy_names(worked: Deployed, key: str) -> None:
+    allowed = permissions(FUNCTIONS[key])
+    for call in (c for c in worked.recorder.calls if c.function == key and c.keys):
+        fitting = [p for p in allowed if (p.action, p.resource) == (call.action, permission(call, worked.aws))]
+        for written in call.keys:
+            assert any(not p.leading or any(fnmatch(written, k) for k in p.leading) for p in fitting), (
+                call.action,
+                written,
+            )
+
+
+def test_the_work_ended_as_it_should(worked: Deployed) -> None:
+    assert worked.aws.counts("EscalationsDeadLetters") == worked.aws.counts("DueDeadLetters") == 0
+    assert any("Automatic replies" in e.text or "token" in e.subject for e in worked.aws.emails())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS.values())
+def test_policies_name_actions_and_resources(name: str) -> None:
+    for statement in policy(name):
+        assert statement["Effect"] == "Allow"
+        assert all("*" not in action for action in statement["Action"])
+        text = json.dumps(statement["Resource"])
+        assert '"*"' not in text
+        assert "*" not in text.replace(":due-*", "")  # executions are made at run time; their names begin so
+
+
+def test_every_function_has_its_policy() -> None:
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text("utf-8"))
+    functions = config["stages"]["package"]["lambda_functions"]
+    assert {f["iam_policy_file"] for f in functions.values()} == {f"policy-{n}.json" for n in FUNCTIONS.values()}
+    assert {p.name for p in (ROOT / ".chalice").glob("policy-*.json")} == {
+        f"policy-{n}.json" for n in FUNCTIONS.values()
+    }
+    assert config["autogen_policy"] is False
+
+
+def test_settings_name_what_the_template_gives(worked: Deployed) -> None:
+    assert read_settings(worked.variables("app")).table == worked.aws.settings.table
+    assert Interaction.__slots__  # the package under test is this source
