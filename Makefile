@@ -14,3 +14,52 @@ lint: setup ## ruff and strict type checks
 
 test: lint ## everything that CI runs
 	@$(PYTHON) -m pytest -n 2
+
+demo: setup ## the main job, told as it happens, on this machine, in under a minute
+	@$(PYTHON) -m infra.demo
+
+run: setup ## keep Earshot running on this machine, with a page in the browser
+	@$(PYTHON) -m infra.local
+
+# --- packaging and operating; STAGE names the deployment, DEPLOYING.md and RUNBOOK.md tell more ---
+
+STAGE ?= prod
+OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
+
+.PHONY: package deploy smoke costs doctor redrive rotate-secret apps erase export backfill
+
+package: setup ## build the template and the zip, and say what they weigh
+	@$(PYTHON) -m infra.package
+
+deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
+	@$(PYTHON) -m infra.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
+	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)"
+
+smoke: setup ## deploy into an AWS emulator on this machine and send a webhook through
+	@$(PYTHON) -m infra.smoke
+
+costs: setup ## what Earshot costs a month on AWS, by component
+	@$(PYTHON) -m infra.costs
+
+doctor: setup ## check registrations, e-mail, alarms, queues and what is overdue
+	@$(OPS) doctor
+
+redrive: setup ## QUEUE=inbox|due|escalations|mail-events: put dead letters back on their queue
+	@$(OPS) redrive --queue "$(QUEUE)"
+
+rotate-secret: setup ## APP=platform/key: add a new secret (asked for), FINISH=1: drop the old ones
+	@$(OPS) rotate-secret --platform "$(firstword $(subst /, ,$(APP)))" --app "$(lastword $(subst /, ,$(APP)))" \
+	  $(if $(FINISH),--finish)
+
+apps: setup ## FILE=apps.json: check the apps file and put it into the secret store
+	@$(OPS) apps --file "$(FILE)"
+
+erase: setup ## CUSTOMER=product:account:customer: erase everything about a customer
+	@$(OPS) erase --customer "$(CUSTOMER)"
+
+export: setup ## CUSTOMER=product:account:customer: print everything stored about a customer
+	@$(OPS) export --customer "$(CUSTOMER)"
+
+backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed
+	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"

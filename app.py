@@ -1,4 +1,4 @@
-"""Lambda entry points, nothing else: routes, queue and schedule handlers, and the one place that turns errors into HTTP."""
+"""Lambda entry points, nothing else: routes, queue and schedule handlers; the one place that turns errors into HTTP."""
 
 from collections.abc import Callable
 from json import loads
@@ -19,7 +19,8 @@ rooms = Rooms()
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
 TIME_RESERVE_MS = 15_000  # what one message may need; with less left the rest of a batch goes back to the queue
 
-# What a platform is told, the more special errors first. A retry helps with 503 (and with 403, after the apps file is mended).
+# What a platform is told, the more special errors first. A retry helps with 503, and with 403 once the apps file is
+# mended.
 STATUS: list[tuple[type[Exception], int]] = [
     (UnknownApp, 404),
     (TooLarge, 413),
@@ -170,11 +171,12 @@ def _acted(page: Callable[[], str]) -> Response:
     from chalicelib.act import BadAction
     from chalicelib.links import LinkError
 
-    headers = {
+    headers: dict[str, str | list[str]] = {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+        "frame-ancestors 'none'",
     }
     try:
         return Response(page(), headers, 200)

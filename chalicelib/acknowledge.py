@@ -1,7 +1,7 @@
 """Acknowledging: the decision, the claim and the one POST behind an automatic reply. At most one an interaction, ever.
 
-States of a claim: none → claimed → sent, refused or unknown. Only a definite no leads back to another attempt; whatever may have
-been posted is never posted again.
+States of a claim: none → claimed → sent, refused or unknown. Only a definite no leads back to another attempt;
+whatever may have been posted is never posted again.
 """
 
 import hashlib
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib import conversation as rules
-from chalicelib import platforms
+from chalicelib import platforms, rules
 from chalicelib.apps import Account, App, Apps
 from chalicelib.breaker import Breaker
 from chalicelib.conversation import Acknowledgement, Conversation, Outcome, State

@@ -1,4 +1,4 @@
-"""Act: what staff do from the e-mail. The link shows a page; only its form's POST changes anything (scanners open links)."""
+"""Act: what staff do from the e-mail. The link shows a page; only its form's POST acts, because scanners open links."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from chalicelib import conversation as rules
-from chalicelib import letter, links
+from chalicelib import letter, links, rules
 from chalicelib.apps import Apps
 from chalicelib.codec import from_time
 from chalicelib.conversation import Conversation
@@ -88,7 +87,7 @@ class Desk:
         self.store.change_conversation(link.key, change, now)
 
     def _correct(self, conversation: Conversation, intent: str, now: datetime) -> None:
-        """A labelled row for each text of the conversation that was read as something else, and the right team from now."""
+        """A labelled row for each text of the conversation; from now on the right team has it."""
         for i in self._questions(conversation):
             if not i.text or i.deleted:
                 continue

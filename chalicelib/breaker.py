@@ -1,4 +1,4 @@
-"""The circuit breaker of an account whose token the platform refuses: no more replies until the token is another one."""
+"""The circuit breaker of an account whose token the platform refuses: no replies until the token is another one."""
 
 import hashlib
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib import conversation as rules
+from chalicelib import rules
 from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Notice, Outcome
 from chalicelib.playbook import Playbook

@@ -1,4 +1,4 @@
-"""The words of the escalation e-mail: what a person needs to answer, in text and HTML, safe whatever a customer wrote."""
+"""The words of the escalation e-mail: what a person needs to answer, in text and HTML, safe whatever was written."""
 
 import re
 import unicodedata
@@ -101,7 +101,7 @@ def duration(time: timedelta) -> str:
 
 
 def clean(text: str, longest: int = 4000, *, one_line: bool = False) -> str:
-    """`text` without control, bidirectional, zero-width and other invisible characters, at most `longest` characters."""
+    """`text` without control, bidirectional, zero-width and other invisible characters, `longest` at most."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     visible = "".join(
         c for c in text if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")

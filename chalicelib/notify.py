@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib import conversation as rules
-from chalicelib import links
+from chalicelib import links, rules
 from chalicelib.apps import Apps
 from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Outcome
@@ -223,7 +222,7 @@ class Notifier:
         subject = f"[Earshot] {product} no longer accepts the token of {name}: automatic replies have stopped"
         text = (
             f"{subject}.\n\nThe platform's code was {message.get('code')}. Questions are still stored and escalated.\n"
-            "Renew the token, put it into the apps file (README, The apps file), and replies start again by themselves.\n"
+            "Renew the token and put it into the apps file (see README): replies start again by themselves.\n"
         )
         self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": "token"}))
         self.store.mark(told, str(message["token"]), now)

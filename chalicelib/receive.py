@@ -1,4 +1,4 @@
-"""Receive: verify a delivery, drop what carries nothing to do, put the rest on the inbox. One AWS call, nothing else."""
+"""Receive: verify a delivery, drop what carries nothing to do, put the rest on the inbox. One AWS call, no more."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

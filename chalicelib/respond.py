@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib import conversation as rules
-from chalicelib import inbox, platforms
+from chalicelib import inbox, platforms, rules
 from chalicelib.acknowledge import Acknowledger, Attempt, Replied
 from chalicelib.apps import Apps
 from chalicelib.codec import dump
@@ -99,7 +98,7 @@ class Responder:
         return replace(interaction, reading=self.model.read(interaction.text))
 
     def intent(self, reading: Reading | None) -> str | None:
-        """The intent by which the question is promised and routed; an urgent one counts only when it is likely enough."""
+        """The intent that decides promise and team; an urgent one counts only when it is likely enough."""
         if reading is None or (reading.intent in self.playbook.urgency.intents and not self.playbook.urgent(reading)):
             return None
         return reading.intent

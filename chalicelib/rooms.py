@@ -17,9 +17,9 @@ from chalicelib.settings import Settings, read_settings
 if TYPE_CHECKING:  # each function imports only the rooms that it uses: the time to its first answer depends on it
     from collections.abc import Sequence
 
+    from chalicelib.act import Desk
     from chalicelib.doctor import Doctor
     from chalicelib.erasure import Eraser
-    from chalicelib.act import Desk
     from chalicelib.escalate import Escalator
     from chalicelib.intents import IntentModel
     from chalicelib.mailer import Mailer

@@ -1,7 +1,8 @@
 """What Earshot remembers: interactions, conversations, threads, counters, and how they change without a lost update.
 
-Keys: an interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread is
-`t#{product}:{account}#{thread}` with the brand's replies under `brand` and each customer's conversation under `c#{customer}`.
+Keys: an interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread
+is `t#{product}:{account}#{thread}`, with the brand's replies under `brand` and each customer's conversation under
+`c#{customer}`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +61,7 @@ class Store:
     def change_interaction(
         self, interaction: Interaction, merge: Callable[[Interaction | None], Interaction], now: datetime
     ) -> Change[Interaction]:
-        """Writes `merge(stored)` on condition that nobody wrote in between; most interactions are new, so no read first."""
+        """Writes `merge(stored)` if nobody wrote in between; most interactions are new, so nothing is read first."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
         return self._change(
             key, Interaction, merge, lambda i: _of_customer(i.product, i.account, i.author), now, new=True
@@ -147,7 +148,7 @@ class Store:
     def set_document(
         self, family: str, name: str, doc: dict[str, Any], expires_at: datetime, customer: Interaction
     ) -> None:
-        """Keeps a plain document about the author of `customer`, in place of an older one; an erasure takes it along."""
+        """Keeps a plain document about the author of `customer`, replacing an older one; an erasure takes it along."""
         key = Key(f"d#{family}", name)
         for _ in range(ATTEMPTS):
             old = self.table.get(key)

@@ -34,8 +34,8 @@ def execution_name(minute: datetime) -> str:
 
 @dataclass(slots=True)
 class StepFunctionsTimer:
-    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started. `step` is the size
-    of a bucket: the local run takes seconds instead of a minute."""
+    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started. `step` is the
+    size of a bucket: the local run takes seconds instead of a minute."""
 
     client: Any
     arn: str

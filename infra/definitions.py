@@ -1,4 +1,4 @@
-"""infra/resources.yaml as the embedded AWS reads it: resources by logical id, CloudFormation's intrinsics worked out."""
+"""infra/resources.yaml for the embedded AWS: resources by logical id, CloudFormation's intrinsics worked out."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -31,7 +31,7 @@ _numbers = count(time_ns() // 1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What somebody says or does on a platform. `author` "" is the brand itself; `to` is the id of what its public reply
+    """What somebody says or does on a platform. `author` "" is the brand itself; `to` is what its public reply
     answers, or the customer to whom its message goes; `token` is what an echo of our own message carries."""
 
     product: str

@@ -223,7 +223,7 @@ def finish(shop: Shop) -> bool:
     """Waits for the escalations, shows the table; whether every count is right."""
     teller = shop.teller
     teller.heading(
-        "Now nobody answers. Eight seconds after each question its time is up: Step Functions wakes Earshot."
+        "Now nobody answers. Twelve seconds after each question its time is up: Step Functions wakes Earshot."
     )
     emails = sum(count for label, count in CAME_OUT if label.startswith("escalation e-mails"))
     shop.until(lambda: len(shop.house.aws.emails()) >= emails, _LONGEST_S)

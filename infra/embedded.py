@@ -73,7 +73,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A running embedded AWS. `settings` is what Earshot needs to know of it; queues go by their name in the template."""
+    """A running one. `settings` is what Earshot has to know of it; queues have the names of the template."""
 
     settings: Settings
     endpoint: str

@@ -24,7 +24,7 @@ from infra.view import state
 
 PAGE = Path(__file__).with_name("page.html")
 PORT, PORTS = 8000, 20  # the first port tried, and how many
-PACE = 5.0
+PACE = 3.0
 _LONG_POLL_S = 15.0
 _LONGEST_TEXT = 2000
 

@@ -1,4 +1,4 @@
-"""DynamoDB's table, SQS's queues, Step Functions and SES in memory, for replay: what they do is the same, in microseconds.
+"""DynamoDB's table, SQS's queues, Step Functions and SES in memory, for replay: the same, in microseconds.
 
 `MemoryTable` is proven equal to `DynamoTable` by the contract in tests/test_table.py, which runs over both.
 """

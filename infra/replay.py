@@ -2,7 +2,7 @@
 
     python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
 
-No network: replies and e-mails are recorded, everything else is app.py's own handlers over the rooms of infra/memory.py.
+No network: replies and e-mails are recorded; everything else is app.py's own handlers over infra/memory.py.
 The formats of both files are in README, "Replay".
 """
 
@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -162,7 +162,7 @@ class Replay:
         """Everything up to `until`."""
         previous, self._entry.rooms = self._entry.rooms, self._rooms
         agenda = self._rooms.agenda
-        steps = {
+        steps: dict[str, Callable[[Due], Any]] = {
             "delivery": self._deliver,
             "inbox": lambda due: self._queue(due, self._entry.respond),
             "escalations": lambda due: self._queue(due, self._entry.notify),

@@ -31,5 +31,14 @@ python=$(find_python)
 echo "setup: creating .venv with $("$python" --version) (once; takes a minute or two)"
 [ -x .venv/bin/python ] && .venv/bin/python -c "import sys; sys.exit(sys.version_info < (3, 12))" || "$python" -m venv --clear .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "${files[@]}")
+
+# The page of `make run` is tested in a browser. Where that cannot be installed, that one test says what to do.
+if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "setup: installing chromium for the page's test"
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
+        echo "setup: chromium could not be installed; tests/test_page.py needs it"
+fi
+
 echo "$wanted" >"$stamp"
 echo "setup: done"

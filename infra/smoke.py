@@ -7,6 +7,8 @@ because its dependencies are not ours.
 import http.client
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,11 +20,13 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.apps import load_apps
 from infra.deliveries import DEMO_APPS, Delivery, Said, deliver
 from infra.package import BUILD, ROOT, package, report
 
 NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")
 STAGE, REGION, ADDRESS = "smoke", "eu-central-1", "earshot@marigold.example.com"
+_ADDRESS = re.compile(r"[\w.-]+@[\w-]+(?:\.[\w-]+)+")
 URGENT = "Your charger caught fire and burned my daughter, I will sue you"
 
 
@@ -36,7 +40,19 @@ def emulator_python() -> Path:
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NEEDS], check=True)
+        subprocess.run(
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-warn-script-location",
+                *NEEDS,
+            ],
+            check=True,
+        )
         (folder / "ready").touch()
     return python
 
@@ -71,6 +87,17 @@ def emulator(scratch: Path) -> Iterator[str]:
             process.wait(20)
 
 
+def for_the_emulator(out: Path) -> Path:
+    """A copy of the package in `out`. The emulator compares the parameter RespondConcurrency, which CloudFormation
+    hands over as text, with a number: so here it is one."""
+    shutil.copy(BUILD / "deployment.zip", out / "deployment.zip")
+    template = json.loads((BUILD / "sam.json").read_text("utf-8"))
+    event = template["Resources"]["Respond"]["Properties"]["Events"]["RespondSqsEventSource"]
+    event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 5
+    (out / "sam.json").write_text(json.dumps(template))
+    return out
+
+
 def _answers(port: int) -> bool:
     with socket.socket() as door:
         return door.connect_ex(("127.0.0.1", port)) == 0
@@ -86,7 +113,7 @@ def until(name: str, what: Callable[[], Any], seconds: float) -> Any:
     return found
 
 
-def smoke(address: str, environment: Mapping[str, str]) -> None:
+def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
     """Deploys, registers, sends, and waits for what should come of it; prints each step."""
     from boto3.session import Session
 
@@ -96,11 +123,11 @@ def smoke(address: str, environment: Mapping[str, str]) -> None:
     make: Any = Session().client
     make("sesv2").create_email_identity(EmailIdentity=ADDRESS)
     given = {"MailFrom": ADDRESS, "MailIdentity": ADDRESS, "AlarmEmail": ADDRESS}
-    outputs = deploy.deploy(BUILD, STAGE, given)
+    outputs = deploy.deploy(out, STAGE, given)
     print(f"deployed: {outputs['WebhookURL']}")
     if ops.main(["--stage", STAGE, "apps", "--file", str(DEMO_APPS)]):
         raise SmokeError("the apps file was not taken")
-    apps = ops.load_apps(DEMO_APPS.read_text("utf-8"))
+    apps = load_apps(DEMO_APPS.read_text("utf-8"))
     delivery = deliver(apps, Said("facebook", URGENT, author="77001", name="Robin"))
     path = f"/restapis/{outputs['RestAPIId']}/api/_user_request_{delivery.path}"
     status, body = Delivery(path, delivery.headers, delivery.body).send(address)
@@ -121,12 +148,10 @@ def _sent(address: str) -> list[str]:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
     try:
         connection.request("GET", "/_ministack/ses/messages")
-        answer = connection.getresponse()
-        data = json.loads(answer.read())
+        data = json.loads(connection.getresponse().read())
     finally:
         connection.close()
-    messages = data.get("messages", []) if isinstance(data, dict) else data
-    return [str(m.get("to") or m.get("Destination") or m.get("destinations")) for m in messages]
+    return sorted(set(_ADDRESS.findall(json.dumps(data))) - {ADDRESS})
 
 
 def main() -> None:
@@ -142,7 +167,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         try:
             with emulator(Path(scratch)) as address:
-                smoke(address, {**environment, "AWS_ENDPOINT_URL": address})
+                smoke(for_the_emulator(Path(scratch)), address, {**environment, "AWS_ENDPOINT_URL": address})
         except Exception:
             print((Path(scratch) / "emulator.log").read_text("utf-8", "replace")[-6000:], file=sys.stderr)
             raise

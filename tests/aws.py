@@ -1,7 +1,7 @@
 """The handlers on moto through boto3, with every AWS call and every reply numbered, and any one of them made to fail.
 
-A fault is one of: `crash` (the process dies before the call), `dies` (it dies right after the call), `lost` (the call is done
-but its answer does not arrive), `twice` (boto3 repeats a call whose first answer was lost).
+A fault is one of: `crash` (the process dies before the call), `dies` (it dies right after it), `lost` (the call is
+done but its answer does not arrive), `twice` (boto3 repeats a call whose first answer was lost).
 """
 
 import json
@@ -46,8 +46,8 @@ class Killed(BaseException):
 
 @dataclass
 class Faults:
-    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` and `places` (the way through chalicelib to
-    the call) are the record of a run without faults."""
+    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` and `places` (the way through chalicelib
+    to the call) are the record of a run without faults."""
 
     at: int = 0
     mode: str = ""
@@ -110,7 +110,7 @@ class FaultyPlatforms(PlatformsOnPaper):
 
     faults: Faults = field(default_factory=Faults)
 
-    def request(self, method: str, url: str, **request: Any) -> Answer:  # type: ignore[override]
+    def request(self, method: str, url: str, **request: Any) -> Answer:
         def do() -> Answer:
             return PlatformsOnPaper.request(self, method, url, **request)
 
@@ -265,8 +265,8 @@ class AwsWorld:
         raise AssertionError("the sweep never ran through")
 
     def pass_time(self, *minutes: int) -> None:
-        """The clock goes to each of `minutes` after the start, and everything that is due by then happens: SES's events,
-        the safety schedule's sweep, the queues."""
+        """The clock goes to each of `minutes` after the start, and what is due by then happens: SES's events, the
+        safety schedule's sweep, the queues."""
         for minute in minutes:
             self.rooms.time = NOW + timedelta(minutes=minute)
             self._mail_events()

@@ -75,7 +75,7 @@ def test_an_acknowledgement_that_would_come_late_is_not_sent_any_more() -> None:
 
 
 @pytest.mark.parametrize("answer", [no_answer, graph_error(500, 1), graph_error(503, 2), lambda: Answer(502, {}, {})])
-def test_an_unknown_outcome_is_never_posted_again_and_the_timer_covers_the_customer(answer: Callable[[], Answer]) -> None:
+def test_an_unknown_outcome_is_never_posted_again_and_the_timer_covers_it(answer: Callable[[], Answer]) -> None:
     world = asked(answer)
     assert state(world) is Outcome.UNKNOWN
     world.post(QUESTION)

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chalicelib import links
 from chalicelib.conversation import State
 from tests.world import APPS, NOW, MemoryWorld, comment, delivery
-from chalicelib import links
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -76,7 +76,7 @@ def test_a_link_that_is_damaged_expired_or_of_another_account_opens_nothing() ->
 
 
 def test_a_link_outlives_the_rotation_of_its_secret() -> None:
-    world, path = escalated()
+    _, path = escalated()
     app = APPS.apps[0]
     rotated = type(app)(app.platform, app.key, ("new", "current"), accounts=app.accounts)
     assert links.read(type(APPS)((rotated,)), path.removeprefix("/act/"), NOW).key.thread == "c1"

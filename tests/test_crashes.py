@@ -1,5 +1,5 @@
-"""P1–P5 under failure: a crash, a death right after, a lost answer and a repeated call at every AWS call and every reply
-call of receive, respond, escalate and notify. The calls are found by recording a run without faults."""
+"""P1–P5 under failure: a crash, a death right after, a lost answer and a repeated call at every AWS call and every
+reply call of receive, respond, escalate and notify. The calls are found by recording a run without faults."""
 
 from collections import Counter
 from collections.abc import Iterator

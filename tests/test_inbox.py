@@ -10,8 +10,8 @@ from chalicelib import inbox
 from chalicelib.inbox import Envelope
 from chalicelib.interaction import Interaction, Kind
 from chalicelib.queues import MAX_MESSAGE, encode
-from tests.world import NOW, MemoryWorld, delivery, comment
 from tests.test_orders import COMMON
+from tests.world import NOW, MemoryWorld, comment, delivery
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ class Kept:
     "body",
     [
         b"{}",
-        "{\"text\": \"gr\u00fc\u00dfe \U0001f600\"}".encode(),
+        '{"text": "gr\u00fc\u00dfe \U0001f600"}'.encode(),
         b'{"text": "\\u00e4 \\ud83d\\ude00 \\u0000"}',
         bytes(range(256)),
         b"x" * 1024 * 1024,
@@ -67,7 +67,8 @@ def test_a_single_interaction_travels_with_everything_that_is_known_of_it() -> N
 
 
 def test_a_message_of_a_release_to_come_is_refused_so_that_it_is_kept() -> None:
-    message = encode({"v": inbox.VERSION + 1, "id": "1", "platform": "meta", "app": "main", "received_at": "2026-11-23T10:00:00Z"})
+    head = {"id": "1", "platform": "meta", "app": "main", "received_at": "2026-11-23T10:00:00Z"}
+    message = encode({"v": inbox.VERSION + 1, **head})
     with pytest.raises(inbox.UnknownVersion):
         inbox.take(message, Kept().read)
 

@@ -1,4 +1,4 @@
-"""The escalation e-mail: what stands in it, that nothing a customer wrote can harm its reader, and that it comes once."""
+"""The escalation e-mail: what stands in it, that nothing written can harm its reader, and that it comes once."""
 
 from dataclasses import replace
 from datetime import timedelta

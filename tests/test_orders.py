@@ -131,7 +131,7 @@ def test_a_question_after_an_answered_and_escalated_one_is_escalated_under_an_id
     assert len(world.emails) == 2
 
 
-# --- our own words coming back -----------------------------------------------------------------------------------------
+# --- our own words coming back ---------------------------------------------------------------------------------------
 
 
 def test_the_echo_of_our_own_comment_is_no_answer_and_gets_no_answer() -> None:
@@ -191,7 +191,7 @@ def test_standby_is_kept_and_escalated_and_never_replied_to() -> None:
     assert len(world.emails) == 1
 
 
-# --- two workers at once: B runs whole at every step of A ---------------------------------------------------------------
+# --- two workers at once: B runs whole at every step of A ------------------------------------------------------------
 
 
 class Interleaved:
@@ -252,7 +252,7 @@ def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_t
             other()
             world.rooms.store.table = watched
 
-        watched = world.rooms.store.table = Interleaved(plain, at, meanwhile)  # type: ignore[assignment]
+        watched = world.rooms.store.table = Interleaved(plain, at, meanwhile)
         _worker(world, first)()
         world.rooms.store.table = plain
         if watched.calls < at:

@@ -6,7 +6,8 @@ from infra.house import house
 from infra.local import Page
 from tests.browser import tab
 
-HOSTILE = "<img src=x onerror=document.title='owned'> The lamp caught fire. My lawyer will contact you."
+HOSTILE = "<img src=x onerror=document.title='owned'> </p><script>document.title='owned'</script>"
+URGENT = "The lamp you sold me caught fire last night. My lawyer will contact you."
 
 
 def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
@@ -27,13 +28,14 @@ def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
 
         browser.value("document.getElementById('ask').elements.name.value = '<b>Eve</b>'")
         browser.value(ask.format(json.dumps(HOSTILE)))
+        browser.until(f"document.getElementById('conversations').textContent.includes({json.dumps(HOSTILE)})")
+        browser.value(ask.format(json.dumps(URGENT)))
         browser.until("document.querySelectorAll('.email').length === 1")
-        assert HOSTILE in browser.value("document.getElementById('conversations').textContent")
         assert "<b>Eve</b>" in browser.value("document.getElementById('conversations').textContent")
         assert browser.value("document.querySelectorAll('main img, main b').length") == 0
 
         browser.value("document.querySelector('.email').click()")
         browser.until("!!document.querySelector('iframe')")
-        assert browser.value("document.querySelector('iframe').srcdoc.includes('&lt;img src=x')")
+        assert browser.value("document.querySelector('iframe').srcdoc.includes('&lt;b&gt;Eve')")
         assert browser.value("document.title") == "Earshot"
         assert browser.errors == []

@@ -1,4 +1,4 @@
-"""The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their being equal."""
+"""The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their equality."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -43,7 +43,8 @@ def test_everything_that_falls_due_in_a_minute_shares_one_execution(client: Any,
         StepFunctionsTimer(client, arn).wake(AT.replace(second=0) + timedelta(seconds=second + 1))
     assert executions(client, arn) == ["due-v1-20261123T1001"]
     (execution,) = client.list_executions(stateMachineArn=arn)["executions"]
-    assert client.describe_execution(executionArn=execution["executionArn"])["input"] == '{"wake_at":"2026-11-23T10:01:00Z"}'
+    described = client.describe_execution(executionArn=execution["executionArn"])
+    assert described["input"] == '{"wake_at":"2026-11-23T10:01:00Z"}'
 
 
 def test_a_minute_whose_execution_has_ended_gives_way_to_the_next(client: Any, arn: str) -> None:

@@ -1,6 +1,6 @@
 """A small world for tests: app.py's real handlers over rooms whose clock, platforms and mailbox the test holds.
 
-`MemoryWorld` runs on infra/memory.py (linearizable, instant). `AwsWorld` runs on moto through boto3, and can make any call fail.
+`MemoryWorld` runs on infra/memory.py (linearizable, instant); `AwsWorld` (tests/aws.py) on moto through boto3.
 """
 
 import base64
@@ -123,10 +123,8 @@ class PlatformsOnPaper:
 
     def texts(self) -> list[str]:
         """The texts that stand in public or in messages now."""
-        return [
-            data.get("message") if isinstance(data.get("message"), str) else data["message"]["text"]
-            for _, data in self.posted
-        ]
+        messages = (data["message"] for _, data in self.posted)
+        return [m if isinstance(m, str) else str(m["text"]) for m in messages]
 
 
 class MemoryWorld:
@@ -179,7 +177,7 @@ class MemoryWorld:
     def run(
         self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """Plays queues and timers until that long after now; a message whose handler fails comes back a minute later."""
+        """Plays queues and timers until that long after now; a message that fails comes back a minute later."""
         end = self.agenda.now + until
         handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}
         with self._entered():

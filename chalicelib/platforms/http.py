@@ -1,10 +1,9 @@
 """Outgoing HTTP to the platforms: one attempt a call, and a clear line between "not sent" and "may have been sent"."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import json
 
 TIMEOUT_S = 8.0
 
@@ -61,8 +60,9 @@ class PlatformHttp:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        import urllib3
         from urllib.parse import urlencode
+
+        import urllib3
 
         if self._pool is None:
             self._pool = urllib3.PoolManager(
