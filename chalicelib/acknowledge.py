@@ -70,11 +70,11 @@ class Acknowledger:
         state, reply_id, wait, code = self._try(interaction, ack, now())
         not_before = now() + wait if wait else None
 
-        def change(old: Conversation | None) -> Conversation:
-            known, due = old or conversation, self.playbook.due
-            return rules.record(known, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
+        def change(old: Conversation) -> Conversation:
+            due = self.playbook.due
+            return rules.record(old, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
 
-        self.store.change_conversation(ConversationKey.of(conversation), change, now())
+        self.store.update_conversation(ConversationKey.of(conversation), change, now())
         if not_before and not_before - interaction.received_at > self.playbook.caps.max_age:
             not_before = None  # too late for an acknowledgement by then: the timer covers the customer
         result = "refused" if state is Outcome.PENDING else state.value

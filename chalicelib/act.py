@@ -79,12 +79,8 @@ class Desk:
 
     def _close(self, link: Link, now: datetime) -> None:
         """Nothing that was asked until now waits for anybody any more."""
-        conversation = self._conversation(link)
-
-        def change(old: Conversation | None) -> Conversation:
-            return rules.close(old or conversation, now, self.playbook.due)
-
-        self.store.change_conversation(link.key, change, now)
+        self._conversation(link)
+        self.store.update_conversation(link.key, lambda old: rules.close(old, now, self.playbook.due), now)
 
     def _correct(self, conversation: Conversation, intent: str, now: datetime) -> None:
         """A labelled row for each text of the conversation; from now on the right team has it."""
@@ -103,11 +99,8 @@ class Desk:
             }
             name = f"{i.product}:{i.account}:{i.id}"
             self.store.set_document(LABELS, name, {k: v for k, v in row.items() if v}, now + KEPT, customer=i)
-        self.store.change_conversation(
-            ConversationKey.of(conversation),
-            lambda old: rules.relabel(old or conversation, intent, self.playbook.due),
-            now,
-        )
+        key = ConversationKey.of(conversation)
+        self.store.update_conversation(key, lambda old: rules.relabel(old, intent, self.playbook.due), now)
 
 
 @cache

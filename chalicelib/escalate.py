@@ -48,16 +48,14 @@ class Escalator:
 
     def escalate(self, key: ConversationKey, now: datetime) -> None:
         """Escalates one conversation if it is overdue. Raises Contention and QueueUnavailable."""
-        stored = self.store.conversation(key)
-        if stored is None:  # erased in between; the index lags
-            return
         thread = self.store.thread(key.product, key.account, key.thread)
 
-        def change(old: Conversation | None) -> Conversation:
-            settled = rules.settle(old or stored, thread, self.playbook.due)
-            return rules.escalate(settled, self.playbook.due, now)
+        def change(old: Conversation) -> Conversation:
+            return rules.escalate(rules.settle(old, thread, self.playbook.due), self.playbook.due, now)
 
-        done = self.store.change_conversation(key, change, now)
+        done = self.store.update_conversation(key, change, now)
+        if done is None:  # erased in between; the index lags
+            return
         self._wake(done.after)
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():

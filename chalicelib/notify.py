@@ -67,15 +67,13 @@ class Notifier:
 
     def _claim(self, key: ConversationKey, name: str, token: str, now: datetime) -> Conversation | None:
         """The conversation, read consistently, with the notice claimed by `token` if it still has to be sent."""
-        stored = self.store.conversation(key)
-        if stored is None:
-            return None
         thread = self.store.thread(key.product, key.account, key.thread)
 
-        def change(old: Conversation | None) -> Conversation:
-            return rules.claim_notice(rules.settle(old or stored, thread, self.playbook.due), name, token, now)
+        def change(old: Conversation) -> Conversation:
+            return rules.claim_notice(rules.settle(old, thread, self.playbook.due), name, token, now)
 
-        return self.store.change_conversation(key, change, now).after
+        done = self.store.update_conversation(key, change, now)
+        return done.after if done else None
 
     def _send(
         self, conversation: Conversation, key: ConversationKey, name: str, team: Team, email: Email, now: datetime
@@ -90,18 +88,17 @@ class Notifier:
                 email = self._email(conversation, name, team.fallback_email, now)
                 id = self.mailer.send(email)
         except MailRefused as error:
-            self._record(conversation, key, name, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
+            self._record(key, name, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
             self.report(Notified(conversation, tier, email.to, email.subject, "refused", str(error)))
             raise
         except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
             self.report(Notified(conversation, tier, email.to, email.subject, "unknown", str(error)))
             return
-        self._record(conversation, key, name, Outcome.SENT, now, id=id)
+        self._record(key, name, Outcome.SENT, now, id=id)
         self.report(Notified(conversation, tier, email.to, email.subject, "sent"))
 
     def _record(
         self,
-        conversation: Conversation,
         key: ConversationKey,
         name: str,
         state: Outcome,
@@ -110,8 +107,8 @@ class Notifier:
         id: str | None = None,
         again_at: datetime | None = None,
     ) -> None:
-        self.store.change_conversation(
-            key, lambda old: rules.record_notice(old or conversation, name, state, id=id, again_at=again_at), now
+        self.store.update_conversation(
+            key, lambda old: rules.record_notice(old, name, state, id=id, again_at=again_at), now
         )
 
     def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:
@@ -129,7 +126,7 @@ class Notifier:
             return
         kind = event.get("eventType") or event.get("notificationType")
         if kind == "Send":
-            self._record(conversation, key, name, Outcome.SENT, now, id=mail.get("messageId"))
+            self._record(key, name, Outcome.SENT, now, id=mail.get("messageId"))
         elif kind in ("Bounce", "Reject") and tags.get("to") == "team":
             team = self.playbook.team(conversation.intent, conversation.notices[name].tier)
             if team.fallback_email and self.store.mark(f"fallback#{tags['notice']}", "sent", now):

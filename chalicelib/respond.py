@@ -210,20 +210,17 @@ class Step:
 
     def _echoed(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
         """The conversation after our own reply came back: whatever its claim said, it was sent."""
-        r, token = self.rooms, conversation.acknowledgements[id].token
-
-        def change(old: Conversation | None) -> Conversation:
-            return rules.record(old or conversation, id, token, Outcome.SENT, r.playbook.due, reply_id=echo.id)
-
-        return r.store.change_conversation(ConversationKey.of(conversation), change, self.now()).after
+        due, token = self.rooms.playbook.due, conversation.acknowledgements[id].token
+        return self._updated(
+            conversation, lambda old: rules.record(old, id, token, Outcome.SENT, due, reply_id=echo.id)
+        )
 
     def _settled(self, conversation: Conversation, thread: Thread) -> Conversation:
         """The conversation with the brand's replies applied; a reply that was taken back opens its question again."""
-
-        def change(old: Conversation | None) -> Conversation:
-            return rules.settle(old or conversation, thread, self.rooms.playbook.due)
-
-        key = ConversationKey.of(conversation)
-        after = self.rooms.store.change_conversation(key, change, self.now()).after
+        after = self._updated(conversation, lambda old: rules.settle(old, thread, self.rooms.playbook.due))
         self._schedule(after)
         return after
+
+    def _updated(self, c: Conversation, change: Callable[[Conversation], Conversation]) -> Conversation:
+        done = self.rooms.store.update_conversation(ConversationKey.of(c), change, self.now())
+        return done.after if done else c

@@ -24,6 +24,10 @@ class Contention(Exception):
     """Others kept writing the same item; the message comes back from the queue."""
 
 
+class _Gone(Exception):
+    """The item that was to be changed is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change[T]:
     """What stood before (None: nothing) and what stands now."""
@@ -83,6 +87,22 @@ class Store:
     ) -> Change[Conversation]:
         """Writes `change(stored)`; `new` says that there probably is none yet. Raises Contention."""
         return self._change(conversation_key(key), Conversation, change, _conversation_index, now, new=new)
+
+    def update_conversation(
+        self, key: ConversationKey, change: Callable[[Conversation], Conversation], now: datetime
+    ) -> Change[Conversation] | None:
+        """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
+        Raises Contention."""
+
+        def only_what_is_there(old: Conversation | None) -> Conversation:
+            if old is None:
+                raise _Gone
+            return change(old)
+
+        try:
+            return self.change_conversation(key, only_what_is_there, now)
+        except _Gone:
+            return None
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
         item = self.table.get(conversation_key(key))

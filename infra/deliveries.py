@@ -71,7 +71,7 @@ class Delivery:
     def curl(self, url: str) -> str:
         """The same as a command to paste into a shell."""
         headers = " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items())
-        return f"curl -sS {url}{self.path} {headers} --data-binary {shlex.quote(self.body.decode())}"
+        return f"curl -sS -w '\\n' {url}{self.path} {headers} --data-binary {shlex.quote(self.body.decode())}"
 
 
 def deliver(apps: Apps, *said: Said, secret: str = "") -> Delivery:

@@ -137,9 +137,11 @@ def house(
     running: list[House] = []
 
     def answer(call: Call) -> Answered | None:
-        return (own(running[0], call) if running else None) or gateway.answer(call)
+        if not running:
+            return Answered(503)
+        return own(running[0], call) or gateway.answer(call)
 
-    with embedded_aws() as aws, serve(stand_in.answer) as via, serve(answer, port) as url:
+    with serve(answer, port) as url, embedded_aws() as aws, serve(stand_in.answer) as via:
         _keep_secret(aws, apps.read_text("utf-8"))
         settings = replace(aws.settings, playbook_file=str(playbook), platforms_via=via, public_url=url)
         rooms, before = LocalRooms(settings, heard, pace), functions.rooms

@@ -39,7 +39,6 @@ def test_identity_and_endpoint_come_from_the_environment() -> None:
     assert endpoint(SQS, "eu-west-1", {"AWS_ENDPOINT_URL_SQS": "http://here"}) == "http://here"
     with pytest.raises(AwsError):
         identity({"AWS_REGION": "eu-west-1"})
-    assert "s" not in repr(identity(variables)).replace("AwsError", "").split("secret")[-1:]
 
 
 @pytest.fixture

@@ -194,7 +194,8 @@ def test_an_answer_discloses_helps_promises_and_signs() -> None:
 
 
 def test_a_resolving_reply_promises_nobody() -> None:
-    answer = say(read=reading("store_info"), by=MORNING + timedelta(hours=1))
+    shop = playbook(("    resolves: false  ", "    resolves: true  "))
+    answer = say(shop, reading("store_info"), by=MORNING + timedelta(hours=1))
     assert isinstance(answer, Answer) and answer.resolves
     assert "stores" in answer.text and "10:05" not in answer.text and "just reply" in answer.text
 

@@ -60,8 +60,8 @@ MISTAKES = [
         'replies.place: unknown place "everywhere"; write one of: public',
     ),
     ("    public: none  ", '    public: "22 to 7"  ', 0, "is not a time from … to …"),
-    ("post_per_hour: 20", "post_per_hour: some", 0, '"some" is not a number; write a number from 0'),
-    ("post_per_hour: 20", "post_per_hour: 2.5", 0, "2.5 is not a whole number; write a whole number from 0"),
+    ("post_per_hour: 60", "post_per_hour: some", 0, '"some" is not a number; write a number from 0'),
+    ("post_per_hour: 60", "post_per_hour: 2.5", 0, "2.5 is not a whole number; write a whole number from 0"),
     ("max_age: 10min", "max_age: 10", 0, '"10" is not a span of time; write it such as 30min'),
     (
         "x: {longest: 280, links: false}",
@@ -181,7 +181,7 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file() -> None:
         .replace("9:00-17:30", "9")
     )
     with pytest.raises(PlaybookError) as error:
-        load_playbook(text.replace("post_per_hour: 20", "post_per_hour: -1"))
+        load_playbook(text.replace("post_per_hour: 60", "post_per_hour: -1"))
     numbers = [int(line.split(":")[1]) for line in str(error.value).splitlines()]
     assert len(numbers) == 4
     assert numbers == sorted(numbers)
