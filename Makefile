@@ -63,3 +63,17 @@ export: setup ## CUSTOMER=product:account:customer: print everything stored abou
 
 backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed
 	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"
+
+replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAYBOOK=… UNTIL=72h]; a sample without them
+	@$(if $(DELIVERIES),,$(PYTHON) -m infra.sample --out build/deliveries.jsonl)
+	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),infra/demo_apps.json) \
+	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h)
+
+train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelled rows
+	@$(PYTHON) -m models.train $(if $(OWN),--own $(OWN)) --out models/intents.model
+	@$(PYTHON) -m models.card
+
+train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; refuses a model that got worse
+	@$(PYTHON) -m infra.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage $(or $(STAGE),prod)
+	@$(PYTHON) -m models.train_from_corrections --corrections build/corrections.jsonl \
+	  --current models/intents.model --out models/intents.model

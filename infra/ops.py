@@ -5,6 +5,7 @@ which is there to do it.
 """
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -222,7 +223,10 @@ def findings(rooms: Rooms, now: datetime) -> list[Finding]:
 
 def sandbox() -> list[Finding]:
     """Whether SES sends to verified addresses only, or not at all."""
-    account = client("sesv2").get_account()
+    try:
+        account = client("sesv2").get_account()
+    except ClientError:
+        return [Finding("ses", "SES does not tell whether it is in its sandbox", "allow the operator ses:GetAccount")]
     found = []
     if not account.get("ProductionAccessEnabled"):
         mend = "ask for production access (DEPLOYING.md, E-mail), or verify each team's address or domain"
@@ -317,8 +321,13 @@ def _erase(given: argparse.Namespace, rooms: Rooms) -> int:
 
 
 def _export(given: argparse.Namespace, rooms: Rooms) -> int:
-    print(json.dumps(rooms.eraser.export(customer_named(given.customer)), indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(rooms.eraser.export(customer_named(given.customer)), indent=2, ensure_ascii=False, default=_plain))
     return 0
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's numbers and bytes as JSON has them."""
+    return base64.b64encode(bytes(value)).decode() if isinstance(value, bytes) else float(value)
 
 
 def _backfill(given: argparse.Namespace, rooms: Rooms) -> int:

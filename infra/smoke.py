@@ -7,7 +7,6 @@ because its dependencies are not ours.
 import http.client
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +25,6 @@ from infra.package import BUILD, ROOT, package, report
 
 NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")
 STAGE, REGION, ADDRESS = "smoke", "eu-central-1", "earshot@marigold.example.com"
-_ADDRESS = re.compile(r"[\w.-]+@[\w-]+(?:\.[\w-]+)+")
 URGENT = "Your charger caught fire and burned my daughter, I will sue you"
 
 
@@ -151,7 +149,7 @@ def _sent(address: str) -> list[str]:
         data = json.loads(connection.getresponse().read())
     finally:
         connection.close()
-    return sorted(set(_ADDRESS.findall(json.dumps(data))) - {ADDRESS})
+    return [to for messages in data["messages"].values() for message in messages for to in message["To"]]
 
 
 def main() -> None:

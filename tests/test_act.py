@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib import links
 from chalicelib.conversation import State
-from tests.world import APPS, NOW, MemoryWorld, comment, delivery
+from infra import corrections
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -80,3 +81,15 @@ def test_a_link_outlives_the_rotation_of_its_secret() -> None:
     app = APPS.apps[0]
     rotated = type(app)(app.platform, app.key, ("new", "current"), accounts=app.accounts)
     assert links.read(type(APPS)((rotated,)), path.removeprefix("/act/"), NOW).key.thread == "c1"
+
+
+def test_corrections_and_answered_questions_come_out_as_training_rows() -> None:
+    world, path = escalated()
+    world.request("POST", path, urlencode({"action": "correct", "intent": "exchange"}).encode(), FORM)
+    world.post(delivery(comment("r1", "Yes, bring it to the shop.", author=PAGE, parent="c1", at=world.rooms.now())))
+    world.run()
+    (corrected,) = corrections.corrections(world.store)
+    assert (corrected["text"], corrected["intent"]) == ("hm <b>what</b> about the other one?", "exchange")
+    (answered,) = corrections.answers(world.store)
+    assert (answered["text"], answered["answer"]) == (corrected["text"], "Yes, bring it to the shop.")
+    assert answered["intent"] == "exchange"

@@ -1,5 +1,7 @@
 """The cost table: from sourced prices, every component, growing with use."""
 
+from itertools import pairwise
+
 from infra.costs import VOLUMES, amounts, lines, read_prices, table
 from infra.package import merge_template
 
@@ -30,7 +32,7 @@ def test_every_price_is_used_and_every_chargeable_resource_is_counted() -> None:
 
 
 def test_no_component_costs_less_with_more_use() -> None:
-    for smaller, larger in zip(VOLUMES, VOLUMES[1:], strict=False):
+    for smaller, larger in pairwise(VOLUMES):
         for one, other in zip(lines(smaller), lines(larger), strict=True):
             assert other.usd >= one.usd >= 0
 

@@ -1,6 +1,7 @@
 """Erasure: afterwards a customer's words, name and id are in no table, queue, execution history or log."""
 
 import base64
+import hmac
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -64,16 +65,11 @@ def test_after_an_erasure_the_canary_is_nowhere(running: Deployed) -> None:
         erased, _ = ops.erase(rooms, Customer(product, page, ID), datetime.now(UTC))
         assert erased >= 2
         assert rooms.eraser.export(Customer(product, page, ID)) == []
-    until(lambda: not running.aws.counts("EscalationsQueue") or _second_passes(running) == 2)
     for place, text in _everything(running).items():
         assert WORDS not in text, place
         assert NAME not in text, place
     assert ID not in json.dumps(running.items())
     assert "Robin" in json.dumps(running.items())
-
-
-def _second_passes(running: Deployed) -> int:
-    return running.aws.counts("EscalationsQueue")
 
 
 def test_a_delivery_that_comes_again_after_the_erasure_revives_nothing(running: Deployed) -> None:
@@ -105,8 +101,6 @@ APP = App("meta", "main", secrets=("current", "previous"))
 
 
 def _signed(payload: Any, secret: str = "current") -> bytes:
-    import hmac
-
     encoded = base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b"=")
     signature = base64.urlsafe_b64encode(hmac.digest(secret.encode(), encoded, "sha256")).rstrip(b"=")
     return b"signed_request=" + signature + b"." + encoded
@@ -131,7 +125,7 @@ def test_a_signed_request_names_its_user(secret: str) -> None:
         (b"", PayloadError),
         (b"signed_request=onlyonepart", PayloadError),
         (b"signed_request=" + b"A" * 20_000, PayloadError),
-        ("signed_request=é.é".encode(), SignatureError),
+        ("signed_request=é.é".encode(), PayloadError),
         (_signed(ASKED) + b"&" + _signed(ASKED), PayloadError),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_broken_connection_and_a_server_error_are_tried_again(aws: Serve) -> N
 def test_a_refusal_is_not_tried_again_and_its_code_is_told(aws: Serve) -> None:
     answer, calls = _answers(Answered(400, {}, b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no"}'))
     aws(answer)
-    with pytest.raises(AwsError, match="^QueueDoesNotExist$"):
+    with pytest.raises(AwsError, match=r"^QueueDoesNotExist$"):
         _call()
     assert len(calls) == 1
 

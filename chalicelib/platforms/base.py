@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from chalicelib.apps import Account, App
 from chalicelib.interaction import Interaction
@@ -265,6 +265,12 @@ def when(value: Any, default: datetime) -> datetime:
     return time if EARLIEST <= time <= LATEST else default
 
 
+def only_account(app: App, product: str) -> str:
+    """The id of the app's account of `product` where it has just one, else "": for deliveries that name none."""
+    ids = [a.id for a in app.accounts if a.product == product]
+    return ids[0] if len(ids) == 1 else ""
+
+
 def reason(error: Exception) -> str:
     """Why a part could not be understood, without quoting it."""
     return str(error) if isinstance(error, PayloadError) else type(error).__name__
@@ -295,20 +301,21 @@ def fit(words: str, limit: int, size: Callable[[str], int] = len) -> str:
     return cut.rstrip(" \n,;:–-") + "…"
 
 
-def call_once(
-    http: Http,
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    query: Mapping[str, str] | None = None,
-    data: Mapping[str, Any] | None = None,
-    body: bytes | None = None,
-) -> Answer:
-    """One request with `data` as JSON, or `body` as it is; its answer whatever the status. Raises NotSent or
-    OutcomeUnknown when there is none."""
+class Call(TypedDict, total=False):
+    """What a call may carry: `data` is sent as JSON, `body` as it is."""
+
+    headers: Mapping[str, str] | None
+    query: Mapping[str, str] | None
+    data: Mapping[str, Any] | None
+    body: bytes | None
+
+
+def call_once(http: Http, method: str, url: str, **call: Unpack[Call]) -> Answer:
+    """One request; its answer whatever the status. Raises NotSent or OutcomeUnknown when there is none."""
+    data = call.get("data")
+    body = call.get("body") if data is None else json_body(data)
     try:
-        return http.request(method, url, headers=headers, query=query, body=body if data is None else json_body(data))
+        return http.request(method, url, headers=call.get("headers"), query=call.get("query"), body=body)
     except ConnectionRefused:
         raise NotSent("connection_refused") from None
     except NoAnswer:

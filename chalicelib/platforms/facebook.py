@@ -33,6 +33,9 @@ MAX_REPLY = 8000  # characters
 FIELDS = ("feed", "mention", "ratings")
 BACKFILL_POSTS = timedelta(days=30)  # comments are looked for under posts up to this much older than `since`
 
+# What only the Page itself can publish; `post` is a visitor's
+_PAGE_POSTS = {"album", "event", "milestone", "note", "status"}
+_WORDLESS = {"like", "reaction"}
 _POSTS = {"post", "status", "photo", "video", "share", "album", "note", "link", "rating", "event", "milestone"}
 _VERBS = {
     "add": Kind.NEW,
@@ -61,7 +64,9 @@ def parse_change(
     item = text(value.get("item")) or ("comment" if value.get("comment_id") else "post" if field == "mention" else "")
     verb = text(value.get("verb")) or "add"
     kind = _VERBS.get(verb)
-    if item != "comment" and item not in _POSTS:
+    # An item that nobody documents is a post all the same when somebody wrote something in it
+    wrote = item not in _WORDLESS and bool(text(value.get("message"))) and bool(value.get("post_id"))
+    if item != "comment" and item not in _POSTS and not wrote:
         yield Skipped(f"item_{item[:40]}", "facebook", account)
     elif kind is None:
         yield Skipped(f"verb_{verb[:40]}", "facebook", account)
@@ -84,9 +89,13 @@ def _interaction(
     post = next(filter(None, map(ident, post_ids)), "")
     is_comment = item == "comment" or bool(value.get("comment_id"))
     id = need_ident(value.get("comment_id")) if is_comment else need_ident(post)
-    parent = ident(value.get("parent_id")) or (post if is_comment else "")
+    parent = (ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
     parent = "" if parent == id else parent
+    top_level = not parent or _is_post(parent, id, post)
+    post = post or (parent if top_level else "")
     author, name = _author(value)
+    if author is None and item in _PAGE_POSTS and not is_comment:
+        author = account
     brand = author is not None and app.account("facebook", author) is not None
     at = when(value.get("created_time"), entry_at)
     if kind is Kind.NEW and brand:
@@ -101,7 +110,7 @@ def _interaction(
         kind=kind,
         at=at,
         received_at=received_at,
-        thread=_thread(id, post, parent, brand),
+        thread=_thread(id, post, parent, top_level, brand),
         author=author,
         author_name=name,
         brand=brand,
@@ -117,10 +126,16 @@ def _interaction(
     )
 
 
-def _thread(id: str, post: str, parent: str, brand: bool) -> str:
+def _is_post(parent: str, id: str, post: str) -> bool:
+    """Whether the comment `id` stands right under the post: without `post_id` (old deliveries) the ids tell, for they
+    are made as page_post, post_comment or, long ago, page_post_comment."""
+    return parent == post or id.startswith(parent + "_") or id.split("_")[0] == parent.split("_")[-1]
+
+
+def _thread(id: str, post: str, parent: str, top_level: bool, brand: bool) -> str:
     """A reply stands in its parent comment's thread, a customer's top-level comment opens its own, and a brand's
     top-level comment speaks to the author of the post (to nobody, where the post is the brand's)."""
-    if parent and parent != post:
+    if not top_level:
         return parent
     return post if brand and post else id
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from chalicelib.apps import Account, App
 from chalicelib.interaction import Interaction, Kind
@@ -40,6 +41,7 @@ from chalicelib.platforms.base import (
     fit,
     ident,
     obj,
+    only_account,
     raw,
     read_json,
     reason,
@@ -60,7 +62,9 @@ MAX_PAGES = 40  # of backfill, with 50 reviews each
 _ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _KINDS = {"NEW_REVIEW": Kind.NEW, "UPDATED_REVIEW": Kind.EDIT}
 _REVIEW = re.compile(r"(accounts/[\w-]+/locations/([\w-]+))/reviews/([\w=-]+)", re.ASCII)
+_SHORT = re.compile(r"((?:accounts/[\w-]+/)?locations/[\w-]+/)?reviews/[\w=-]+", re.ASCII)
 _LOCATION = re.compile(r"accounts/[\w-]+/locations/[\w-]+", re.ASCII)
+_PLACE = re.compile(r"(?:accounts/[\w-]+/)?locations/([\w-]+)", re.ASCII)
 
 
 def challenge(app: App, query: Mapping[str, str]) -> Response:
@@ -104,24 +108,25 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one notification of a Pub/Sub message."""
     payload = read_json(body)
     try:
-        yield _notification(app, obj(payload.get("message")), received_at)
+        yield _notification(app, payload, received_at)
     except MALFORMED as error:
         yield Poison(reason(error), raw(payload), "google")
 
 
-def _notification(app: App, message: dict[str, Any], received_at: datetime) -> Parsed:
+def _notification(app: App, payload: dict[str, Any], received_at: datetime) -> Parsed:
+    message = obj(payload.get("message"))
     try:
         content = base64.b64decode(message.get("data") or "", validate=True)
     except (TypeError, ValueError):
         raise PayloadError("the message's data is not base64") from None
     found = read_json(content) if content else {}
-    notice = {**obj(message.get("attributes")), **found}
+    # A subscription with payload unwrapping posts the notification itself
+    notice = {**obj(message.get("attributes")), **found} if "message" in payload else payload
     type = next((v for v in map(text, notice.values()) if v in _KINDS), "")
-    if not type:
+    review = _review_name(app, notice)
+    if not type and (review is None or notice.get("type") or notice.get("notificationType")):
         named = text(notice.get("type")) or text(notice.get("notificationType")) or "empty"
         return Skipped(f"event_{named[:40]}", "google")
-    # The field is called reviewName, review_name or review, by the API's version; its form is the same in all
-    review = next((m for v in notice.values() if (m := _REVIEW.fullmatch(text(v)))), None)
     if review is None:
         raise PayloadError("the notification names no review")
     account = _account(app, review[1], review[2])
@@ -133,13 +138,33 @@ def _notification(app: App, message: dict[str, Any], received_at: datetime) -> P
         account=account.id,
         app=app.key,
         id=review[3],
-        kind=_KINDS[type],
+        kind=_KINDS.get(type, Kind.NEW),
         at=at,
         received_at=received_at,
         thread=review[3],
         reply_to=review[0],
         raw=raw(notice)[: 2 * MAX_TEXT],
     )
+
+
+def _review_name(app: App, notice: dict[str, Any]) -> re.Match[str] | None:
+    """The review's full name. The field is called reviewName, review_name, review or reviewResourceName; where it holds
+    less, the location's field and the app's accounts say the rest."""
+    words = {key: unquote(text(value)).strip("/") for key, value in notice.items()}
+    if full := next((m for word in words.values() if (m := _REVIEW.fullmatch(word))), None):
+        return full
+    named = [word for key, word in words.items() if key.casefold().startswith("review")]
+    short = next((m for word in named if (m := _SHORT.fullmatch(word) or _SHORT.fullmatch(f"reviews/{word}"))), None)
+    if short is None:
+        return None
+    places = [short[1] or "", *words.values()]
+    place = next((m for word in places if (m := _PLACE.fullmatch(word.strip("/")))), None)
+    ids = [a.id for a in app.accounts if a.product == "google"]
+    if place is None or _LOCATION.fullmatch(place[0]):
+        location = place[0] if place else only_account(app, "google")
+    else:
+        location = next((id for id in ids if id.endswith(f"/locations/{place[1]}")), "")
+    return _REVIEW.fullmatch(f"{location}/reviews/{short[0].rpartition('/')[2]}")
 
 
 def _account(app: App, name: str, location: str) -> Account | None:

@@ -32,6 +32,7 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.messenger import list_direct, parse_direct, send_direct
+from chalicelib.platforms.messenger import owner as owner_of_direct
 from chalicelib.platforms.meta import GRAPH, check_account, check_fields, check_webhook, graph, pages
 
 MAX_REPLY = 1000  # characters of a comment; bytes of a direct message
@@ -65,6 +66,11 @@ def parse_standby(
 ) -> Iterator[Parsed]:
     """One element of `entry[].standby`: another app owns the thread."""
     yield parse_direct(app, "instagram", account, part, entry_at, received_at, repliable=False)
+
+
+def owner(app: App, entry_id: str, part: dict[str, Any]) -> str | None:
+    """The account that a direct message is for."""
+    return owner_of_direct(app, entry_id, part, "instagram")
 
 
 def _comment(app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime) -> Interaction:

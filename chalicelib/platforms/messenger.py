@@ -54,6 +54,28 @@ def parse_standby(
     yield parse_direct(app, "messenger", account, part, entry_at, received_at, repliable=False)
 
 
+def owner(app: App, entry_id: str, part: dict[str, Any], product: str = "messenger") -> str | None:
+    """The account that a direct message is for: the entry's id, or the brand's side of the message where the entry has
+    none (some gateways) or one of its own (Instagram's self messages)."""
+    if app.account(product, entry_id) or (entry_id and not _to_itself(part)):
+        return entry_id
+    side = "sender" if _from_brand(part) else "recipient"
+    return ident(obj(part.get(side)).get("id")) or None
+
+
+def _content(part: dict[str, Any]) -> dict[str, Any]:
+    return next((obj(part[event]) for event in _EVENTS if event in part), {})
+
+
+def _to_itself(part: dict[str, Any]) -> bool:
+    """Whether it is what an Instagram account writes to itself, to try things out."""
+    return part.get("is_self") is True or _content(part).get("is_self") is True
+
+
+def _from_brand(part: dict[str, Any]) -> bool:
+    return _content(part).get("is_echo") is True or _to_itself(part)
+
+
 def parse_direct(
     app: App,
     product: str,
@@ -71,9 +93,12 @@ def parse_direct(
         others = sorted(set(part) - {"sender", "recipient", "timestamp"})
         return Skipped(f"event_{'_'.join(text(o) for o in others)[:40] or 'empty'}", product, account)
     at = when(part.get("timestamp"), entry_at)
-    sender, recipient = ident(obj(part.get("sender")).get("id")), ident(obj(part.get("recipient")).get("id"))
-    brand = content.get("is_echo") is True or sender == account
-    customer = need_ident(recipient if brand else sender)
+    sender, recipient = obj(part.get("sender")), obj(part.get("recipient"))
+    brand = _from_brand(part) or ident(sender.get("id")) == account
+    customer, named = _person(recipient if brand else sender)
+    if not customer and event == "message_edit" and not text(content.get("text")):
+        return Skipped("event_message_edit", product, account)  # Instagram tells of every message so, and of no author
+    need_ident(customer)
     referral = obj(content.get("referral")) or obj(part.get("referral"))
     return Interaction(
         product=product,
@@ -84,20 +109,32 @@ def parse_direct(
         at=at,
         received_at=received_at,
         thread=customer,
-        author=(sender or account) if brand else customer,
+        author=(ident(sender.get("id")) or account) if brand else customer,
         brand=brand,
         text=text(content.get("text")) or (text(content.get("title")) if event == "postback" else ""),
         text_at=at,
         parent=ident(obj(content.get("reply_to")).get("mid")) or None,
         reply_to=customer,
         private=True,
-        repliable=repliable,
-        attachments=len(rows(content.get("attachments"))) or int(content.get("is_unsupported") is True),
+        repliable=repliable and named,
+        attachments=_attachments(content),
         window=AD_WINDOW if referral.get("source") == "ADS" else WINDOW,
         ours=brand and bool(app.app_id) and ident(content.get("app_id")) == app.app_id,
         token=(text(content.get("metadata")) or None) if brand else None,  # a customer's is no proof of anything
         raw=raw(part)[: 2 * MAX_TEXT],
     )
+
+
+def _person(side: dict[str, Any]) -> tuple[str, bool]:
+    """The customer's id, and whether a message can be sent to it: a guest of a website's chat has only a reference."""
+    id = ident(side.get("id"))
+    return id or ident(side.get("user_ref")), bool(id)
+
+
+def _attachments(content: dict[str, Any]) -> int:
+    given = content.get("attachments")
+    count = len(given) if isinstance(given, list) else int(bool(given))
+    return count or int(content.get("is_unsupported") is True)
 
 
 def _id(event: str, content: dict[str, Any], customer: str, timestamp: Any) -> str:

@@ -30,7 +30,6 @@ from chalicelib.platforms.base import (
     call_once,
     hmac_hex,
     ident,
-    need_ident,
     obj,
     raw,
     read_json,
@@ -101,13 +100,13 @@ def _routes() -> dict[str, dict[str, Route]]:
     return {
         "page": {
             "changes": Route("facebook", facebook.parse_change),
-            "messaging": Route("messenger", messenger.parse_message),
-            "standby": Route("messenger", messenger.parse_standby),
+            "messaging": Route("messenger", messenger.parse_message, messenger.owner),
+            "standby": Route("messenger", messenger.parse_standby, messenger.owner),
         },
         "instagram": {
             "changes": Route("instagram", instagram.parse_change),
-            "messaging": Route("instagram", instagram.parse_message),
-            "standby": Route("instagram", instagram.parse_standby),
+            "messaging": Route("instagram", instagram.parse_message, instagram.owner),
+            "standby": Route("instagram", instagram.parse_standby, instagram.owner),
         },
         "whatsapp_business_account": {"changes": Route("whatsapp", whatsapp.parse_change, whatsapp.owner)},
     }
@@ -129,7 +128,7 @@ _SAMPLE_POST = "44444444_444444444"
 
 def _entry(app: App, routes: Mapping[str, Route], entry: Any, received_at: datetime) -> Iterator[Parsed]:
     try:
-        id = need_ident(entry.get("id"))
+        id = ident(entry.get("id"))
         at = when(entry.get("time"), received_at)
         parts = [(name, part) for name in routes for part in rows(entry.get(name))]
         if "value" in entry and "field" in entry:  # Instagram Login leaves out the list
@@ -150,18 +149,20 @@ def _part(
     field = part.get("field") if isinstance(part, dict) and name == "changes" else None
     direct = _DIRECT_FIELDS.get(field, "") if isinstance(field, str) else ""
     value = obj(part.get("value")) if field is not None else {}
-    route = routes.get(direct, routes[name])
+    route, content = routes.get(direct, routes[name]), value if direct in routes else part
     try:
         if not isinstance(part, dict):
             raise PayloadError("expected an object")
         if _is_sample(value):
             yield Skipped(TEST, route.product)
             return
-        account = route.owner(app, entry_id, part) if route.owner else entry_id
+        account = route.owner(app, entry_id, content) if route.owner else entry_id
+        if not account and not entry_id:
+            raise PayloadError("an id is missing")
         if account is None or app.account(route.product, account) is None:
             yield Skipped(FOREIGN, route.product, account or entry_id)
             return
-        yield from list(route.parse(app, account, value if direct in routes else part, at, received_at))
+        yield from list(route.parse(app, account, content, at, received_at))
     except MALFORMED as error:
         yield Poison(reason(error), raw(part), route.product, entry_id)
 

@@ -5,9 +5,10 @@ Platforms with error codes of their own (Meta, X) class by those instead.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Unpack
 
 from chalicelib.platforms.base import (
+    Call,
     NotSent,
     OutcomeUnknown,
     Refused,
@@ -25,23 +26,13 @@ _LONGEST_WAIT_S = 3600
 _WAIT_S = 60  # where the platform does not say how long
 
 
-def call(
-    http: Http,
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    query: Mapping[str, str] | None = None,
-    data: Mapping[str, Any] | None = None,
-    body: bytes | None = None,
-    verdicts: Verdicts | None = None,
-) -> Answer:
-    """The 2xx answer to one request with `data` as JSON, or with `body` as it is; raises ReplyError.
+def call(http: Http, method: str, url: str, *, verdicts: Verdicts | None = None, **request: Unpack[Call]) -> Answer:
+    """The 2xx answer to one request; raises ReplyError.
 
     Every other 4xx and every redirect is a definite no, a 5xx may hide a reply that went out; `verdicts` says what
     this platform means otherwise by a status.
     """
-    answer = call_once(http, method, url, headers=headers, query=query, data=data, body=body)
+    answer = call_once(http, method, url, **request)
     if 200 <= answer.status < 300:
         return answer
     fallback = OutcomeUnknown if answer.status >= 500 else Refused

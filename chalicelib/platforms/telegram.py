@@ -7,7 +7,7 @@ Source: https://core.telegram.org/bots/api
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from chalicelib.apps import Account, App
@@ -15,7 +15,6 @@ from chalicelib.interaction import Interaction, Kind
 from chalicelib.platforms.base import (
     FOREIGN,
     MALFORMED,
-    MAX_TEXT,
     Finding,
     Parsed,
     PayloadError,
@@ -39,13 +38,12 @@ from chalicelib.platforms.base import (
     rows,
     text,
     verify_any,
-    when,
 )
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call, utf16
+from chalicelib.platforms.telegram_messages import bot, message, pressed
 
 MAX_REPLY = 4096  # UTF-16 code units
-BUSINESS_WINDOW = timedelta(hours=24)  # a bot may write in a business chat that was active in that time
 
 _API = "https://api.telegram.org"
 # 403: the customer blocked the bot or left; 404: Telegram's answer to a token that is none
@@ -58,27 +56,8 @@ _MESSAGES = (
     "edited_channel_post",
     "business_message",
     "edited_business_message",
+    "guest_message",
 )
-_FILES = (
-    "photo",
-    "video",
-    "animation",
-    "audio",
-    "voice",
-    "video_note",
-    "document",
-    "sticker",
-    "contact",
-    "location",
-    "venue",
-    "poll",
-    "dice",
-    "story",
-    "paid_media",
-    "checklist",
-    "game",
-)
-_PUBLIC = {"group", "supergroup", "channel"}
 _SUBSCRIBED = ("message", "edited_message")  # what allowed_updates must hold, where it is set
 
 
@@ -110,7 +89,9 @@ def _update(app: App, account: Account, update: dict[str, Any], received_at: dat
     if name:
         if not isinstance(update[name], dict):
             raise PayloadError("a message is not an object")
-        yield _message(app, account, name, update[name], received_at)
+        yield message(app, account, name, update[name], received_at)
+    elif "callback_query" in update:
+        yield pressed(app, account, obj(update["callback_query"]), received_at)
     elif "deleted_business_messages" in update:
         gone = obj(update["deleted_business_messages"])
         chat = need_ident(obj(gone.get("chat")).get("id"))
@@ -122,90 +103,6 @@ def _update(app: App, account: Account, update: dict[str, Any], received_at: dat
     else:
         events = sorted(set(update) - {"update_id"})
         yield Skipped(f"event_{text('_'.join(events))[:40] or 'empty'}", "telegram", account.id)
-
-
-def _message(app: App, account: Account, name: str, message: dict[str, Any], received_at: datetime) -> Parsed:
-    if not any(message.get(key) for key in ("text", "caption", *_FILES)):
-        return Skipped("service_message", "telegram", account.id)
-    chat = obj(message.get("chat"))
-    sender = _sender(message) or (chat if name.endswith("channel_post") else {})
-    chat_id = need_ident(chat.get("id"))
-    author, brand = ident(sender.get("id")), _is_brand(account, name, chat_id, message)
-    if sender.get("is_bot") is True and not brand:
-        return Skipped("bot_message", "telegram", account.id)
-    public = chat.get("type") in _PUBLIC or chat_id.startswith("-")
-    topic = ident(message.get("message_thread_id")) if message.get("is_topic_message") is True else ""
-    at = when(message.get("date"), received_at)
-    edited_at = when(message.get("edit_date"), at)
-    business = ident(message.get("business_connection_id"))
-    number = need_ident(message.get("message_id"))
-    parent = ident(obj(message.get("reply_to_message")).get("message_id"))
-    return Interaction(
-        product="telegram",
-        account=account.id,
-        app=app.key,
-        id=f"{chat_id}_{number}",
-        kind=_kind(name, message, brand),
-        at=at,
-        received_at=received_at,
-        thread=f"{chat_id}_{topic}" if topic else chat_id,
-        author=author or None,
-        author_name=_name(sender),
-        brand=brand,
-        text=text(message.get("text")) or text(message.get("caption")),
-        text_at=edited_at if name.startswith("edited") else at,
-        parent=f"{chat_id}_{parent}" if parent and parent != topic else None,
-        reply_to=business or None,  # a reply in a business chat goes through its connection
-        private=not public,
-        repliable=not public,
-        attachments=sum(1 for key in _FILES if message.get(key)),
-        link=_link(chat, number),
-        window=BUSINESS_WINDOW if business else None,
-        ours=brand and _bot(account) in (ident(obj(message.get("sender_business_bot")).get("id")), author),
-        raw=raw(message)[: 2 * MAX_TEXT],
-    )
-
-
-def _kind(name: str, message: dict[str, Any], brand: bool) -> Kind:
-    if name.startswith("edited"):
-        return Kind.EDIT
-    if not brand:
-        return Kind.NEW
-    is_post = name == "channel_post" or message.get("is_automatic_forward") is True
-    return Kind.BRAND_POST if is_post else Kind.BRAND_REPLY
-
-
-def _sender(message: dict[str, Any]) -> dict[str, Any]:
-    """Who wrote: a channel or group that speaks for itself stands in `sender_chat`, with a stand-in bot in `from`."""
-    return obj(message.get("sender_chat")) or obj(message.get("from"))
-
-
-def _is_brand(account: Account, name: str, chat: str, message: dict[str, Any]) -> bool:
-    """The bot itself, the owner of a business chat, the brand's channel, an anonymous administrator of the group, or
-    one of the account's `brand_users` (ids)."""
-    author = ident(_sender(message).get("id"))
-    if name.endswith("channel_post") or message.get("is_automatic_forward") is True:
-        return True
-    if name.endswith("business_message"):
-        return (author != "" and author != chat) or bool(obj(message.get("sender_business_bot")))
-    if author and author == ident(obj(message.get("sender_chat")).get("id")):
-        return author == chat
-    users = account.options.get("brand_users")
-    return author == _bot(account) or (isinstance(users, list) and author in map(str, users))
-
-
-def _bot(account: Account) -> str:
-    return account.token.partition(":")[0] if ":" in account.token else account.id
-
-
-def _name(sender: dict[str, Any]) -> str | None:
-    names = [text(sender.get(key)) for key in ("first_name", "last_name", "title")]
-    return " ".join(filter(None, names)) or text(sender.get("username")) or None
-
-
-def _link(chat: dict[str, Any], number: str) -> str | None:
-    name = text(chat.get("username"))
-    return f"https://t.me/{name}/{number}" if name and chat.get("type") in _PUBLIC else None
 
 
 # --- replies ---------------------------------------------------------------------------------------------------------
@@ -245,7 +142,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         return [Finding(account.id, f"Telegram does not accept the token ({error.code})", mend)]
     hook, findings = obj(info.data.get("result")), []
     set_hook = f"call setWebhook with the address of /webhooks/telegram/{app.key} and secret_token = the first secret"
-    if _bot(account) != ident(obj(me.data.get("result")).get("id")):
+    if bot(account) != ident(obj(me.data.get("result")).get("id")):
         findings.append(Finding(account.id, "the token belongs to another bot", "set the account's own token"))
     if not text(hook.get("url")).endswith(f"/webhooks/telegram/{app.key}"):
         findings.append(Finding(account.id, "the bot's webhook does not come here", set_hook))

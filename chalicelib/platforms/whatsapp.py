@@ -71,14 +71,18 @@ _WORDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 _WORDS_ONLY = {"text", "button", "interactive"}
 # Nothing in them to answer
-_SKIPPED_TYPES = {"reaction", "system", "request_welcome", "ephemeral"}
+_SKIPPED_TYPES = {"reaction", "system", "request_welcome"}
 
 
 def owner(app: App, entry_id: str, change: dict[str, Any]) -> str | None:
-    """The account that a change is for: the phone number's, else the WhatsApp Business Account's."""
+    """The account that a change is for: the phone number's, else the WhatsApp Business Account's, else (some gateways
+    leave both out) the only one that the app has."""
     number = ident(obj(obj(change.get("value")).get("metadata")).get("phone_number_id"))
     if number and app.account("whatsapp", number):
         return number
+    if not number and not entry_id:
+        own = [a.id for a in app.accounts if a.product == "whatsapp"]
+        return own[0] if len(own) == 1 else None
     account = app.account("whatsapp", entry_id)
     if account is None:
         return None
@@ -90,8 +94,8 @@ def parse_change(
     app: App, account: str, change: dict[str, Any], entry_at: datetime, received_at: datetime
 ) -> Iterator[Parsed]:
     """One element of `entry[].changes`; it can hold many messages, and a poison one stops no other."""
-    field = text(change.get("field"))
     value = obj(change["value"])
+    field = text(change.get("field")) or ("smb_message_echoes" if "message_echoes" in value else "messages")
     if field not in FIELDS:
         yield Skipped(f"field_{field[:40]}", "whatsapp", account)
         return
@@ -112,7 +116,7 @@ def _message(
 ) -> Interaction | Skipped:
     if not isinstance(message, dict):
         raise PayloadError("expected an object")
-    type_ = text(message.get("type"))
+    type_ = _type(message)
     if type_ in _SKIPPED_TYPES:
         return Skipped(f"type_{type_}", "whatsapp", account)
     change = obj(message.get(type_)) if type_ in ("edit", "revoke") else {}
@@ -170,8 +174,13 @@ def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> tup
     return need_ident(next(filter(None, named), number)), contact
 
 
+def _type(content: dict[str, Any]) -> str:
+    """The type of a message; where it is missing, what the message holds."""
+    return text(content.get("type")) or next((type_ for type_ in _WORDS if type_ in content), "")
+
+
 def _words(content: dict[str, Any]) -> str:
-    paths = _WORDS.get(text(content.get("type")), ())
+    paths = _WORDS.get(_type(content), ())
     return next(filter(None, (text(_at(content, path)) for path in paths)), "")
 
 
@@ -183,7 +192,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 def _attachments(content: dict[str, Any], type_: str) -> int:
     """1 for everything that is more than words, also for what the API cannot show ("unsupported")."""
-    return 0 if type_ == "revoke" or text(content.get("type")) in _WORDS_ONLY else 1
+    return 0 if type_ == "revoke" or _type(content) in _WORDS_ONLY else 1
 
 
 def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:

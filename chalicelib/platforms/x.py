@@ -42,7 +42,7 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x_api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
-from chalicelib.platforms.x_messages import chat, direct, is_bot, users_by_id
+from chalicelib.platforms.x_messages import called, chat, direct, is_bot, spoken_of, users_by_id
 
 __all__ = ["MAX_REPLY", "backfill", "challenge", "check", "parse", "reply", "verify", "wording"]
 
@@ -71,7 +71,7 @@ def verify(app: App, request: Request) -> None:
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The event of an X Activity delivery, or every element of an Account Activity one."""
     payload = read_json(body)
-    if "for_user_id" in payload:
+    if "for_user_id" in payload or _LISTS.keys() & payload.keys():
         yield from _account_activity(app, payload, received_at)
         return
     data = payload.get("data", payload)
@@ -99,18 +99,23 @@ _CHAT = {"chat.received", "chat.sent"}
 
 
 def _activity(app: App, event: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
-    type_ = text(event.get("event_type"))
-    account = need_ident(obj(event.get("filter")).get("user_id"))
-    payload = obj(event.get("payload"))
-    if app.account("x", account) is None:
+    type_, payload = text(event.get("event_type")), obj(event.get("payload"))
+    account = ident(obj(event.get("filter")).get("user_id"))
+    if not account and (type_ in _POSTS or type_ in _DIRECT):
+        account = spoken_of(app, payload)
+    if account and app.account("x", account) is None:
         yield Skipped(FOREIGN, "x", account)
+    elif not account:  # a filter by keyword, or none: the news, or a revoked permission
+        yield Skipped(f"event_{type_[:40]}", "x")
     elif type_ in _POSTS:
-        names = users_by_id(rows(obj(event.get("includes")).get("users")))
+        names = users_by_id(obj(event.get("includes")).get("users"))
+        if type_ == "post.create" and not payload.get("author_id"):
+            payload = payload | {"author_id": account}
         yield _post(app, account, _POSTS[type_], payload, names, received_at)
     elif type_ == "post.delete":
         yield _deletion(app, account, payload.get("id"), payload.get("author_id"), received_at, received_at)
     elif type_ in _DIRECT:
-        names = users_by_id(list(obj(payload.get("users")).values()))
+        names = users_by_id(obj(payload.get("users")))
         messages = rows(payload.get("direct_message_events")) if "direct_message_events" in payload else [payload]
         for message in messages:
             yield direct(app, account, obj(message), names, received_at)
@@ -144,7 +149,7 @@ def _post(
         received_at=received_at,
         thread=ident(post.get("conversation_id")) or id,
         author=author,
-        author_name=text(profile.get("username")) or None,
+        author_name=called(profile),
         text=note or text(post.get("text")),
         text_at=at,
         parent=parent,
@@ -162,7 +167,8 @@ def _branded(app: App, post: Interaction, answered: str, *, edited: bool) -> Int
     brand = post.author is not None and app.account("x", post.author) is not None
     kind = post.kind
     if brand:
-        kind = Kind.BRAND_REPLY if post.parent and answered != post.author else Kind.BRAND_POST
+        answers = post.parent or post.thread not in ("", post.id)  # an edit's first version stands in `id`
+        kind = Kind.BRAND_REPLY if answers and answered != post.author else Kind.BRAND_POST
     return replace(post, brand=brand, kind=Kind.EDIT if edited else kind, to=(answered or None) if brand else None)
 
 
@@ -187,9 +193,9 @@ def _deletion(app: App, account: str, id: Any, author: Any, at: datetime, receiv
 
 def _account_activity(app: App, payload: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
     try:
-        account = need_ident(payload.get("for_user_id"))
+        account = ident(payload.get("for_user_id")) or spoken_of(app, payload)
         lists = [(name, rows(value)) for name, value in payload.items() if isinstance(value, list)]
-        users = users_by_id(list(obj(payload.get("users")).values()))
+        users = users_by_id(obj(payload.get("users")))
     except MALFORMED as error:
         yield Poison(reason(error), raw(payload), "x")
         return
@@ -210,7 +216,7 @@ def _account_activity(app: App, payload: dict[str, Any], received_at: datetime) 
 def _tweet(
     app: App, account: str, tweet: dict[str, Any], users: dict[str, dict[str, Any]], received_at: datetime
 ) -> Interaction | Skipped:
-    if tweet.get("retweeted_status"):
+    if tweet.get("retweeted_status") is not None:
         return Skipped("retweet", "x", account)
     user, whole = obj(tweet.get("user")), obj(tweet.get("extended_tweet"))
     parent = _id(tweet, "in_reply_to_status_id") or None
@@ -221,6 +227,7 @@ def _tweet(
     entities = [obj(source.get(key)) for source in (tweet, whole) for key in ("entities", "extended_entities")]
     media = max((rows(e.get("media")) for e in entities), key=len)
     mentioned = account in {_id(obj(m), "id") for e in entities for m in rows(e.get("user_mentions"))}
+    mentioned = mentioned or account == _id(tweet, "in_reply_to_user_id")  # a post that begins with the name
     found = Interaction(
         product="x",
         account=account,
@@ -230,7 +237,7 @@ def _tweet(
         at=at,
         received_at=received_at,
         author=author,
-        author_name=text(user.get("screen_name")) or None,
+        author_name=called(user),
         text=text(whole.get("full_text")) or text(tweet.get("full_text")) or text(tweet.get("text")),
         text_at=at,
         parent=parent,

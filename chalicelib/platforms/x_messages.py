@@ -5,13 +5,27 @@ from typing import Any
 
 from chalicelib.apps import App
 from chalicelib.interaction import Interaction, Kind
-from chalicelib.platforms.base import MAX_TEXT, Skipped, ident, need_ident, obj, raw, rows, text, when
+from chalicelib.platforms.base import MAX_TEXT, Skipped, ident, need_ident, obj, only_account, raw, rows, text, when
 
 
-def users_by_id(users: list[Any]) -> dict[str, dict[str, Any]]:
-    """The users that came along, by id; some events wrap each in `data`."""
-    found = (obj(obj(user).get("data")) or obj(user) for user in users)
+def users_by_id(users: Any) -> dict[str, dict[str, Any]]:
+    """The users that came along, as a list or by id; some events wrap each in `data`."""
+    if isinstance(users, dict):
+        return {id: obj(obj(user).get("data")) or obj(user) for id, user in users.items()}
+    found = (obj(obj(user).get("data")) or obj(user) for user in rows(users))
     return {ident(user.get("id")) or ident(user.get("id_str")): user for user in found}
+
+
+def called(user: dict[str, Any]) -> str | None:
+    """What X calls the user, in either API's words."""
+    return next((found for key in ("username", "screen_name", "name") if (found := text(user.get(key)))), None)
+
+
+def spoken_of(app: App, payload: dict[str, Any]) -> str:
+    """The account that a delivery without `filter` or `for_user_id` is for: one that it names, or the only one."""
+    said = raw(payload)
+    ids = [a.id for a in app.accounts if a.product == "x"]
+    return next((id for id in ids if f'"{id}"' in said), only_account(app, "x"))
 
 
 def is_bot(user: dict[str, Any]) -> bool:
@@ -48,7 +62,7 @@ def direct(
         received_at=received_at,
         thread=group or customer,
         author=sender,
-        author_name=text(profile.get("username")) or text(profile.get("screen_name")) or None,
+        author_name=called(profile),
         brand=brand,
         text=text(content.get("text")),
         text_at=at,
