@@ -66,6 +66,8 @@ class Eraser:
         for key in keys:
             if key.sk.startswith("c#"):
                 self._conversation(key, customer, ids, now)
+            elif not key.pk.startswith(prefix):  # a text that staff labelled
+                self.store.table.delete(key)
             elif key.pk.startswith("d#"):
                 self.store.table.delete(key)
         for id in ids:

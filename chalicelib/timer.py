@@ -35,17 +35,19 @@ def execution_name(minute: datetime) -> str:
 @dataclass(slots=True)
 class StepFunctionsTimer:
     """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started. `step` is the
-    size of a bucket: the local run takes seconds instead of a minute."""
+    size of a bucket and `margin` what is added before; the local run sets both, because it takes seconds instead of
+    a minute and its Wait ends up to a second early."""
 
     client: Any
     arn: str
     step: timedelta = MINUTE
+    margin: timedelta = timedelta()
     _started: dict[datetime, None] = field(default_factory=dict)
 
     def wake(self, at: datetime) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        minute = bucket(at, self.step)
+        minute = bucket(at + self.margin, self.step)
         if minute in self._started:
             return
         try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEMO_PLAYBOOK = Path(__file__).with_name("demo_playbook.yaml")
 TIMER_STEP = timedelta(seconds=2)  # instead of a minute: nobody watches a demonstration that long
+TIMER_MARGIN = timedelta(seconds=1)  # moto waits whole seconds, rounded down
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class LocalRooms(Rooms):
     @cached_property
     def timer(self) -> Timer:
         stepfunctions = self.client("stepfunctions", SAFE_TO_REPEAT)
-        return StepFunctionsTimer(stepfunctions, self.settings.state_machine_arn, TIMER_STEP)
+        return StepFunctionsTimer(stepfunctions, self.settings.state_machine_arn, TIMER_STEP, TIMER_MARGIN)
 
     @cached_property
     def playbook(self) -> Playbook:

@@ -200,8 +200,9 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None) -> I
         log = stack.enter_context((scratch / "log").open("wb"))
 
         def environment(name: str) -> dict[str, str]:
+            public = url if name in ("notify", "mail_events") else ""  # as in the template
             return {
-                **variables(settings),
+                **variables(replace(settings, public_url=public)),
                 "AWS_REGION": "eu-central-1",
                 "AWS_DEFAULT_REGION": "eu-central-1",
                 "AWS_ACCESS_KEY_ID": name,

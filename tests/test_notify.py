@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib import letter
+from chalicelib import letter, rules
+from chalicelib.interaction import Interaction, Kind
 from chalicelib.mailer import Email, MailRefused, MailUnknown
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
-HOSTILE = "<script>alert(1)</script>\r\nBcc: everyone@example.com\u202e\u200b see https://evil.example.com/x or www.evil.example"
+HOSTILE = (
+    "<script>alert(1)</script>\r\nBcc: everyone@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
+)
 
 
 def escalated(text: str = COMMON, author_name: str = "Ann Example") -> Email:
@@ -97,6 +100,18 @@ def test_an_answer_just_before_the_email_withdraws_it() -> None:
     world.run(timedelta(minutes=1))
     assert world.emails == []
     assert world.store.conversations_in(*thread)[0].notices["1.1"].state == "withdrawn"
+
+
+def test_an_answer_that_a_race_hid_from_the_conversation_is_seen_before_the_email() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", COMMON)))
+    world.run(timedelta(minutes=1))
+    reply = Interaction("facebook", PAGE, "r1", Kind.BRAND_REPLY, NOW + timedelta(minutes=30), NOW, "c1", parent="c1")
+    world.agenda.now = NOW + timedelta(minutes=61)
+    world.rooms.escalator.sweep(world.rooms.now)
+    world.store.change_thread("facebook", PAGE, "c1", lambda old: rules.add_reply(old, reply), world.rooms.now())
+    world.run(timedelta(minutes=1))
+    assert world.emails == []
 
 
 class Postman:

@@ -166,6 +166,22 @@ def test_an_echo_that_comes_before_the_send_returns_settles_an_unknown_outcome()
     assert world.platforms.posted == []
 
 
+def test_an_echo_that_overtakes_a_send_whose_answer_is_lost_says_that_it_was_sent() -> None:
+    world = MemoryWorld()
+
+    def echoed_and_then_lost() -> Answer:
+        text = world.conversations()[0].acknowledgements["c1"].text
+        _worker(world, delivery(comment("echo-9", text, author=PAGE, parent="c1", at=NOW + SECOND)))()
+        raise NoAnswer("timed out")
+
+    world.platforms.answers = [echoed_and_then_lost]
+    world.post(QUESTION)
+    world.run()
+    (conversation,) = world.conversations()
+    assert conversation.acknowledgements["c1"].state is Outcome.SENT
+    assert conversation.state is State.OPEN
+
+
 def test_the_echo_of_another_app_is_a_person_who_answered() -> None:
     world = MemoryWorld()
     world.post(message("m1", COMMON))

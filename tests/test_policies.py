@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from chalicelib.conversation import Conversation
-from chalicelib.interaction import Interaction
 from chalicelib.settings import read_settings
 from chalicelib.store import ConversationKey, Store
 from chalicelib.table import DynamoTable
@@ -99,7 +99,7 @@ def _refuse_token(call: Call) -> Answered | None:
 def worked() -> Iterator[Deployed]:
     """Everything that can happen has happened."""
     with deployed(_refuse_token) as running:
-        for act in (ask, escalate_by_sweep, large_body, poison, token, bounce, erase, ended_timers):
+        for act in (ask, act_from_email, escalate_by_sweep, large_body, poison, token, bounce, erase, ended_timers):
             act(running)
         running.schedule("doctor")
         yield running
@@ -114,6 +114,15 @@ def ask(running: Deployed) -> None:
     answer = Said("facebook", "Please call us", to=said[0].id)
     assert deliver(running.apps, answer).send(running.url)[0] == 200
     until(lambda: any(answer.id in item["pk"]["S"] for item in running.items()))
+
+
+def act_from_email(running: Deployed) -> None:
+    """A member of staff opens the e-mail's link and corrects what the model read."""
+    email = next(e for e in running.aws.emails() if "/act/" in e.text)
+    found = re.search(r"/act/([\w.~=-]+)", email.text)
+    assert found
+    for form in ("", urlencode({"action": "correct", "intent": "return"}), urlencode({"action": "answered"})):
+        assert _status(running.url, "POST" if form else "GET", f"/act/{found[1]}", form) == 200
 
 
 def escalate_by_sweep(running: Deployed) -> None:
@@ -213,11 +222,20 @@ def _store(running: Deployed) -> Store:
 
 
 def _request(url: str, method: str, path: str, body: str = "") -> Any:
+    return json.loads(_answer(url, method, path, body)[1])
+
+
+def _status(url: str, method: str, path: str, body: str = "") -> int:
+    return _answer(url, method, path, body)[0]
+
+
+def _answer(url: str, method: str, path: str, body: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         connection.request(method, path, body or None, headers)
-        return json.loads(connection.getresponse().read())
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()
 
@@ -273,4 +291,3 @@ def test_every_function_has_its_policy() -> None:
 
 def test_settings_name_what_the_template_gives(worked: Deployed) -> None:
     assert read_settings(worked.variables("app")).table == worked.aws.settings.table
-    assert Interaction.__slots__  # the package under test is this source

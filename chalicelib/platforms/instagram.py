@@ -82,6 +82,7 @@ def _comment(app: App, account: str, value: dict[str, Any], entry_at: datetime, 
     # `self_ig_scoped_id` is there only when the account comments on its own media
     own = bool(ident(sender.get("self_ig_scoped_id")))
     brand = own or (author is not None and app.account("instagram", author) is not None)
+    author = author or (account if own else None)
     at = when(value.get("timestamp"), entry_at)
     return Interaction(
         product="instagram",

@@ -191,8 +191,8 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _attachments(content: dict[str, Any], type_: str) -> int:
-    """1 for everything that is more than words, also for what the API cannot show ("unsupported")."""
-    return 0 if type_ == "revoke" or _type(content) in _WORDS_ONLY else 1
+    """1 for everything that is more than words, also for what the API cannot show ("unsupported", lost words)."""
+    return 0 if type_ == "revoke" or (_type(content) in _WORDS_ONLY and _words(content)) else 1
 
 
 def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
