@@ -68,8 +68,6 @@ class Eraser:
                 self._conversation(key, customer, ids, now)
             elif not key.pk.startswith(prefix):  # a text that staff labelled
                 self.store.table.delete(key)
-            elif key.pk.startswith("d#"):
-                self.store.table.delete(key)
         for id in ids:
             blank = Interaction(customer.product, customer.account, id, Kind.DELETE, now, now, deleted=True)
             self.store.change_interaction(blank, lambda old, blank=blank: _tombstone(old or blank), now)  # type: ignore[misc]

@@ -110,7 +110,8 @@ def table() -> str:
     rows.append("| **together** | " + " | ".join(f"**{t:,.2f}**" for t in totals) + " |")
     each = [f"{t / n * 1000:,.3f}" for t, n in zip(totals, VOLUMES, strict=True)]
     rows.append("| for 1,000 interactions | " + " | ".join(each) + " |")
-    return "\n".join([*rows, "", f"Prices of {noted}, eu-central-1, from infra/prices.yaml (each with its source)."])
+    where = f"eu-central-1, noted {noted} from memory, each with the page to check it on"
+    return "\n".join([*rows, "", f"Prices and shares: infra/prices.yaml ({where})."])
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def failures(shop: Shop) -> None:
     """A rate limit, and a reply of which nobody knows whether it is out."""
     head = shop.teller.heading
     head("The forum takes no more replies for a moment: a definite no, so Earshot may try again.")
-    lea = shop.customer("standard", "Lea", "Can I pay by invoice?")
+    lea = shop.customer("standard", "Lea", "How can I check the balance of my gift card?")
     shop.house.stand_in.fail_next(lea.id, Fault.RATE)
     shop.tell(lea)
     shop.replied(lea)

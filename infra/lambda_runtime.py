@@ -34,12 +34,14 @@ class FunctionError(Exception):
 
 @dataclass(slots=True)
 class Environment:
-    """One execution environment of one function. `init_s` is from the start of the process until it asks for work."""
+    """One execution environment of one function. `init_s` is from the start of the process until it asks for work,
+    `first_s` how long its first invocation took, `last_s` its last one after that."""
 
     process: subprocess.Popen[bytes]
     timeout_s: float
     init_s: float = 0.0
-    last_s: float = 0.0
+    first_s: float | None = None
+    last_s: float | None = None
     _events: "queue.Queue[tuple[str, bytes]]" = field(default_factory=queue.Queue)
     _answers: "queue.Queue[tuple[bool, bytes]]" = field(default_factory=queue.Queue)
     _ready: "queue.Queue[float]" = field(default_factory=queue.Queue)
@@ -54,7 +56,11 @@ class Environment:
                 fine, answer = self._answers.get(timeout=self.timeout_s)
             except queue.Empty:
                 raise FunctionError(f"no answer within {self.timeout_s} s") from None
-            self.last_s = monotonic() - started
+            took = monotonic() - started
+            if self.first_s is None:
+                self.first_s = took
+            else:
+                self.last_s = took
         if not fine:
             raise FunctionError(answer.decode())
         return json.loads(answer)

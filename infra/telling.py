@@ -13,6 +13,7 @@ from chalicelib.acknowledge import Replied
 from chalicelib.escalate import Escalated
 from chalicelib.letter import PRODUCTS
 from chalicelib.notify import Notified
+from chalicelib.playbook import Why as Silent
 from chalicelib.respond import Handled
 from infra.house import Refusals
 from infra.stand_in import RATE_S, Fault, Posted, Refusal
@@ -74,9 +75,12 @@ class Teller:
     # --- one method an event ---
 
     def _handled(self, event: Handled) -> None:
-        if not event.news and event.why:
+        place = event.interaction.product
+        if not event.news and event.why:  # without a reason it is a retry that went well
             self.repeats += 1
-            self.line("dim", event.interaction.product, "Earshot", "knows it already: nothing to do")
+            self.line("dim", place, "Earshot", "knows it already: nothing to do")
+        elif event.why == Silent.NOT_SURE:
+            self.line("warn", place, "Earshot", "is not sure what this is about, so says nothing")
 
     def _replied(self, event: Replied) -> None:
         if event.result == "unknown":

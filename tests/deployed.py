@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import app as source
@@ -47,6 +47,8 @@ _SOURCES = (
     "infra/package.py",
 )
 
+KEPT_S = 3600
+
 
 def built() -> Path:
     """The folder with sam.json, deployment.zip and the zip's contents under task/, built once for the same sources."""
@@ -60,7 +62,8 @@ def built() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             for old in folder.parent.glob("[0-9a-f]*"):
-                shutil.rmtree(old, ignore_errors=True)
+                if time() - old.stat().st_mtime > KEPT_S:  # a younger one may be in use by another run
+                    shutil.rmtree(old, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
                 made = package(Path(scratch) / "made")
                 with zipfile.ZipFile(made / "deployment.zip") as zip:

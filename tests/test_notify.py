@@ -13,7 +13,7 @@ from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
 HOSTILE = (
-    "<script>alert(1)</script>\r\nBcc: everyone@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
+    "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
 )
 
 

@@ -91,10 +91,10 @@ def _interaction(
     id = need_ident(value.get("comment_id")) if is_comment else need_ident(post)
     parent = (ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
     parent = "" if parent == id else parent
-    top_level = not parent or _is_post(parent, id, post)
+    top_level = not parent or _is_post(parent, id, post, account)
     post = post or (parent if top_level else "")
     author, name = _author(value)
-    if author is None and item in _PAGE_POSTS and not is_comment:
+    if author is None and field == "feed" and item in _PAGE_POSTS and not is_comment:
         author = account
     brand = author is not None and app.account("facebook", author) is not None
     at = when(value.get("created_time"), entry_at)
@@ -126,10 +126,12 @@ def _interaction(
     )
 
 
-def _is_post(parent: str, id: str, post: str) -> bool:
-    """Whether the comment `id` stands right under the post: without `post_id` (old deliveries) the ids tell, for they
-    are made as page_post, post_comment or, long ago, page_post_comment."""
-    return parent == post or id.startswith(parent + "_") or id.split("_")[0] == parent.split("_")[-1]
+def _is_post(parent: str, id: str, post: str, account: str) -> bool:
+    """Whether `parent` of the comment `id` is the post: without `post_id` (old deliveries) the ids tell, for they are
+    made as page_post, post_comment (where a photo's post has two numbers) or, long ago, page_post_comment."""
+    page, _, rest = parent.partition("_")
+    of_page = not post and page == account and "_" not in rest
+    return parent == post or of_page or id.startswith(parent + "_") or id.split("_")[0] == parent.split("_")[-1]
 
 
 def _thread(id: str, post: str, parent: str, top_level: bool, brand: bool) -> str:

@@ -93,9 +93,9 @@ def parse_direct(
         others = sorted(set(part) - {"sender", "recipient", "timestamp"})
         return Skipped(f"event_{'_'.join(text(o) for o in others)[:40] or 'empty'}", product, account)
     at = when(part.get("timestamp"), entry_at)
-    sender, recipient = obj(part.get("sender")), obj(part.get("recipient"))
-    brand = _from_brand(part) or ident(sender.get("id")) == account
-    customer, named = _person(recipient if brand else sender)
+    sender, recipient = _person(part.get("sender")), _person(part.get("recipient"))
+    brand = _from_brand(part) or sender == account
+    customer = recipient if brand and recipient != account else sender  # some echoes name the two the other way round
     if not customer and event == "message_edit" and not text(content.get("text")):
         return Skipped("event_message_edit", product, account)  # Instagram tells of every message so, and of no author
     need_ident(customer)
@@ -109,14 +109,14 @@ def parse_direct(
         at=at,
         received_at=received_at,
         thread=customer,
-        author=(ident(sender.get("id")) or account) if brand else customer,
+        author=customer if not brand else account if sender == customer else sender or account,
         brand=brand,
         text=text(content.get("text")) or (text(content.get("title")) if event == "postback" else ""),
         text_at=at,
         parent=ident(obj(content.get("reply_to")).get("mid")) or None,
         reply_to=customer,
         private=True,
-        repliable=repliable and named,
+        repliable=repliable and (brand or bool(obj(part.get("sender")).get("id"))),
         attachments=_attachments(content),
         window=AD_WINDOW if referral.get("source") == "ADS" else WINDOW,
         ours=brand and bool(app.app_id) and ident(content.get("app_id")) == app.app_id,
@@ -125,10 +125,9 @@ def parse_direct(
     )
 
 
-def _person(side: dict[str, Any]) -> tuple[str, bool]:
-    """The customer's id, and whether a message can be sent to it: a guest of a website's chat has only a reference."""
-    id = ident(side.get("id"))
-    return id or ident(side.get("user_ref")), bool(id)
+def _person(side: Any) -> str:
+    """Who it is; a guest of a website's chat has only a reference, to which no message can be sent."""
+    return ident(obj(side).get("id")) or ident(obj(side).get("user_ref"))
 
 
 def _attachments(content: dict[str, Any]) -> int:

@@ -85,14 +85,14 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
 
 
 def _update(app: App, account: Account, update: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
-    name = next((n for n in _MESSAGES if n in update), "")
+    name = next((n for n in _MESSAGES if update.get(n) is not None), "")
     if name:
         if not isinstance(update[name], dict):
             raise PayloadError("a message is not an object")
         yield message(app, account, name, update[name], received_at)
-    elif "callback_query" in update:
+    elif update.get("callback_query") is not None:
         yield pressed(app, account, obj(update["callback_query"]), received_at)
-    elif "deleted_business_messages" in update:
+    elif update.get("deleted_business_messages") is not None:
         gone = obj(update["deleted_business_messages"])
         chat = need_ident(obj(gone.get("chat")).get("id"))
         for number in rows(gone.get("message_ids")):

@@ -46,7 +46,7 @@ def message(app: App, account: Account, name: str, message: dict[str, Any], rece
     author, brand = ident(sender.get("id")), _is_brand(account, name, chat_id, message)
     if sender.get("is_bot") is True and not brand:
         return Skipped("bot_message", "telegram", account.id)
-    public = chat.get("type") in _PUBLIC or chat_id.startswith("-")
+    public = _is_public(chat)
     at = when(message.get("date"), received_at)
     edited_at = when(message.get("edit_date"), at)
     business = ident(message.get("business_connection_id"))
@@ -103,10 +103,14 @@ def pressed(app: App, account: Account, query: dict[str, Any], received_at: date
         author_name=_name(sender),
         text=next(filter(None, titles), code),
         text_at=received_at,
-        private=chat.get("type") not in _PUBLIC,
+        private=not _is_public(chat),
         repliable=False,
         raw=raw(query)[: 2 * MAX_TEXT],
     )
+
+
+def _is_public(chat: dict[str, Any]) -> bool:
+    return chat.get("type") in _PUBLIC or ident(chat.get("id")).startswith("-")
 
 
 def _thread(chat_id: str, message: dict[str, Any]) -> str:

@@ -180,7 +180,7 @@ def _type(content: dict[str, Any]) -> str:
 
 
 def _words(content: dict[str, Any]) -> str:
-    paths = _WORDS.get(_type(content), ())
+    paths = _WORDS.get(_type(content), _WORDS["text"])  # a type that nobody documents can still have a text
     return next(filter(None, (text(_at(content, path)) for path in paths)), "")
 
 
