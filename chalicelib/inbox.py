@@ -17,6 +17,7 @@ from chalicelib.queues import MAX_MESSAGE, Queue, encode
 
 VERSION = 1
 PLAIN_UP_TO = 48 * 1024  # bytes: SQS bills by 64 KiB, so a larger body is compressed
+CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
 HEADROOM = 8 * 1024  # bytes for the envelope's other fields
 
 
@@ -44,22 +45,22 @@ SaveChunks = Callable[[str, Sequence[bytes], datetime], None]
 ReadChunks = Callable[[str], bytes]
 
 
-def put(queue: Queue, envelope: Envelope, save_chunks: SaveChunks) -> None:
+def put(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: Sequence[str] = ()) -> None:
     """One queue message. A body that even compressed exceeds SQS's limit is put into the table first, in chunks.
 
-    Raises QueueUnavailable.
+    With `reasons` it goes to quarantine: the same message, so that a redrive after a mend works on the whole delivery
+    again (what was understood the first time is known and changes nothing). Raises QueueUnavailable.
     """
-    message = _head(envelope)
+    head = _head(envelope) | ({"reasons": sorted(set(reasons))} if reasons else {})
+    message = dict(head)
     if len(envelope.body) <= PLAIN_UP_TO:
         message["body"] = envelope.body.decode("utf-8", "surrogateescape")
     else:
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(encode(message)) > MAX_MESSAGE - HEADROOM:
-        packed = zlib.compress(envelope.body)
-        save_chunks(
-            envelope.id, [packed[n : n + 300_000] for n in range(0, len(packed), 300_000)], envelope.received_at
-        )
-        message = _head(envelope) | {"chunks": envelope.id}
+        name, packed = f"{envelope.id}-quarantine" if reasons else envelope.id, zlib.compress(envelope.body)
+        save_chunks(name, [packed[n : n + CHUNK] for n in range(0, len(packed), CHUNK)], envelope.received_at)
+        message = head | {"chunks": name}
     queue.send(message)
 
 

@@ -25,6 +25,7 @@ from chalicelib.interaction import Reading
 
 MAGIC: Final = b"EARSHOT-INTENTS-1\n"
 TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning
+LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
 MATRIX_CAP: Final = 64 * 2**20  # bytes; a damaged header must not fill the memory
 DEFAULT_MODEL: Final = Path(__file__).with_name("intents.model")
 
@@ -186,6 +187,7 @@ class IntentModel:
             language=language,
             accepted=sure and (language is not None or not self.languages),
             model=self.hash[:12],
+            chances={c: p for c, p in zip(self.classes, chances, strict=True) if p >= LIKELY and c != intent},
         )
 
     def confidences(self, text: str | bytes) -> dict[str, float]:

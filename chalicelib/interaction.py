@@ -1,6 +1,6 @@
 """An interaction: one message, post, comment, mention or review, and how what is told of it in any order merges."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ class Reading:
 
     `confidence` and `margin` (to the runner-up) are probabilities, 0–1. `language` is a code such as "en", or None when
     unsure or not served. `accepted`: sure enough to be acknowledged by an automatic reply. `model` is the model's hash.
+    `chances` are the other intents that it may well be, with their probabilities.
     """
 
     intent: str
@@ -36,6 +37,7 @@ class Reading:
     language: str | None
     accepted: bool
     model: str = ""
+    chances: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,10 +203,13 @@ class Playbook:
             return True
         return reading.confidence < max(self._intent(reading.intent).closes_at, bounds[reading.intent])
 
-    def urgent(self, reading: Reading | None) -> bool:
-        """Whether it skips the wait: safety, law, press, even when the model is far from sure."""
-        urgency = self.urgency
-        return reading is not None and reading.intent in urgency.intents and reading.confidence >= urgency.confidence
+    def urgent(self, reading: Reading | None) -> str | None:
+        """The intent that makes it skip the wait (safety, law, press), even when the model is far from sure of it."""
+        if reading is None:
+            return None
+        chances = {**reading.chances, reading.intent: reading.confidence}
+        likely = [i for i in self.urgency.intents if chances.get(i, 0.0) >= self.urgency.confidence]
+        return max(likely, key=chances.__getitem__, default=None)
 
     def acknowledgement(
         self,
@@ -230,7 +233,7 @@ class Playbook:
         if reading is None:
             return Silence(Why.NOT_SURE)
         policy = self._intent(reading.intent)
-        if not policy.acknowledge:
+        if not policy.acknowledge or self.urgent(reading):
             return Silence(Why.INTENT)
         if not self._sure(reading, policy):
             return Silence(Why.NOT_SURE)

@@ -5,7 +5,7 @@ a no-op when its result is already there, so that a message that comes again (a 
 only what is missing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from chalicelib.acknowledge import Acknowledger, Attempt, Replied
 from chalicelib.apps import Apps
 from chalicelib.codec import dump
 from chalicelib.conversation import Conversation, Outcome, Thread
-from chalicelib.inbox import Envelope
+from chalicelib.inbox import Envelope, SaveChunks
 from chalicelib.intents import IntentModel
 from chalicelib.interaction import Interaction, Kind, Reading, merge
 from chalicelib.platforms.base import PayloadError, Poison, ReplyError
@@ -53,6 +53,7 @@ class Responder:
     apps: Apps
     inbox: Queue
     quarantine: Queue
+    save_chunks: SaveChunks
     due: Queue
     timer: Timer
     http: Http
@@ -62,34 +63,26 @@ class Responder:
     def respond(self, envelope: Envelope, now: Callable[[], datetime]) -> None:
         """Works on one envelope. One with several interactions is put back as a message for each, so that no invocation
         runs long and one that fails does not hold up the others. Raises for the queue to bring it again."""
-        interactions = [envelope.interaction] if envelope.interaction else list(self._parse(envelope))
+        interactions, reasons = ([envelope.interaction], []) if envelope.interaction else self._parse(envelope)
+        if reasons:
+            inbox.put(self.quarantine, envelope, self.save_chunks, reasons)
         if len(interactions) > 1:
             self.inbox.send_all([inbox.part(envelope, i) for i in interactions])
             return
         for interaction in interactions:
             Step(self, envelope, interaction, now).take()
 
-    def _parse(self, envelope: Envelope) -> Iterator[Interaction]:
-        """The interactions of a raw delivery; parts that cannot be understood go to quarantine with the reason."""
+    def _parse(self, envelope: Envelope) -> tuple[list[Interaction], list[str]]:
+        """The interactions of a raw delivery, and why other parts of it could not be understood."""
         app = self.apps.get(envelope.platform, envelope.app)
         webhook = platforms.webhook(envelope.platform)
         if app is None or webhook is None:
-            self._quarantine(
-                envelope, "the app is no longer in the apps file", envelope.body.decode("utf-8", "replace")
-            )
-            return
+            return [], ["the app is no longer in the apps file"]
         try:
-            for parsed in webhook.parse(app, envelope.body, envelope.received_at):
-                if isinstance(parsed, Interaction):
-                    yield parsed
-                elif isinstance(parsed, Poison):
-                    self._quarantine(envelope, parsed.reason, parsed.raw)
+            parsed = list(webhook.parse(app, envelope.body, envelope.received_at))
         except PayloadError as error:
-            self._quarantine(envelope, str(error), envelope.body.decode("utf-8", "replace"))
-
-    def _quarantine(self, envelope: Envelope, reason: str, raw: str) -> None:
-        message = {"v": inbox.VERSION, "id": envelope.id, "platform": envelope.platform, "app": envelope.app}
-        self.quarantine.send({**message, "reason": reason, "raw": raw})
+            return [], [str(error)]
+        return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
 
     def read(self, interaction: Interaction) -> Interaction:
         """`interaction` with what the intent model reads in its text."""
@@ -98,10 +91,11 @@ class Responder:
         return replace(interaction, reading=self.model.read(interaction.text))
 
     def intent(self, reading: Reading | None) -> str | None:
-        """The intent that decides promise and team; an urgent one counts only when it is likely enough."""
-        if reading is None or (reading.intent in self.playbook.urgency.intents and not self.playbook.urgent(reading)):
+        """The intent that decides promise and team; an urgent one from a low probability on, and not below it."""
+        if reading is None:
             return None
-        return reading.intent
+        calm = None if reading.intent in self.playbook.urgency.intents else reading.intent
+        return self.playbook.urgent(reading) or calm
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ class Rooms:
             apps=self.apps,
             inbox=self.inbox,
             quarantine=self.quarantine,
+            save_chunks=self.save_chunks,
             due=self.due,
             timer=self.timer,
             http=self.http,

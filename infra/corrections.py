@@ -60,9 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"corrections: {error}", file=sys.stderr)
         return 1
     if not written:
-        print(
-            "corrections: nobody has corrected anything yet; the e-mail's link does it", file=sys.stderr
-        )
+        print("corrections: nobody has corrected anything yet; the e-mail's link does it", file=sys.stderr)
         return 1
     return 0
 

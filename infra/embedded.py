@@ -18,8 +18,9 @@ from typing import Any
 
 from chalicelib.settings import Settings, read_settings
 from infra.definitions import TIMER, Definitions, Made
+from infra.events import REGION
 
-REGION, STACK = "eu-central-1", "earshot-local"
+STACK = "earshot-local"
 ACCOUNT = "123456789012"  # moto's
 MAIL_FROM = "earshot@marigold.example.com"
 _SEND_EMAIL = "/v2/email/outbound-emails"

@@ -8,32 +8,14 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lamb
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl, unquote
-from uuid import uuid4
+from urllib.parse import unquote
 
+from infra.events import Context, rest_event
 from infra.loopback import Answered, Call
-
-_BINARY = ("application/octet-stream", "image/", "audio/", "video/", "application/zip", "application/x-tar")
-_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What Lambda tells a function of its invocation."""
-
-    function_name: str
-    aws_request_id: str = field(default_factory=lambda: str(uuid4()))
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:local"
-    ends_at: float = field(default_factory=lambda: monotonic() + _TIMEOUT_S)
-
-    def get_remaining_time_in_millis(self) -> int:
-        return max(0, int((self.ends_at - monotonic()) * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,59 +53,6 @@ class Gateway:
 
 def _is_variable(name: str) -> bool:
     return name.startswith("{")
-
-
-def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """API Gateway's REST proxy event (payload 1.0); bytes that are no text travel as base64, so none is changed."""
-    headers = _gathered(call.headers)
-    query = _listed(parse_qsl(call.query, keep_blank_values=True))
-    body, encoded = _body(call)
-    return {
-        "resource": resource,
-        "path": call.path,
-        "httpMethod": call.method,
-        "headers": {name: values[-1] for name, values in headers.items()},
-        "multiValueHeaders": headers,
-        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
-        "multiValueQueryStringParameters": query or None,
-        "pathParameters": dict(parameters) or None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": resource,
-            "httpMethod": call.method,
-            "path": f"/api{call.path}",
-            "stage": "api",
-            "protocol": "HTTP/1.1",
-            "requestId": str(uuid4()),
-            "identity": {"sourceIp": "127.0.0.1", "userAgent": call.header("user-agent")},
-        },
-        "body": body,
-        "isBase64Encoded": encoded,
-    }
-
-
-def _listed(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in pairs:
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Every value by name; names that differ in case only are one, spelt as the first."""
-    spelt: dict[str, str] = {}
-    return _listed((spelt.setdefault(name.lower(), name), value) for name, value in pairs)
-
-
-def _body(call: Call) -> tuple[str | None, bool]:
-    if not call.body:
-        return None, False
-    if not call.header("content-type").lower().startswith(_BINARY):
-        try:
-            return call.body.decode("utf-8"), False
-        except UnicodeDecodeError:
-            pass  # not text, whatever its header says
-    return base64.b64encode(call.body).decode(), True
 
 
 def _json(status: int, data: Mapping[str, Any]) -> Answered:

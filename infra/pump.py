@@ -1,17 +1,16 @@
 """What Lambda's event sources do: bring the queues' messages to the functions of app.py, and run the schedule."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Semaphore, Thread
 from time import monotonic
 from typing import Any
-from uuid import uuid4
 
-from infra.embedded import REGION, Embedded, client
-from infra.gateway import Context
+from infra.embedded import Embedded, client
+from infra.events import Context, schedule_event, send_event, sqs_event
 
 _BUSY_S, _IDLE_S = 0.1, 0.4  # between looks at a queue that had a message lately, and at one that had none
 _LATELY_S = 5.0
@@ -103,10 +102,7 @@ class Pump:
 
     def _schedule(self) -> None:
         while not self._stop.wait(self.sweep_every_s):
-            now = datetime.now(UTC).isoformat()
-            event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": now, "region": REGION}
-            rest = {"version": "0", "id": str(uuid4()), "account": "", "resources": [], "detail": {}}
-            self.sweep({**event, **rest}, Context("sweep"))
+            self.sweep(schedule_event(datetime.now(UTC)), Context("sweep"))
 
     # --- SES → SNS → the queue of mail events ---
 
@@ -118,32 +114,3 @@ class Pump:
             for email in self.aws.emails()[told:]:
                 told += 1
                 sqs.send_message(QueueUrl=url, MessageBody=json.dumps(send_event(email.id, email.to, email.tags)))
-
-
-def sqs_event(messages: list[dict[str, Any]], arn: str) -> dict[str, Any]:
-    """Lambda's event for SQS messages as `ReceiveMessage` gives them."""
-    return {
-        "Records": [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message.get("Attributes", {}),
-                "messageAttributes": message.get("MessageAttributes", {}),
-                "md5OfBody": message["MD5OfBody"],
-                "eventSource": "aws:sqs",
-                "eventSourceARN": arn,
-                "awsRegion": REGION,
-            }
-            for message in messages
-        ]
-    }
-
-
-def send_event(id: str, to: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    """SES's event for an accepted e-mail.
-
-    Source: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
-    """
-    mail = {"messageId": id, "destination": [to], "tags": {name: [value] for name, value in tags.items()}}
-    return {"eventType": "Send", "mail": {**mail, "timestamp": datetime.now(UTC).isoformat()}, "send": {}}

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlencode
 
 from chalicelib import platforms
 from chalicelib.apps import Apps, AppsError, load_apps
-from chalicelib.codec import from_time, load, to_time
+from chalicelib.codec import load, to_time
 from chalicelib.conversation import Conversation
 from chalicelib.interaction import Interaction
 from chalicelib.platforms.base import PayloadError, Poison, Skipped
@@ -30,6 +31,9 @@ from chalicelib.playbook import DEFAULT_PLAYBOOK, PlaybookError, load_playbook
 from chalicelib.rooms import Rooms
 from chalicelib.settings import Settings
 from chalicelib.store import Store
+from infra.events import message, schedule_event, sqs_event
+from infra.gateway import Gateway
+from infra.loopback import Call
 from infra.memory import Agenda, Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer
 from infra.outcomes import Outcomes
 
@@ -52,6 +56,11 @@ class Recorded:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    def call(self) -> Call:
+        """The same as a request to the gateway."""
+        headers = {"Content-Type": "application/json"} | dict(self.headers)
+        return Call(self.method, self.path, urlencode(self.query), tuple(headers.items()), self.body)
 
 
 def read_deliveries(path: Path) -> list[Recorded]:
@@ -153,6 +162,7 @@ class Replay:
         import app
 
         self._entry: Any = app
+        self._gateway = Gateway(app.app)
         self._recorded = recorded
         self._rooms = rooms
         self._outcomes = outcomes
@@ -166,7 +176,7 @@ class Replay:
             "delivery": self._deliver,
             "inbox": lambda due: self._queue(due, self._entry.respond),
             "escalations": lambda due: self._queue(due, self._entry.notify),
-            "due": lambda due: self._entry.escalate(_sqs(due.body), None),
+            "due": lambda due: self._entry.escalate(sqs_event([message(due.body)], due.name), None),
             "sweep": lambda due: self._sweep(),
             "quarantine": lambda due: self._outcomes.count("quarantined"),
         }
@@ -182,9 +192,9 @@ class Replay:
     def _deliver(self, due: Due) -> None:
         index = int(due.body)
         recorded = self._recorded[index]
-        answer = self._entry.app(_gateway(recorded), None)
-        self._outcomes.answered(index, answer["statusCode"], answer["body"])
-        if recorded.method == "POST" and answer["statusCode"] == 200:
+        answer = self._gateway.answer(recorded.call())
+        self._outcomes.answered(index, answer.status, answer.body.decode("utf-8", "replace"))
+        if recorded.method == "POST" and answer.status == 200:
             for skipped in self._skipped(recorded):
                 self._outcomes.count(f"skipped {skipped.product or recorded.path}: {skipped.reason}")
 
@@ -201,7 +211,7 @@ class Replay:
             return
 
     def _queue(self, due: Due, handler: Any) -> None:
-        failed = handler(_sqs(due.body), None)["batchItemFailures"]
+        failed = handler(sqs_event([message(due.body)], due.name), None)["batchItemFailures"]
         self._receives[due.body] += 1
         if not failed:
             del self._receives[due.body]
@@ -211,48 +221,13 @@ class Replay:
             self._outcomes.count(f"dead letters in {due.name}")
 
     def _sweep(self) -> None:
-        self._entry.sweep({"version": "0", "id": "sweep", "detail-type": "Scheduled Event", "source": "aws.events",
-                           "account": "0", "time": from_time(self._rooms.now()), "region": "local", "resources": [],
-                           "detail": {}}, None)  # fmt: skip
+        self._entry.sweep(schedule_event(self._rooms.now()), None)
         self._rooms.agenda.add(self._rooms.now() + SWEEP_EVERY, "sweep")
 
     def conversations(self) -> list[Conversation]:
         """Every conversation as it stands at the end."""
         items = self._rooms.store.table.everything()
         return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
-
-
-def _gateway(recorded: Recorded) -> dict[str, Any]:
-    """The event that API Gateway makes of a request."""
-    parts = recorded.path.split("/")
-    resource, parameters = recorded.path, {}
-    if len(parts) == 4 and parts[1] == "webhooks":
-        resource, parameters = "/webhooks/{platform}/{key}", {"platform": parts[2], "key": parts[3]}
-    elif len(parts) == 3 and parts[1] == "act":
-        resource, parameters = "/act/{token}", {"token": parts[2]}
-    headers = {"content-type": "application/json"} | {k.lower(): v for k, v in recorded.headers.items()}
-    return {
-        "resource": resource,
-        "path": recorded.path,
-        "httpMethod": recorded.method,
-        "headers": headers,
-        "multiValueHeaders": {k: [v] for k, v in headers.items()},
-        "queryStringParameters": dict(recorded.query) or None,
-        "multiValueQueryStringParameters": {k: [v] for k, v in recorded.query.items()} or None,
-        "pathParameters": parameters,
-        "stageVariables": None,
-        "requestContext": {"httpMethod": recorded.method, "resourcePath": resource, "path": recorded.path},
-        "body": base64.b64encode(recorded.body).decode(),
-        "isBase64Encoded": True,
-    }
-
-
-def _sqs(body: str) -> dict[str, Any]:
-    """The event that SQS makes of one message."""
-    record = {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "messageAttributes": {},
-              "md5OfBody": "", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:local:0:queue",
-              "awsRegion": "local"}  # fmt: skip
-    return {"Records": [record]}
 
 
 def replay(recorded: list[Recorded], apps: Apps, playbook: Any, after: timedelta, out: TextIO) -> Outcomes:

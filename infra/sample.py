@@ -1,6 +1,6 @@
 """A sample recording for `make replay`: some minutes of an invented shop on every platform of the demo.
 
-    python -m infra.sample --out DELIVERIES.jsonl
+python -m infra.sample --out DELIVERIES.jsonl
 """
 
 import argparse
@@ -43,7 +43,10 @@ def recording(apps: Apps, start: datetime) -> Iterator[tuple[datetime, Delivery]
             if number % 4 == 0:
                 to = author if product in ("messenger", "whatsapp") else said.id
                 later = at + timedelta(seconds=100)
-                yield later, deliver(apps, Said(product, "Hello Robin, here you are.", id=f"7{number:09}", at=later, to=to))
+                yield (
+                    later,
+                    deliver(apps, Said(product, "Hello Robin, here you are.", id=f"7{number:09}", at=later, to=to)),
+                )
             if number == 1:
                 yield at + timedelta(seconds=1), deliver(apps, said)
                 yield at + timedelta(seconds=2), deliver(apps, said, secret="not the shop's")

@@ -14,6 +14,7 @@ import numpy as np
 
 from chalicelib.intents import DEFAULT_MODEL, TEXT_CAP, IntentModel
 from models.cross import INNER_FOLDS, nested
+from models.decide import Promise
 from models.draw import draw_coverage, draw_reliability
 from models.fit import SHIPPED, Recipe
 from models.predict import Columns, Prediction, columns, predict
@@ -29,7 +30,7 @@ SWEEP = (0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95)
 def benchmark(path: Path) -> tuple[list[Prediction], IntentModel]:
     """A model of the recipe for data sets, trained and calibrated on the file's splits, and its answers to `test`."""
     rows = from_file(path)
-    plan = Plan(recipe=Recipe())
+    plan = Plan(recipe=Recipe(), promise=Promise())
     held_out = [row for row in rows if row.split in VALIDATION]
     model = IntentModel(train([row for row in rows if row.split == "train"], plan, held_out).content)
     return predict(model, [row for row in rows if row.split == "test"]), model

@@ -29,7 +29,9 @@ from chalicelib.queues import QueueUnavailable
 from chalicelib.rooms import Rooms
 from chalicelib.settings import Settings
 from infra.definitions import RESOURCES
-from infra.replay import Recorded, _gateway, _sqs
+from infra.events import message, sqs_event
+from infra.gateway import Gateway
+from infra.replay import Recorded
 from tests.world import APPS, NOW, PlatformsOnPaper, playbook
 
 
@@ -218,11 +220,11 @@ class AwsWorld:
     def deliver(self, body: bytes) -> None:
         """A platform that posts until it gets its 200."""
         signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex("current", body)}
-        event = _gateway(Recorded(NOW, "POST", "/webhooks/meta/main", {}, signed, body))
+        call = Recorded(NOW, "POST", "/webhooks/meta/main", {}, signed, body).call()
         for _ in range(5):
             with self._entered():
                 try:
-                    if entry.app(event, None)["statusCode"] == 200:
+                    if Gateway(entry.app).answer(call).status == 200:
                         return
                 except Killed:
                     self._forget()
@@ -246,7 +248,7 @@ class AwsWorld:
         for got in received:
             with self._entered():
                 try:
-                    result = handler(_sqs(got["Body"]), None)
+                    result = handler(sqs_event([got], "queue"), None)
                 except (Killed, ReadTimeoutError, QueueUnavailable):
                     self._forget()
                     continue
@@ -284,7 +286,7 @@ class AwsWorld:
             with self._entered():
                 for _ in range(3):
                     try:
-                        if not entry.mail_events(_sqs(event), None)["batchItemFailures"]:
+                        if not entry.mail_events(sqs_event([message(event)], "queue"), None)["batchItemFailures"]:
                             break
                     except Killed:
                         self._forget()

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import Any
@@ -20,6 +21,7 @@ from chalicelib.apps import Apps, load_apps
 from chalicelib.settings import variables
 from infra.deliveries import DEMO_APPS
 from infra.embedded import Embedded, client, embedded_aws
+from infra.events import schedule_event
 from infra.gateway import Gateway
 from infra.lambda_runtime import Environment, function
 from infra.loopback import Answered, Call, serve
@@ -147,16 +149,7 @@ class Deployed:
 
     def schedule(self, name: str) -> None:
         """The scheduled event of `name`, as EventBridge sends it."""
-        event = {
-            "version": "0",
-            "id": "1",
-            "source": "aws.events",
-            "detail-type": "Scheduled Event",
-            "account": "123456789012",
-        }
-        self.invoke(
-            name, {**event, "time": "2026-11-21T10:00:00Z", "region": "eu-central-1", "resources": [], "detail": {}}
-        )
+        self.invoke(name, schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)))
 
     def items(self) -> list[dict[str, Any]]:
         """Everything in the table, as DynamoDB has it."""

@@ -10,7 +10,8 @@ from urllib3 import PoolManager
 import app
 from chalicelib.apps import load_apps
 from infra.deliveries import DEMO_APPS, Said, author_id, deliver
-from infra.gateway import Gateway, rest_event
+from infra.events import rest_event
+from infra.gateway import Gateway
 from infra.house import House, house
 from infra.local import Page
 from infra.loopback import Answered, Call

@@ -12,9 +12,7 @@ from chalicelib.mailer import Email, MailRefused, MailUnknown
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
-HOSTILE = (
-    "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
-)
+HOSTILE = "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
 
 
 def escalated(text: str = COMMON, author_name: str = "Ann Example") -> Email:

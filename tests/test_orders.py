@@ -1,5 +1,6 @@
 """P1–P4 on whole stories: duplicates, every order of arrival, interleaved workers; the end is always the same."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import permutations
@@ -318,9 +319,9 @@ def test_the_handshake_gives_the_bare_challenge_and_only_for_the_right_token() -
     world = MemoryWorld()
     query = {"hub.mode": "subscribe", "hub.verify_token": "verify-me", "hub.challenge": "1158201444"}
     answer = world.request("GET", "/webhooks/meta/main", query=query)
-    assert (answer["statusCode"], answer["body"]) == (200, "1158201444")
-    assert world.request("GET", "/webhooks/meta/main", query=query | {"hub.verify_token": "guess"})["statusCode"] == 403
-    assert world.request("GET", "/webhooks/meta/other", query=query | {"hub.verify_token": ""})["statusCode"] == 403
+    assert (answer.status, answer.body) == (200, b"1158201444")
+    assert world.request("GET", "/webhooks/meta/main", query=query | {"hub.verify_token": "guess"}).status == 403
+    assert world.request("GET", "/webhooks/meta/other", query=query | {"hub.verify_token": ""}).status == 403
 
 
 def test_a_delivery_with_nothing_to_do_is_answered_and_leaves_no_trace() -> None:
@@ -339,3 +340,17 @@ def test_a_poison_entry_is_quarantined_and_the_rest_of_the_batch_goes_on() -> No
     world.run()
     assert world.outcomes.counts["quarantined"] == 1
     assert [i.id for i in world.interactions()] == ["c2"]
+
+
+def test_a_quarantined_delivery_that_is_redriven_is_worked_on_again_and_doubles_nothing() -> None:
+    world = MemoryWorld()
+    poison = comment("c1", COMMON)
+    poison["value"]["comment_id"] = {"id": ["strange"]}
+    world.post(delivery(poison, comment("c2", COMMON)))
+    world.run()
+    (quarantined,) = world.quarantined
+    assert json.loads(quarantined)["reasons"] == ["not an id"]
+    world.agenda.add(world.rooms.now(), "inbox", quarantined)
+    world.run()
+    assert len(world.quarantined) == 2
+    assert len(world.platforms.posted) == 1

@@ -18,7 +18,7 @@ from chalicelib.apps import Apps
 from infra.deliveries import Said, deliver
 from infra.deploy import DeployError, parameters, placed, upload
 from infra.embedded import client
-from infra.gateway import rest_event
+from infra.events import rest_event
 from infra.lambda_runtime import Environment, FunctionError, bare_chalice, function
 from infra.loopback import Call
 from infra.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights

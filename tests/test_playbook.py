@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -173,7 +174,9 @@ def test_only_sure_praise_thanks_and_spam_need_no_answer(
 
 
 def test_urgent_from_a_low_confidence_on_and_without_being_accepted() -> None:
-    assert SHOP.urgent(reading("legal_safety", 0.21))
+    assert SHOP.urgent(reading("legal_safety", 0.21)) == "legal_safety"
+    assert SHOP.urgent(replace(reading("other", 0.6), chances={"legal_safety": 0.3})) == "legal_safety"
+    assert not SHOP.urgent(replace(reading("other", 0.6), chances={"legal_safety": 0.1}))
     assert not SHOP.urgent(reading("legal_safety", 0.19))
     assert not SHOP.urgent(reading("return", 1.0))
     assert not SHOP.urgent(None)

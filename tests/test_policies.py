@@ -23,7 +23,8 @@ from chalicelib.store import ConversationKey, Store
 from chalicelib.table import DynamoTable
 from chalicelib.timer import StepFunctionsTimer, execution_name
 from infra.deliveries import Said, deliver
-from infra.embedded import REGION, client
+from infra.embedded import client
+from infra.events import REGION
 from infra.loopback import Answered, Call
 from infra.package import ROOT
 from tests.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until

@@ -21,9 +21,13 @@ from chalicelib.mailer import Email
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer
 from chalicelib.playbook import DEFAULT_PLAYBOOK, Playbook, load_playbook
+from infra.events import message as queued
+from infra.events import sqs_event
+from infra.gateway import Gateway
+from infra.loopback import Answered
 from infra.memory import Agenda
 from infra.outcomes import Outcomes
-from infra.replay import Recorded, ReplayRooms, _gateway, _sqs
+from infra.replay import Recorded, ReplayRooms
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
 PAGE = "100200300400500"
@@ -136,6 +140,7 @@ class MemoryWorld:
         self.outcomes = Outcomes(self.out, self.agenda)
         self.rooms = ReplayRooms(apps, policy or playbook(), self.agenda, self.outcomes)
         self.platforms = PlatformsOnPaper()
+        self.quarantined: list[str] = []
         self.rooms.__dict__["http"] = self.platforms
         self.rooms._settings = replace(self.rooms.settings, public_url=public_url)
 
@@ -164,15 +169,21 @@ class MemoryWorld:
         headers: Mapping[str, str] | None = None,
     ) -> int:
         """The status that a signed POST gets."""
-        signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)} if headers is None else dict(headers)
-        return int(self.request("POST", path, body, signed)["statusCode"])
+        signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)} if headers is None else headers
+        return self.request("POST", path, body, signed).status
 
     def request(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}, query: Mapping[str, str] = {}
-    ) -> dict[str, Any]:
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Answered:
+        """What the gateway answers."""
         with self._entered():
-            event = _gateway(Recorded(self.rooms.now(), method, path, query, headers, body))
-            return dict(entry.app(event, None))
+            recorded = Recorded(self.rooms.now(), method, path, query or {}, headers or {}, body)
+            return Gateway(entry.app).answer(recorded.call())
 
     def run(
         self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False
@@ -198,8 +209,9 @@ class MemoryWorld:
                 self.rooms.escalator.sweep(self.rooms.now)
             elif due.name == "quarantine":
                 self.outcomes.count("quarantined")
+                self.quarantined.append(due.body)
             else:
-                result = handlers[due.name](_sqs(due.body), None)
+                result = handlers[due.name](sqs_event([queued(due.body)], due.name), None)
                 if result and result["batchItemFailures"]:
                     self.agenda.add(self.agenda.now + timedelta(minutes=1), due.name, due.body)
 
