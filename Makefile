@@ -77,3 +77,10 @@ train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; re
 	@$(PYTHON) -m infra.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage $(or $(STAGE),prod)
 	@$(PYTHON) -m models.train_from_corrections --corrections build/corrections.jsonl \
 	  --current models/intents.model --out models/intents.model
+
+evaluate: setup ## the model's scores: table and curves; DATA=rows.jsonl for other rows
+	@$(PYTHON) -m models.evaluate --data $(or $(DATA),models/held_out.jsonl)
+
+bench: setup ## speed and memory, side by side in one run
+	@$(PYTHON) -m models.bench
+	@$(PYTHON) -m infra.bench

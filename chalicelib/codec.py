@@ -4,13 +4,15 @@ Readers ignore keys that they do not know and take the default for keys that are
 the release before (or after) this one stay readable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_PLAIN = {str, int, float, bool, bytes, type(None)}
 
 
 def to_time(text: str) -> datetime:
@@ -28,25 +30,28 @@ def from_time(time: datetime) -> str:
 
 def dump(value: Any) -> Any:
     """`value` (dataclass, mapping, sequence, time, enum or scalar) as plain data; None and empty fields left out."""
-    if is_dataclass(value):
-        pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if names := _fields(kind):  # type: ignore[arg-type]
+        pairs = ((name, getattr(value, name)) for name in names)
         return {name: dump(v) for name, v in pairs if v is not None and v != () and v != {}}
-    if isinstance(value, datetime):
+    if kind is datetime:
         return from_time(value)
-    if isinstance(value, timedelta):
+    if kind is timedelta:
         return value.total_seconds()
-    if isinstance(value, StrEnum):
+    if issubclass(kind, StrEnum):
         return value.value
-    if isinstance(value, Mapping):
+    if issubclass(kind, Mapping):
         return {str(k): dump(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if issubclass(kind, list | tuple):
         return [dump(v) for v in value]
     return value
 
 
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
-    known = {name: _read(hint, data[name]) for name, hint in _hints(cls).items() if name in data}  # type: ignore[arg-type]
+    known = {name: read(data[name]) for name, read in _readers(cls).items() if name in data}  # type: ignore[arg-type]
     return cls(**{**_nones(cls), **known})  # type: ignore[arg-type]
 
 
@@ -63,22 +68,35 @@ def _nones(cls: type) -> dict[str, None]:
     return {name: None for name in required if type(None) in get_args(_hints(cls)[name])}
 
 
-def _read(hint: Any, value: Any) -> Any:
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields; none for any other type."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
+
+
+@cache
+def _readers(cls: type) -> dict[str, Callable[[Any], Any]]:
+    return {name: _reader(hint) for name, hint in _hints(cls).items()}
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """What makes a value of type `hint` out of plain data."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        if value is None:
-            return None
-        return _read(next(a for a in get_args(hint) if a is not type(None)), value)
+        inner = _reader(next(a for a in get_args(hint) if a is not type(None)))
+        return lambda value: None if value is None else inner(value)
     if origin is dict:
-        return {k: _read(get_args(hint)[1], v) for k, v in value.items()}
+        inner = _reader(get_args(hint)[1])
+        return lambda value: {k: inner(v) for k, v in value.items()}
     if origin is tuple:
-        return tuple(_read(get_args(hint)[0], v) for v in value)
+        inner = _reader(get_args(hint)[0])
+        return lambda value: tuple(inner(v) for v in value)
     if hint is datetime:
-        return to_time(value)
+        return to_time
     if hint is timedelta:
-        return timedelta(seconds=float(value))
+        return lambda value: timedelta(seconds=float(value))
     if is_dataclass(hint):
-        return load(hint, value)  # type: ignore[arg-type]
+        return partial(load, hint)  # type: ignore[arg-type]
     if hint in (int, float, bool) or (isinstance(hint, type) and issubclass(hint, StrEnum)):
-        return hint(value)
-    return value
+        return hint  # type: ignore[no-any-return]
+    return lambda value: value

@@ -1,0 +1,84 @@
+"""`make bench`: how fast the local parts are, side by side in one run; ratios carry over to other machines.
+
+Seconds do not."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+from chalice.app import Chalice
+
+import app
+from chalicelib.apps import load_apps
+from chalicelib.playbook import DEFAULT_PLAYBOOK, load_playbook
+from infra.deliveries import DEMO_APPS, Delivery, Said, author_id, deliver
+from infra.gateway import Gateway
+from infra.loopback import Call
+from infra.memory import Agenda
+from infra.outcomes import Outcomes
+from infra.replay import Recorded, ReplayRooms, replay
+from infra.sample import TEXTS
+
+DELIVERIES = 10_000
+REQUESTS = 2_000
+
+
+def main() -> int:
+    apps, playbook = load_apps(DEMO_APPS.read_text("utf-8")), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
+    start = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    made = [_comment(apps, number, start) for number in range(DELIVERIES)]
+    recorded = [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]
+    seconds = _timed(lambda: replay(recorded, apps, playbook, timedelta(hours=72), StringIO()))
+    print(f"replay: {DELIVERIES:,} deliveries and the 72 hours after them in {seconds:.1f} s")
+    print(f"        {DELIVERIES / seconds:,.0f} deliveries a second, {_peak_mb():.0f} MB at the most")
+    bare, receive = _bare(made[0][1]), _receive(apps, playbook, made[0][1], start)
+    print(f"receive: {receive * 1e6 / REQUESTS:,.0f} µs a delivery (verify, parse, queue), a bare Chalice view")
+    print(f"         {bare * 1e6 / REQUESTS:,.0f} µs: {receive / bare:.1f} times")
+    return 0
+
+
+def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Delivery]:
+    at = start + timedelta(seconds=2 * number)
+    text = TEXTS[number % len(TEXTS)]
+    return at, deliver(apps, Said("facebook", text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at))
+
+
+def _bare(delivery: Delivery) -> float:
+    """Seconds for REQUESTS through a view that does nothing."""
+    empty = Chalice(app_name="bare")
+    empty.route("/webhooks/{platform}/{key}", methods=["POST"])(lambda platform, key: "ok")
+    return _timed(lambda: _many(Gateway(empty), delivery))
+
+
+def _receive(apps: Any, playbook: Any, delivery: Delivery, start: datetime) -> float:
+    """Seconds for REQUESTS through receive, with the inbox in memory."""
+    agenda = Agenda(start)
+    previous, app.rooms = app.rooms, ReplayRooms(apps, playbook, agenda, Outcomes(StringIO(), agenda))
+    try:
+        return _timed(lambda: _many(Gateway(app.app), delivery))
+    finally:
+        app.rooms = previous
+
+
+def _many(gateway: Gateway, delivery: Delivery) -> None:
+    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+    for _ in range(REQUESTS):
+        gateway.answer(call)
+
+
+def _timed(do: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
