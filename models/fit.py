@@ -52,7 +52,7 @@ class Weights:
 
 def fit(rows: Sequence[Row], recipe: Recipe) -> Weights:
     """Learn the intents of `rows`; the same rows give the same weights, in whatever order they come."""
-    rows = sorted(rows, key=lambda row: (row.text, row.intent, row.origin))
+    rows = sorted(rows, key=lambda row: (row.text, row.intent, row.weight))
     return _learn(rows, [row.intent for row in rows], [row.weight for row in rows], recipe)
 
 

@@ -55,7 +55,7 @@ def train(rows: Sequence[Row], plan: Plan, held_out: Sequence[Row] = ()) -> Trai
     """
     if len({row.intent for row in rows}) < 2:
         raise RowError(f"{rows[0].origin if rows else 'no file:0'}: at least two intents are needed")
-    rows = sorted(rows, key=lambda row: (row.text, row.intent, row.group, row.language))
+    rows, held_out = _sorted(rows), _sorted(held_out)
     weights = fit(rows, plan.recipe)
     if held_out:
         labels, scores = weights.labels, weights.scores([row.text for row in held_out])
@@ -74,6 +74,11 @@ def train(rows: Sequence[Row], plan: Plan, held_out: Sequence[Row] = ()) -> Trai
         "trained_with": f"scikit-learn {sklearn.__version__}",
     }
     return Trained(artifact.pack(Head(weights, decisions.factor), speech.head, header), decisions, header)
+
+
+def _sorted(rows: Sequence[Row]) -> list[Row]:
+    """Sums of floating-point numbers depend on their order; a model must not."""
+    return sorted(rows, key=lambda row: (row.text, row.intent, row.group, row.language, row.weight))
 
 
 def fingerprint(rows: Sequence[Row]) -> str:
