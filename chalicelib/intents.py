@@ -25,6 +25,7 @@ from chalicelib.interaction import Reading
 
 MAGIC: Final = b"EARSHOT-INTENTS-1\n"
 TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning
+LEAST_LETTERS: Final = 4  # of a text whose language can be told
 LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
 MATRIX_CAP: Final = 64 * 2**20  # bytes; a damaged header must not fill the memory
 DEFAULT_MODEL: Final = Path(__file__).with_name("intents.model")
@@ -178,7 +179,7 @@ class IntentModel:
         best = max(range(len(chances)), key=chances.__getitem__)
         second = max((chance for index, chance in enumerate(chances) if index != best), default=0.0)
         intent, confidence = self.classes[best], straighten(chances[best], *self._line)
-        language = self._language(scores[len(self.classes) :])
+        language = None if _wordless(text) else self._language(scores[len(self.classes) :])
         sure = intent not in self.never and confidence >= self.threshold
         return Reading(
             intent=intent,
@@ -221,6 +222,13 @@ class IntentModel:
         summed = total.to_bytes(step, "little")
         offset = _OFFSET * len(hashes)
         return [int.from_bytes(summed[start : start + _LANE], "little") - offset for start in range(0, step, _LANE)]
+
+
+def _wordless(text: str | bytes) -> bool:
+    """Whether there is too little to tell a language by: "?", "ok", an emoji."""
+    if isinstance(text, bytes):
+        text = text[:200].decode("utf-8", "replace")
+    return sum(map(str.isalpha, text[:200])) < LEAST_LETTERS
 
 
 def _open(content: bytes) -> tuple[dict[str, Any], bytes]:

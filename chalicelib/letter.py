@@ -84,9 +84,22 @@ def subject(letter: Letter) -> str:
     )
 
 
+_LABELS = {
+    "": "Question",
+    "other": "Question",
+    "delivery_late": "Late delivery",
+    "damaged_or_wrong": "Damaged or wrong item",
+    "account_login": "Account and login",
+    "store_info": "Store and opening hours",
+    "size_fit": "Size and fit",
+    "legal_safety": "Safety or legal matter",
+    "human_please": "Wants a person",
+}
+
+
 def label(intent: str | None) -> str:
     """An intent in words."""
-    return (intent or "Question").replace("_", " ").capitalize() if intent != "other" else "Question"
+    return _LABELS.get(intent or "") or str(intent).replace("_", " ").capitalize()
 
 
 def duration(time: timedelta) -> str:

@@ -62,8 +62,17 @@ def _quantise(head: Head) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArra
 
 
 def _join(header: dict[str, Any], columns: bytes) -> bytes:
-    text = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    text = json.dumps(_rounded(header), sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
     return MAGIC + len(text).to_bytes(4, "little") + text + columns
+
+
+def _rounded(value: Any) -> Any:
+    """Twelve digits of every number: the last ones of a sum depend on where in memory its array happens to lie."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    if isinstance(value, dict):
+        return {name: _rounded(v) for name, v in value.items()}
+    return [_rounded(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def write(content: bytes, path: Path) -> None:

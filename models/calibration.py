@@ -33,7 +33,8 @@ def temperature(scores: Floats, truth: NDArray[np.int64]) -> float:
     def loss(log_factor: float) -> float:
         return float(-log_softmax(scores * np.exp(log_factor), axis=1)[rows, truth].mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 4.0), method="bounded", options={"xatol": 1e-6}).x))
+    found = minimize_scalar(loss, bounds=(-2.0, 4.0), method="bounded", options={"xatol": 1e-6}).x
+    return _steady(float(np.exp(found)))
 
 
 def line(chances: Floats, right: Flags, weights: Floats) -> tuple[float, float]:
@@ -44,7 +45,13 @@ def line(chances: Floats, right: Flags, weights: Floats) -> tuple[float, float]:
         return float((weights * (np.logaddexp(0, pair[0] * odds + pair[1]) - right * (pair[0] * odds + pair[1]))).sum())
 
     slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 1e-6}).x
-    return float(slope), float(offset)
+    return _steady(float(slope)), _steady(float(offset))
+
+
+def _steady(value: float) -> float:
+    """Four digits of what a search found: the last ones depend on where in memory an array happens to lie, because
+    numpy adds up in another order there, and a model must be the same bit for bit."""
+    return float(f"{value:.4g}")
 
 
 def clopper_pearson(right: float, total: float, confidence: float = 0.95) -> float:
@@ -62,6 +69,7 @@ def threshold(confidence: Floats, right: Flags, target: float, weights: Floats |
     then uses the effective number of rows, (Σw)²/Σw². Rows that must not be accepted at all have `right` False.
     """
     weights = np.ones(len(confidence)) if weights is None else weights
+    confidence = np.round(confidence, 12)  # see _steady
     order = np.argsort(-confidence, kind="stable")
     sure, good, weight = confidence[order], right[order], weights[order]
     total, squares, hits = np.cumsum(weight), np.cumsum(weight**2), np.cumsum(weight * good)

@@ -104,7 +104,7 @@ def test_language_is_told_and_unserved_or_unclear_ones_are_none(model: IntentMod
     assert model.language("Wo bleibt denn mein Paket? Sollte gestern kommen") == "de"
     assert model.language("où est passée ma commande s'il vous plaît") == "fr"
     assert model.language("¿dónde está mi pedido? lo espero desde el lunes") == "es"
-    for unclear in ("gdzie jest moja paczka", "dove è il mio ordine", "где мой заказ", "", "🙂", "?", "no"):
+    for unclear in ("gdzie jest moja paczka", "dove è il mio ordine", "где мой заказ", "", "🙂", "?", "??", "ok", "no"):
         assert model.language(unclear) is None, unclear
 
 
