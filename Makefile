@@ -78,8 +78,8 @@ train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; re
 	@$(PYTHON) -m models.train_from_corrections --corrections build/corrections.jsonl \
 	  --current models/intents.model --out models/intents.model
 
-evaluate: setup ## the model's scores: table and curves; DATA=rows.jsonl for other rows
-	@$(PYTHON) -m models.evaluate --data $(or $(DATA),models/held_out.jsonl)
+evaluate: setup ## the shipped model by nested cross-validation: table, curves, models/CARD.md; DATA=rows.jsonl scores those
+	@$(PYTHON) -m $(if $(DATA),models.evaluate --data $(DATA),models.card $(if $(ALSO),--also $(ALSO)))
 
 bench: setup ## speed and memory, side by side in one run
 	@$(PYTHON) -m models.bench

@@ -5,7 +5,7 @@ Nothing here ever sees a text, a name or a token: the reports carry them, the li
 
 from typing import TYPE_CHECKING, Union
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ class Telemetry:
     """Hears of each outcome; `flush` writes the metrics of one invocation as one line."""
 
     def __init__(self, stage: str = "local") -> None:
-        self.log = Logger(service=f"earshot-{stage}")
-        self._metrics = Metrics(namespace=NAMESPACE, service=f"earshot-{stage}")  # the dimension that alarms name
+        self._service = f"earshot-{stage}"  # the dimension that alarms name
+        self.log = Logger(service=self._service)
+        self._metrics = Metrics(namespace=NAMESPACE, service=self._service)
 
     def delivery(self, id: str) -> None:
         """The lines that follow belong to the delivery `id`; its e-mail carries the same id."""
@@ -55,6 +56,10 @@ class Telemetry:
         fields = {"conversation": escalated.conversation.id, "tier": escalated.notice.tier, "team": escalated.team}
         self.log.info("escalated", extra=fields | {"delivery": escalated.conversation.delivery})
         self._count("Escalations")
+        with single_metric("EscalationsByTeam", MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+            metric.add_dimension("service", self._service)
+            metric.add_dimension("team", escalated.team)
+            metric.add_dimension("tier", str(escalated.notice.tier))
         self._metrics.add_metric("EscalationLateness", MetricUnit.Seconds, escalated.late_s)
 
     def notified(self, notified: "Notified") -> None:

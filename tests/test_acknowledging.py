@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.conversation import Outcome
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
-from chalicelib.playbook import Caps
+from chalicelib.playbook import Caps, Place
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
@@ -164,3 +164,29 @@ def test_an_urgent_message_is_escalated_at_once_to_the_press_team_and_not_acknow
     world = asked(body=delivery(comment("c1", "your lamp caught fire and burned my child, my lawyer will call you")))
     assert world.platforms.posted == []
     assert [mail.to for mail in world.emails] == ["press@shop.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("place", "ends"),
+    [(Place.PUBLIC, ["comments"]), (Place.PRIVATE, ["messages"]), (Place.BOTH, ["comments", "messages"])],
+)
+def test_the_retailer_chooses_where_the_reply_goes(place: Place, ends: list[str]) -> None:
+    world = MemoryWorld(replace(playbook(), place=place))
+    for _ in range(2):
+        world.post(QUESTION)
+        world.run()
+    assert [url.rpartition("/")[2] for url, _ in world.platforms.posted] == ends
+    assert [row["result"] for row in world.records("reply")] == ["sent"] * len(ends)
+
+
+def test_the_echo_of_a_private_reply_is_no_answer_of_a_person() -> None:
+    world = MemoryWorld(replace(playbook(), place=Place.PRIVATE))
+    world.post(QUESTION)
+    world.run()
+    ((_, data),) = world.platforms.posted
+    echo = {"text": data["message"]["text"], "metadata": data["message"]["metadata"], "app_id": 424242}
+    world.post(
+        message("m9", echo.pop("text"), author="psid-of-ann", at=NOW + timedelta(seconds=1), is_echo=True, **echo)
+    )
+    world.run(timedelta(hours=2))
+    assert len(world.emails) == 1
