@@ -110,7 +110,7 @@ little, are the others: the recipe was chosen with the folds and the test splits
 
 ## Decisions
 Threshold {model.threshold:.3f} on the confidence: the least one at which, out of fold, the one-sided 95 %
-Clopper–Pearson bound of the precision is at least {Plan().promise.precision:.0%}.
+Clopper–Pearson bound of the precision is at least {Plan().promise.precision:.1%}.
 Bounds for closing without an answer ({Plan().promise.closing:.0%} right, with the same certainty):
 {bounds or "none can keep it, so nothing is closed"}.
 Never acknowledged as questions: {", ".join(sorted(model.never))}.

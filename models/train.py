@@ -27,7 +27,7 @@ from models.rows import VALIDATION, Row, RowError, from_file, utterances
 UNSERVED = "und"
 
 # Of the project's own rows, which are hard on purpose: see models/CARD.md for what that is worth on other messages.
-SHIPPED_PROMISE = Promise(precision=0.97)
+SHIPPED_PROMISE = Promise(precision=0.975)
 
 
 @dataclass(frozen=True, slots=True)
