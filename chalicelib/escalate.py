@@ -11,7 +11,7 @@ from chalicelib.conversation import Conversation, Notice, Outcome
 from chalicelib.playbook import Playbook
 from chalicelib.queues import Queue
 from chalicelib.store import Contention, ConversationKey, Store
-from chalicelib.timer import Timer, TimerError
+from chalicelib.timer import Timer, wake_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Escalator:
         done = self.store.update_conversation(key, change, now)
         if done is None:  # erased in between; the index lags
             return
-        self._wake(done.after)
+        wake_all(self.timer, done.after.wake_times, now)  # the next tier, and the look whether the notices went out
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
@@ -65,14 +65,6 @@ class Escalator:
                     late = (now - notice.due_at).total_seconds()
                     team = self.playbook.team(done.after.intent, notice.tier).name
                     self.report(Escalated(done.after, notice, team, late))
-
-    def _wake(self, conversation: Conversation) -> None:
-        """The next tier's wake-up, and the look whether the notices went out."""
-        try:
-            for at in conversation.wake_times:
-                self.timer.wake(at)
-        except TimerError:
-            return  # the times are stored: the scheduled sweep finds them
 
 
 def notice_message(key: ConversationKey, notice: str, conversation: Conversation) -> dict[str, Any]:

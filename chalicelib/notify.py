@@ -112,8 +112,8 @@ class Notifier:
         )
 
     def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:
-        """SES's own word on an e-mail: Send settles a claim whose answer was lost; Bounce, Reject and Complaint send it
-        to the team's fallback address instead."""
+        """SES's own word on an e-mail: Send settles a claim whose answer was lost; Bounce and Reject send it to the
+        team's fallback address instead. Other events change nothing."""
         mail = event["mail"]
         tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
         stored = self.store.documents(f"notice#{tags.get('notice', '')}")

@@ -22,7 +22,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.playbook import Playbook
 from chalicelib.queues import Queue
 from chalicelib.store import Change, ConversationKey, Store
-from chalicelib.timer import Timer, TimerError
+from chalicelib.timer import Timer, wake_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +180,7 @@ class Step:
         r, now = self.rooms, self.now()
         if conversation.wake_at and conversation.wake_at <= now:
             r.due.send({"v": 1, **dump(ConversationKey.of(conversation))})
-        try:
-            for at in conversation.wake_times:
-                r.timer.wake(max(at, now))
-        except TimerError:
-            return  # due_at is stored: the scheduled sweep finds it
+        wake_all(r.timer, conversation.wake_times, now)
 
     # --- what the brand said ---
 

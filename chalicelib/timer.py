@@ -3,6 +3,7 @@
 `due_at` in the table is the truth. A start that fails costs at most the interval of the scheduled sweep.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -19,6 +20,16 @@ class TimerError(Exception):
 class Timer(Protocol):
     def wake(self, at: datetime) -> None:
         """Sees to it that escalate runs within a minute after `at`; raises TimerError."""
+
+
+def wake_all(timer: Timer, times: Iterable[datetime], now: datetime) -> None:
+    """A wake-up for each of `times`, none of them in the past. One that fails is left to the scheduled sweep, which
+    finds by the stored times whatever is due."""
+    try:
+        for at in times:
+            timer.wake(max(at, now))
+    except TimerError:
+        return
 
 
 def bucket(at: datetime, step: timedelta = MINUTE) -> datetime:
