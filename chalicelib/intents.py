@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from chalicelib.interaction import Reading
+from chalicelib.interaction import TOPICS, Reading, Rung
 
 MAGIC: Final = b"EARSHOT-INTENTS-1\n"
 TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning
@@ -181,14 +181,18 @@ class IntentModel:
         intent, confidence = self.classes[best], straighten(chances[best], *self._line)
         language = None if _wordless(text) else self._language(scores[len(self.classes) :])
         sure = intent not in self.never and confidence >= self.threshold
+        accepted = sure and (language is not None or not self.languages)
         return Reading(
             intent=intent,
             confidence=confidence,
             margin=chances[best] - second,
             language=language,
-            accepted=sure and (language is not None or not self.languages),
+            accepted=accepted,
             model=self.hash[:12],
             chances={c: p for c, p in zip(self.classes, chances, strict=True) if p >= LIKELY and c != intent},
+            rungs={Rung.OWN: confidence},
+            allowed=(Rung.OWN,) if accepted else (),
+            topic=next((topic for topic, intents in TOPICS.items() if intent in intents), ""),
         )
 
     def confidences(self, text: str | bytes) -> dict[str, float]:

@@ -1,8 +1,11 @@
 """An interaction: one message, post, comment, mention or review, and how what is told of it in any order merges."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -22,13 +25,39 @@ _RANK = {k: n for n, k in enumerate((Kind.BRAND_REPLY, Kind.BRAND_POST, Kind.NEW
 _RANK[Kind.DELETE] = len(_RANK)
 
 
+class Rung(StrEnum):
+    """How much an automatic reply says, most first: the intent's own text, its topic's, a general one."""
+
+    OWN = "own"
+    TOPIC = "topic"
+    GENERAL = "general"
+
+
+# A public intent belongs to exactly one topic; the others have no text of their own, and no topic either.
+TOPICS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "orders": ("order_status", "delivery_late", "shipping_info", "international_shipping", "cancel_order"),
+        "returns": ("return", "refund", "exchange", "damaged_or_wrong", "warranty_repair"),
+        "shop": (
+            *("stock", "price", "size_fit", "product_question", "store_info"),
+            *("sustainability", "discount_code"),
+        ),
+        "account": ("payment", "invoice", "account_login", "gift_card", "loyalty"),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the intent model makes of one text.
 
     `confidence` and `margin` (to the runner-up) are probabilities, 0–1. `language` is a code such as "en", or None when
-    unsure or not served. `accepted`: sure enough to be acknowledged by an automatic reply. `model` is the model's hash.
-    `chances` are the other intents that it may well be, with their probabilities.
+    unsure or not served. `accepted`: sure enough to be acknowledged with the intent's own text. `model` is the model's
+    hash. `chances` are the other intents that it may well be, with their probabilities.
+    `rungs` says for each rung of the ladder how sure it is that a reply of that rung is right (0–1), and `allowed` is
+    those whose threshold in this language is met. `topic` is the likeliest one, "" for none. `gate` is the probability
+    that the message needs an answer from this shop; `urgent` how much it sounds like danger, law, fraud or a lost
+    account: from 0.5 on it is urgent, in every language.
     """
 
     intent: str
@@ -38,6 +67,11 @@ class Reading:
     accepted: bool
     model: str = ""
     chances: dict[str, float] = field(default_factory=dict)
+    rungs: dict[str, float] = field(default_factory=dict)
+    allowed: tuple[Rung, ...] = ()
+    topic: str = ""
+    gate: float = 0.0
+    urgent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
