@@ -16,10 +16,10 @@ test: lint ## everything that CI runs
 	@$(PYTHON) -m pytest -n 2
 
 demo: setup ## the main job, told as it happens, on this machine, in under a minute
-	@$(PYTHON) -m infra.demo
+	@$(PYTHON) -m infra.local.demo
 
 run: setup ## keep Earshot running on this machine, with a page in the browser
-	@$(PYTHON) -m infra.local
+	@$(PYTHON) -m infra.local.run
 
 # --- packaging and operating; STAGE names the deployment, DEPLOYING.md and RUNBOOK.md tell more ---
 
@@ -29,18 +29,18 @@ OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 .PHONY: package deploy smoke costs doctor redrive rotate-secret apps erase export backfill
 
 package: setup ## build the template and the zip, and say what they weigh
-	@$(PYTHON) -m infra.package
+	@$(PYTHON) -m infra.stack.package
 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
-	@$(PYTHON) -m infra.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
+	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
 	  --RespondConcurrency "$(RESPOND_CONCURRENCY)"
 
 smoke: setup ## deploy into an AWS emulator on this machine and send a webhook through
-	@$(PYTHON) -m infra.smoke
+	@$(PYTHON) -m infra.local.smoke
 
 costs: setup ## what Earshot costs a month on AWS, by component
-	@$(PYTHON) -m infra.costs
+	@$(PYTHON) -m infra.stack.costs
 
 doctor: setup ## check registrations, e-mail, alarms, queues and what is overdue
 	@$(OPS) doctor
@@ -65,8 +65,8 @@ backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was m
 	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"
 
 replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAYBOOK=… UNTIL=72h]; a sample without them
-	@$(if $(DELIVERIES),,$(PYTHON) -m infra.sample --out build/deliveries.jsonl)
-	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),infra/demo_apps.json) \
+	@$(if $(DELIVERIES),,$(PYTHON) -m infra.replay.sample --out build/deliveries.jsonl)
+	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),infra/local/demo_apps.json) \
 	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h)
 
 train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelled rows
@@ -74,7 +74,7 @@ train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelle
 	@$(PYTHON) -m models.card
 
 train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; refuses a model that got worse
-	@$(PYTHON) -m infra.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage $(or $(STAGE),prod)
+	@$(PYTHON) -m infra.ops.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage $(or $(STAGE),prod)
 	@$(PYTHON) -m models.train_from_corrections --corrections build/corrections.jsonl \
 	  --current models/intents.model --out models/intents.model
 

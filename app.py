@@ -8,13 +8,13 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 
 from chalicelib.apps import AppsError
+from chalicelib.aws.queues import QueueUnavailable
+from chalicelib.handlers.receive import Encoded, ForeignAccount, UnknownApp
 from chalicelib.platforms.base import PayloadError, Request, SignatureError, TooLarge
-from chalicelib.queues import QueueUnavailable
-from chalicelib.receive import Encoded, ForeignAccount, UnknownApp
-from chalicelib.rooms import Rooms
+from chalicelib.services import Services
 
 app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
-rooms = Rooms()
+services = Services()
 
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
 TIME_RESERVE_MS = 15_000  # what one message may need; with less left the rest of a batch goes back to the queue
@@ -37,7 +37,7 @@ STATUS: list[tuple[type[Exception], int]] = [
 def challenge(platform: str, key: str) -> Response:
     """The platform's handshake."""
     try:
-        answer = rooms.receiver.challenge(platform, key, _current().query_params or {})
+        answer = services.receiver.challenge(platform, key, _current().query_params or {})
     except (UnknownApp, AppsError) as error:
         return _refused(error, platform, key)
     return Response(answer.body, {"Content-Type": answer.content_type}, answer.status)
@@ -47,7 +47,7 @@ def challenge(platform: str, key: str) -> Response:
 def receive(platform: str, key: str) -> Response:
     """One delivery: 200 when it is safe on the inbox or carries nothing to do."""
     try:
-        rooms.receiver.receive(platform, key, _request())
+        services.receiver.receive(platform, key, _request())
     except tuple(error for error, _ in STATUS) as error:
         return _refused(error, platform, key)
     return Response("ok", {"Content-Type": "text/plain"}, 200)
@@ -58,23 +58,23 @@ def respond(event: SQSEvent) -> Any:
     """Works on the inbox."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        from chalicelib.inbox import AlreadyDone, take
+        from chalicelib.handlers.inbox import AlreadyDone, decode
 
         _need_time(lambda_context)
         chunked: list[str] = []
 
         def read(name: str) -> bytes:
             chunked.append(name)
-            return rooms.read_chunks(name)
+            return services.read_chunks(name)
 
         try:
-            envelope = take(record.body, read)
+            envelope = decode(record.body, read)
         except AlreadyDone:  # the queue brings a message twice now and then
             return
-        rooms.telemetry.delivery(envelope.id)
-        rooms.responder.respond(envelope, rooms.now)
+        services.telemetry.delivery(envelope.id)
+        services.responder.respond(envelope, services.now)
         for name in chunked:
-            rooms.drop_chunks(name)
+            services.drop_chunks(name)
 
     return _batch(event, work)
 
@@ -104,9 +104,9 @@ def notify(event: SQSEvent) -> Any:
         _need_time(lambda_context)
         message = record.json_body
         if "erase" in message:
-            rooms.eraser.work(message, rooms.now())
+            services.eraser.work(message, services.now())
         else:
-            rooms.notifier.notify(message, rooms.now())
+            services.notifier.notify(message, services.now())
 
     return _batch(event, work)
 
@@ -117,7 +117,7 @@ def mail_events(event: SQSEvent) -> Any:
 
     def work(record: Any, lambda_context: Any = None) -> None:
         body = record.json_body
-        rooms.notifier.mail_event(loads(body["Message"]) if "Message" in body else body, rooms.now())
+        services.notifier.mail_event(loads(body["Message"]) if "Message" in body else body, services.now())
 
     return _batch(event, work)
 
@@ -125,21 +125,21 @@ def mail_events(event: SQSEvent) -> Any:
 @app.schedule(Cron(0, 6, "*", "*", "?", "*"), name="doctor")
 def doctor(event: Any) -> None:
     """Once a day: checks the registrations and mails what is new."""
-    rooms.doctor.visit(rooms.now())
+    services.doctor.visit(services.now())
 
 
 @app.route("/erasure/meta/{key}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
 def erase(key: str) -> Response:
     """Meta's data-deletion callback: notes the request; the work is queued."""
-    from chalicelib.deletion_request import signed_user
-    from chalicelib.erasure import Customer
+    from chalicelib.operations.deletion_request import signed_user
+    from chalicelib.operations.erasure import Customer
 
     try:
-        registration = rooms.apps.get("meta", key)
+        registration = services.apps.get("meta", key)
         if registration is None:
             raise UnknownApp("there is no such app")
-        user, code = signed_user(registration, bytes(_current().raw_body)), rooms.new_token()
-        rooms.eraser.request([Customer(a.product, a.id, user) for a in registration.accounts], code, rooms.now())
+        user, code = signed_user(registration, bytes(_current().raw_body)), services.new_token()
+        services.eraser.request([Customer(a.product, a.id, user) for a in registration.accounts], code, services.now())
     except tuple(error for error, _ in STATUS) as error:
         return _refused(error, "meta", key)
     return _json({"url": f"{_public_url()}/erasure/{code}", "confirmation_code": code}, 200)
@@ -148,7 +148,7 @@ def erase(key: str) -> Response:
 @app.route("/erasure/{code}", methods=["GET"])
 def erasure_state(code: str) -> Response:
     """How far an erasure came: when it was received, when it was done."""
-    state = rooms.eraser.state(code) if code.isalnum() else {}
+    state = services.eraser.state(code) if code.isalnum() else {}
     if not state:
         return _json({"error": "there is no request with this code, or it is older than 90 days"}, 404)
     return _json(state, 200)
@@ -157,19 +157,19 @@ def erasure_state(code: str) -> Response:
 @app.route("/act/{token}", methods=["GET"])
 def act_page(token: str) -> Response:
     """The page behind an e-mail's link; it only shows."""
-    return _acted(lambda: rooms.desk.page(token, rooms.now()))
+    return _acted(lambda: services.staff_actions.page(token, services.now()))
 
 
 @app.route("/act/{token}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
 def act(token: str) -> Response:
     """What the page's form asks for."""
     form = {name: values[-1] for name, values in parse_qs(_current().raw_body.decode("utf-8", "replace")).items()}
-    return _acted(lambda: rooms.desk.act(token, form, rooms.now()))
+    return _acted(lambda: services.staff_actions.act(token, form, services.now()))
 
 
 def _acted(page: Callable[[], str]) -> Response:
-    from chalicelib.act import BadAction
-    from chalicelib.links import LinkError
+    from chalicelib.emails.links import LinkError
+    from chalicelib.staff.actions import BadAction
 
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/html; charset=utf-8",
@@ -206,7 +206,7 @@ def _batch(event: SQSEvent, work: Any) -> Any:
             event=event.to_dict(), record_handler=work, processor=processor, context=context
         )
     finally:
-        rooms.telemetry.flush()
+        services.telemetry.flush()
         for kind, _, trace in processor.exceptions:
             app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
 
@@ -219,12 +219,12 @@ def _place(trace: Any) -> str:
 
 
 def _escalate(message: dict[str, Any]) -> None:
-    from chalicelib.store import ConversationKey
+    from chalicelib.storage.store import ConversationKey
 
     try:
-        rooms.escalator.escalate(ConversationKey.named(message), rooms.now())
+        services.escalator.escalate(ConversationKey.named(message), services.now())
     finally:
-        rooms.telemetry.flush()
+        services.telemetry.flush()
 
 
 def _sweep(context: Any) -> None:
@@ -232,9 +232,9 @@ def _sweep(context: Any) -> None:
         return context is None or bool(context.get_remaining_time_in_millis() > TIME_RESERVE_MS)
 
     try:
-        rooms.telemetry.swept(rooms.escalator.sweep(rooms.now, time_left))
+        services.telemetry.swept(services.escalator.sweep(services.now, time_left))
     finally:
-        rooms.telemetry.flush()
+        services.telemetry.flush()
 
 
 def _current() -> Any:
@@ -248,14 +248,14 @@ def _request() -> Request:
         headers={name.lower(): value for name, value in current.headers.items()},
         query=dict(current.query_params or {}),
         body=bytes(current.raw_body),
-        received_at=rooms.now(),
+        received_at=services.now(),
     )
 
 
 def _public_url() -> str:
     """Where this API is: as configured, or as the request called it (the API's own function cannot know before)."""
     context, host = _current().context, _current().headers.get("host", "")
-    return rooms.settings.public_url or f"https://{context.get('domainName') or host}/{context.get('stage', 'api')}"
+    return services.settings.public_url or f"https://{context.get('domainName') or host}/{context.get('stage', 'api')}"
 
 
 def _json(data: Any, status: int) -> Response:
@@ -264,6 +264,6 @@ def _json(data: Any, status: int) -> Response:
 
 def _refused(error: Exception, platform: str, key: str) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
-    rooms.telemetry.refused(status, platform, key)
-    rooms.telemetry.flush()
+    services.telemetry.refused(status, platform, key)
+    services.telemetry.flush()
     return Response({"error": str(error)}, {"Content-Type": "application/json"}, status)

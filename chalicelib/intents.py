@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from chalicelib.interaction import TOPICS, Reading, Rung
+from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 
 MAGIC: Final = b"EARSHOT-INTENTS-1\n"
 TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning

@@ -14,14 +14,14 @@ from chalice.app import Chalice
 
 import app
 from chalicelib.apps import load_apps
-from chalicelib.playbook import DEFAULT_PLAYBOOK, load_playbook
-from infra.deliveries import DEMO_APPS, Delivery, Said, author_id, deliver
-from infra.gateway import Gateway
-from infra.loopback import Call
-from infra.memory import Agenda
-from infra.outcomes import Outcomes
-from infra.replay import Recorded, ReplayRooms, replay
-from infra.sample import TEXTS
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, author_id, deliver
+from infra.local.gateway import Gateway
+from infra.local.loopback import Call
+from infra.replay.memory import VirtualClock
+from infra.replay.outcomes import Outcomes
+from infra.replay.replay import Recorded, ReplayServices, replay
+from infra.replay.sample import TEXTS
 
 DELIVERIES = 10_000
 REQUESTS = 2_000
@@ -44,7 +44,9 @@ def main() -> int:
 def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Delivery]:
     at = start + timedelta(seconds=2 * number)
     text = TEXTS[number % len(TEXTS)]
-    return at, deliver(apps, Said("facebook", text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at))
+    return at, deliver(
+        apps, SimulatedMessage("facebook", text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at)
+    )
 
 
 def _bare(delivery: Delivery) -> float:
@@ -56,12 +58,15 @@ def _bare(delivery: Delivery) -> float:
 
 def _receive(apps: Any, playbook: Any, delivery: Delivery, start: datetime) -> float:
     """Seconds for REQUESTS through receive, with the inbox in memory."""
-    agenda = Agenda(start)
-    previous, app.rooms = app.rooms, ReplayRooms(apps, playbook, agenda, Outcomes(StringIO(), agenda))
+    virtual_clock = VirtualClock(start)
+    previous, app.services = (
+        app.services,
+        ReplayServices(apps, playbook, virtual_clock, Outcomes(StringIO(), virtual_clock)),
+    )
     try:
         return _timed(lambda: _many(Gateway(app.app), delivery))
     finally:
-        app.rooms = previous
+        app.services = previous
 
 
 def _many(gateway: Gateway, delivery: Delivery) -> None:

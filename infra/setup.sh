@@ -37,7 +37,7 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
     echo "setup: installing chromium for the page's test"
     export DEBIAN_FRONTEND=noninteractive
     { apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
-        echo "setup: chromium could not be installed; tests/test_page.py needs it"
+        echo "setup: chromium could not be installed; tests/infra/test_page.py needs it"
 fi
 
 echo "$wanted" >"$stamp"

@@ -19,15 +19,15 @@ from typing import Any
 import app as source
 from chalicelib.apps import Apps, load_apps
 from chalicelib.settings import variables
-from infra.deliveries import DEMO_APPS
-from infra.embedded import Embedded, client, embedded_aws
-from infra.events import schedule_event
-from infra.gateway import Gateway
-from infra.lambda_runtime import Environment, function
-from infra.loopback import Answered, Call, serve
-from infra.package import ROOT, package
-from infra.pump import Pump, sources
-from infra.stand_in import StandIn
+from infra.local.deliveries import DEMO_APPS
+from infra.local.embedded import Embedded, client, embedded_aws
+from infra.local.events import schedule_event
+from infra.local.gateway import Gateway
+from infra.local.lambda_runtime import Environment, function
+from infra.local.loopback import Answered, Call, serve
+from infra.local.queue_poller import QueuePoller, sources
+from infra.local.stand_in import StandIn
+from infra.stack.package import ROOT, package
 
 # The function's name in app.py → what .chalice/policy-*.json calls it.
 FUNCTIONS = {
@@ -44,9 +44,7 @@ _SOURCES = (
     "requirements.txt",
     "chalicelib/**/*",
     ".chalice/*.json",
-    "infra/*.yaml",
-    "infra/*.json",
-    "infra/package.py",
+    "infra/stack/*",
 )
 
 KEPT_S = 3600
@@ -215,7 +213,7 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None) -> I
         running = Deployed(url, aws, stand_in, load_apps(registrations), recorder, scratch / "log", start, environment)
         api.deployed = running
         functions: Any = _Functions(running)
-        pump = Pump(aws, sources(functions), lambda event, context: running.invoke("sweep", event))
+        pump = QueuePoller(aws, sources(functions), lambda event, context: running.invoke("sweep", event))
         stack.enter_context(pump)
         yield running
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from moto import mock_aws
 
-from chalicelib.conversation import State
-from tests.aws import AwsRooms, AwsWorld, Faults
+from chalicelib.conversations.conversation import State
+from tests.aws_world import AwsServices, AwsWorld, Faults
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, comment, delivery
 
@@ -31,9 +31,9 @@ def aws() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     with mock_aws():
-        AwsRooms.made.clear()
+        AwsServices.made.clear()
         yield
-    AwsRooms.made.clear()
+    AwsServices.made.clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.conversation import Outcome, State
+from chalicelib.conversations.conversation import Outcome, State
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer, NoAnswer
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
@@ -230,11 +230,11 @@ class Interleaved:
 
 
 def _worker(world: MemoryWorld, body: bytes) -> Callable[[], None]:
-    from chalicelib.inbox import Envelope
+    from chalicelib.handlers.inbox import Envelope
 
     def work() -> None:
         envelope = Envelope("x", "meta", "main", NOW, body)
-        world.rooms.responder.respond(envelope, world.rooms.now)
+        world.services.responder.respond(envelope, world.services.now)
 
     return work
 
@@ -261,17 +261,17 @@ def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_t
     at = 1
     while True:
         world = MemoryWorld()
-        plain = world.rooms.store.table
+        plain = world.services.store.table
         other = _worker(world, second)
 
         def meanwhile(world: MemoryWorld = world, plain: Any = plain, other: Callable[[], None] = other) -> None:
-            watched, world.rooms.store.table = world.rooms.store.table, plain
+            watched, world.services.store.table = world.services.store.table, plain
             other()
-            world.rooms.store.table = watched
+            world.services.store.table = watched
 
-        watched = world.rooms.store.table = Interleaved(plain, at, meanwhile)
+        watched = world.services.store.table = Interleaved(plain, at, meanwhile)
         _worker(world, first)()
-        world.rooms.store.table = plain
+        world.services.store.table = plain
         if watched.calls < at:
             break
         world.run(timedelta(hours=2))
@@ -329,7 +329,7 @@ def test_a_delivery_with_nothing_to_do_is_answered_and_leaves_no_trace() -> None
     reaction = comment("c1", "")
     reaction["value"]["item"] = "reaction"
     assert world.post(delivery(reaction)) == 200
-    assert world.agenda.next(NOW + timedelta(days=1)) is None
+    assert world.virtual_clock.next(NOW + timedelta(days=1)) is None
 
 
 def test_a_poison_entry_is_quarantined_and_the_rest_of_the_batch_goes_on() -> None:
@@ -350,7 +350,7 @@ def test_a_quarantined_delivery_that_is_redriven_is_worked_on_again_and_doubles_
     world.run()
     (quarantined,) = world.quarantined
     assert json.loads(quarantined)["reasons"] == ["not an id"]
-    world.agenda.add(world.rooms.now(), "inbox", quarantined)
+    world.virtual_clock.add(world.services.now(), "inbox", quarantined)
     world.run()
     assert len(world.quarantined) == 2
     assert len(world.platforms.posted) == 1

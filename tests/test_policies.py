@@ -17,16 +17,16 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from chalicelib.conversation import Conversation
+from chalicelib.aws.timer import StepFunctionsTimer, execution_name
+from chalicelib.conversations.conversation import Conversation
 from chalicelib.settings import read_settings
-from chalicelib.store import ConversationKey, Store
-from chalicelib.table import DynamoTable
-from chalicelib.timer import StepFunctionsTimer, execution_name
-from infra.deliveries import Said, deliver
-from infra.embedded import client
-from infra.events import REGION
-from infra.loopback import Answered, Call
-from infra.package import ROOT
+from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.table import DynamoTable
+from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.embedded import client
+from infra.local.events import REGION
+from infra.local.loopback import Answered, Call
+from infra.stack.package import ROOT
 from tests.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 
 # What Lambda itself does in a function's name: the event source takes messages, the log is written.
@@ -108,11 +108,11 @@ def worked() -> Iterator[Deployed]:
 
 def ask(running: Deployed) -> None:
     """Two comments in one delivery, one urgent, and the brand's own answer."""
-    said = [Said("facebook", "Can I return this dress?", author="70001")]
-    said.append(Said("facebook", "Your charger burned my daughter, my lawyer will sue you", author="70002"))
+    said = [SimulatedMessage("facebook", "Can I return this dress?", author="70001")]
+    said.append(SimulatedMessage("facebook", "Your charger burned my daughter, my lawyer will sue you", author="70002"))
     assert deliver(running.apps, *said).send(running.url)[0] == 200
     until(lambda: running.stand_in.posted and running.aws.emails())
-    answer = Said("facebook", "Please call us", to=said[0].id)
+    answer = SimulatedMessage("facebook", "Please call us", to=said[0].id)
     assert deliver(running.apps, answer).send(running.url)[0] == 200
     until(lambda: any(answer.id in item["pk"]["S"] for item in running.items()))
 
@@ -128,7 +128,7 @@ def act_from_email(running: Deployed) -> None:
 
 def escalate_by_sweep(running: Deployed) -> None:
     """A conversation whose timer failed."""
-    said = Said("facebook", "Can I return these shoes?", author="70003")
+    said = SimulatedMessage("facebook", "Can I return these shoes?", author="70003")
     assert deliver(running.apps, said).send(running.url)[0] == 200
     until(lambda: any(p.target == said.id for p in running.stand_in.posted))
     store = _store(running)
@@ -149,7 +149,9 @@ def escalate_by_sweep(running: Deployed) -> None:
 def large_body(running: Deployed) -> None:
     """A body that SQS cannot carry even compressed."""
     said = [
-        Said("whatsapp", base64.b85encode(secrets.token_bytes(7900)).decode(), author=f"4470000{n:05}", name="Shopper")
+        SimulatedMessage(
+            "whatsapp", base64.b85encode(secrets.token_bytes(7900)).decode(), author=f"4470000{n:05}", name="Shopper"
+        )
         for n in range(230)
     ]
     delivery = deliver(running.apps, *said)
@@ -160,7 +162,7 @@ def large_body(running: Deployed) -> None:
 
 
 def poison(running: Deployed) -> None:
-    delivery = deliver(running.apps, Said("facebook", "Hello?", author="70004"))
+    delivery = deliver(running.apps, SimulatedMessage("facebook", "Hello?", author="70004"))
     data = json.loads(delivery.body)
     data["entry"][0]["changes"][0]["value"]["comment_id"] = {"no": "id"}
     body = json.dumps(data).encode()
@@ -172,7 +174,7 @@ def poison(running: Deployed) -> None:
 
 def token(running: Deployed) -> None:
     mails = len(running.aws.emails())
-    said = Said("facebook", "Can I return this hat?", author="70005", id=BAD_TOKEN)
+    said = SimulatedMessage("facebook", "Can I return this hat?", author="70005", id=BAD_TOKEN)
     assert deliver(running.apps, said).send(running.url)[0] == 200
     until(lambda: len(running.aws.emails()) > mails)
 

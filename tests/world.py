@@ -1,6 +1,6 @@
-"""A small world for tests: app.py's real handlers over rooms whose clock, platforms and mailbox the test holds.
+"""A small world for tests: app.py's real handlers over services whose clock, platforms and mailbox the test holds.
 
-`MemoryWorld` runs on infra/memory.py (linearizable, instant); `AwsWorld` (tests/aws.py) on moto through boto3.
+`MemoryWorld` runs on infra/replay/memory.py (linearizable, instant); `AwsWorld` (aws_world.py) on moto through boto3.
 """
 
 import base64
@@ -10,24 +10,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from typing import Any
+from typing import Any, Unpack
 
 import app as entry
 from chalicelib.apps import Account, App, Apps
+from chalicelib.aws.mailer import Email
 from chalicelib.codec import load
-from chalicelib.conversation import Conversation
-from chalicelib.interaction import Interaction
-from chalicelib.mailer import Email
+from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer
-from chalicelib.playbook import DEFAULT_PLAYBOOK, Playbook, load_playbook
-from infra.events import message as queued
-from infra.events import sqs_event
-from infra.gateway import Gateway
-from infra.loopback import Answered
-from infra.memory import Agenda
-from infra.outcomes import Outcomes
-from infra.replay import Recorded, ReplayRooms
+from chalicelib.playbook.policy import Playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.services import Overrides
+from infra.local.events import message as queued
+from infra.local.events import sqs_event
+from infra.local.gateway import Gateway
+from infra.local.loopback import Answered
+from infra.replay.memory import VirtualClock
+from infra.replay.outcomes import Outcomes
+from infra.replay.replay import NO_SETTINGS, Recorded, ReplayServices
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
 PAGE = "100200300400500"
@@ -134,31 +136,39 @@ class PlatformsOnPaper:
 class MemoryWorld:
     """The handlers on a virtual clock."""
 
-    def __init__(self, policy: Playbook | None = None, apps: Apps = APPS, public_url: str = "") -> None:
-        self.agenda = Agenda(NOW)
+    def __init__(
+        self,
+        policy: Playbook | None = None,
+        apps: Apps = APPS,
+        public_url: str = "",
+        **overrides: Unpack[Overrides],
+    ) -> None:
+        self.virtual_clock = VirtualClock(NOW)
         self.out = StringIO()
-        self.outcomes = Outcomes(self.out, self.agenda)
-        self.rooms = ReplayRooms(apps, policy or playbook(), self.agenda, self.outcomes)
+        self.outcomes = Outcomes(self.out, self.virtual_clock)
         self.platforms = PlatformsOnPaper()
         self.quarantined: list[str] = []
-        self.rooms.__dict__["http"] = self.platforms
-        self.rooms._settings = replace(self.rooms.settings, public_url=public_url)
+        self.registered = apps  # read anew when Services reads them
+        given: Overrides = {"http": self.platforms, "registrations": lambda: self.registered}
+        given.update(overrides)
+        settings = replace(NO_SETTINGS, public_url=public_url)
+        self.services = ReplayServices(apps, policy or playbook(), self.virtual_clock, self.outcomes, settings, **given)
 
     @property
     def emails(self) -> list[Email]:
-        return list(self.rooms.mailer.sent)  # type: ignore[attr-defined]
+        return list(self.services.mailer.sent)  # type: ignore[attr-defined]
 
     @property
     def store(self) -> Any:
-        return self.rooms.store
+        return self.services.store
 
     @contextmanager
     def _entered(self) -> Any:
-        previous, entry.rooms = entry.rooms, self.rooms
+        previous, entry.services = entry.services, self.services
         try:
             yield
         finally:
-            entry.rooms = previous
+            entry.services = previous
 
     def post(
         self,
@@ -182,38 +192,38 @@ class MemoryWorld:
     ) -> Answered:
         """What the gateway answers."""
         with self._entered():
-            recorded = Recorded(self.rooms.now(), method, path, query or {}, headers or {}, body)
+            recorded = Recorded(self.services.now(), method, path, query or {}, headers or {}, body)
             return Gateway(entry.app).answer(recorded.call())
 
     def run(
         self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False
     ) -> None:
         """Plays queues and timers until that long after now; a message that fails comes back a minute later."""
-        end = self.agenda.now + until
+        end = self.virtual_clock.now + until
         handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}
         with self._entered():
             if sweep:
                 self._play(handlers, end, every=timedelta(minutes=5))
             else:
                 self._play(handlers, end, every=None)
-        self.agenda.now = end
+        self.virtual_clock.now = end
 
     def _play(self, handlers: dict[str, Any], end: datetime, every: timedelta | None) -> None:
         if every:
-            at = self.agenda.now + every
+            at = self.virtual_clock.now + every
             while at <= end:
-                self.agenda.add(at, "sweep")
+                self.virtual_clock.add(at, "sweep")
                 at += every
-        while due := self.agenda.next(end):
+        while due := self.virtual_clock.next(end):
             if due.name == "sweep":
-                self.rooms.escalator.sweep(self.rooms.now)
+                self.services.escalator.sweep(self.services.now)
             elif due.name == "quarantine":
                 self.outcomes.count("quarantined")
                 self.quarantined.append(due.body)
             else:
                 result = handlers[due.name](sqs_event([queued(due.body)], due.name), None)
                 if result and result["batchItemFailures"]:
-                    self.agenda.add(self.agenda.now + timedelta(minutes=1), due.name, due.body)
+                    self.virtual_clock.add(self.virtual_clock.now + timedelta(minutes=1), due.name, due.body)
 
     def conversations(self) -> list[Conversation]:
         return [load(Conversation, i.doc) for i in self.store.table.everything() if i.key.sk.startswith("c#")]

@@ -6,26 +6,26 @@ from typing import cast
 from chalicelib.platforms.base import Product, Webhook
 
 _WEBHOOKS = {
-    "meta": "meta",
-    "x": "x",
+    "meta": "meta.webhook",
+    "x": "x.platform",
     "standard": "standard",
-    "telegram": "telegram",
+    "telegram": "telegram.platform",
     "discourse": "discourse",
     "line": "line",
-    "google": "google",
+    "google": "google.platform",
 }
 
 _PRODUCTS = {
-    "facebook": "facebook",
-    "messenger": "messenger",
-    "instagram": "instagram",
-    "whatsapp": "whatsapp",
-    "x": "x",
+    "facebook": "meta.facebook",
+    "messenger": "meta.messenger",
+    "instagram": "meta.instagram",
+    "whatsapp": "meta.whatsapp",
+    "x": "x.platform",
     "standard": "standard",
-    "telegram": "telegram",
+    "telegram": "telegram.platform",
     "discourse": "discourse",
     "line": "line",
-    "google": "google",
+    "google": "google.platform",
 }
 
 PLATFORMS = tuple(_WEBHOOKS)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypedDict, Unpack
 
 from chalicelib.apps import Account, App
-from chalicelib.interaction import Interaction
+from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.http import Answer, ConnectionRefused, Http, NoAnswer, json_body
 
 MAX_BODY = 1024 * 1024  # bytes; a platform that sends more says so in its own file
@@ -128,11 +128,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What `check` found wrong with a registration, and how to mend it."""
+    """What `check` found wrong with a registration, and how to fix it."""
 
     account: str
     what: str
-    mend: str
+    fix: str
 
 
 class Webhook(Protocol):
@@ -159,7 +159,7 @@ class Product(Protocol):
     - `fetch(http, account, interaction) -> dict`: author, author_name and text where a delivery leaves them out;
     - `wording(account, interaction, words, private) -> str`: `words` as `reply` will post them (cut, links removed), so
       that a claim holds the text that an echo will bring back;
-    - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to mend it;
+    - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to fix it;
     - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of a time when
       no deliveries came; raises Unsupported where it cannot.
 

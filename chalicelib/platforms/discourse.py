@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.apps import Account, App
-from chalicelib.interaction import Interaction, Kind
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import (
     FOREIGN,
     MALFORMED,
@@ -212,8 +212,8 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     try:
         _api(http, account, "GET", "/session/current.json")
     except ReplyError as error:
-        mend = "in the forum's admin pages, API, make a key for the user named in api_username, and set base_url"
-        return [Finding(account.id, f"the forum does not accept the API key ({error.code})", mend)]
+        fix = "in the forum's admin pages, API, make a key for the user named in api_username, and set base_url"
+        return [Finding(account.id, f"the forum does not accept the API key ({error.code})", fix)]
     try:
         hooks = rows(_api(http, account, "GET", "/admin/api/web_hooks.json").get("web_hooks"))
     except (ReplyError, PayloadError):
@@ -222,8 +222,8 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     if any(h.get("active") is True for h in ours):
         return []
     what = "the forum's webhook is switched off" if ours else "the forum has no webhook that comes here"
-    mend = f"in the forum's admin pages, API, Webhooks: post events to /webhooks/discourse/{app.key}, with the secret"
-    return [Finding(account.id, what, mend)]
+    fix = f"in the forum's admin pages, API, Webhooks: post events to /webhooks/discourse/{app.key}, with the secret"
+    return [Finding(account.id, what, fix)]
 
 
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.apps import Account, App
-from chalicelib.interaction import Interaction, Kind
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import (
     FOREIGN,
     MALFORMED,
@@ -208,21 +208,21 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     try:
         bot = call(http, "GET", f"{_API}/info", headers=_authorization(account)).data
     except ReplyError as error:
-        mend = "issue a channel access token in the LINE Developers console and set it in the apps file"
-        return [Finding(account.id, f"LINE does not accept the token ({error.code})", mend)]
+        fix = "issue a channel access token in the LINE Developers console and set it in the apps file"
+        return [Finding(account.id, f"LINE does not accept the token ({error.code})", fix)]
     findings = []
     if ident(bot.get("userId")) != account.id:
-        mend = "set the account's id to the bot's user id, which GET /v2/bot/info gives as userId"
-        findings.append(Finding(account.id, "the token belongs to another official account", mend))
-    mend = f"in the console, Messaging API, set the webhook URL to /webhooks/line/{app.key} and switch 'Use webhook' on"
+        fix = "set the account's id to the bot's user id, which GET /v2/bot/info gives as userId"
+        findings.append(Finding(account.id, "the token belongs to another official account", fix))
+    fix = f"in the console, Messaging API, set the webhook URL to /webhooks/line/{app.key} and switch 'Use webhook' on"
     try:
         hook = call(http, "GET", f"{_API}/channel/webhook/endpoint", headers=_authorization(account)).data
     except ReplyError:
         hook = {}  # 404 where none was ever set
     if not text(hook.get("endpoint")).endswith(f"/webhooks/line/{app.key}"):
-        findings.append(Finding(account.id, "the channel's webhook does not come here", mend))
+        findings.append(Finding(account.id, "the channel's webhook does not come here", fix))
     elif hook.get("active") is not True:
-        findings.append(Finding(account.id, "the channel's webhook is switched off", mend))
+        findings.append(Finding(account.id, "the channel's webhook is switched off", fix))
     return findings
 
 

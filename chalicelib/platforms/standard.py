@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from standardwebhooks.webhooks import Webhook as Signer
 
 from chalicelib.apps import Account, App
-from chalicelib.interaction import Interaction, Kind
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import (
     FOREIGN,
     MALFORMED,
@@ -255,8 +255,8 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         findings.append(Finding(account.id, str(error), "set the account's reply_url to an https address of your site"))
     for n, secret in enumerate(app.secrets, 1):
         if _sign(secret, "check", datetime.fromtimestamp(0, UTC), b"") is None:
-            mend = "make one: whsec_ followed by 24 to 64 random bytes in base64"
-            findings.append(Finding(account.id, f"secret {n} is not a Standard Webhooks secret", mend))
+            fix = "make one: whsec_ followed by 24 to 64 random bytes in base64"
+            findings.append(Finding(account.id, f"secret {n} is not a Standard Webhooks secret", fix))
     return findings
 
 

@@ -1,0 +1,1 @@
+"""One file a service: the only package that knows AWS."""

@@ -1,0 +1,65 @@
+"""SQS queues as the use cases see them: small JSON messages out, with a delay where one is wanted."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import Any, Protocol
+
+from chalicelib.aws.client import SQS, AwsError, LeanAws
+
+MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
+LONGEST_DELAY = timedelta(minutes=15)
+
+
+class QueueUnavailable(Exception):
+    """The message was not accepted; the sender has to keep it or refuse it."""
+
+
+class Queue(Protocol):
+    def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
+        """Puts one message; raises QueueUnavailable when that is not certain."""
+
+    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Puts each message; raises QueueUnavailable when one was not accepted (others may be: they come twice)."""
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """`message` as ASCII JSON: SQS refuses some control characters, JSON's escapes carry them."""
+    return json.dumps(message, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class SqsQueue:
+    """`Queue` on SQS."""
+
+    aws: LeanAws
+    url: str
+
+    def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
+        seconds = ceil(min(delay, LONGEST_DELAY).total_seconds())  # what comes back too early would be dropped
+        self._call("SendMessage", {"MessageBody": encode(message), "DelaySeconds": seconds})
+
+    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        for batch in _batches([encode(m) for m in messages]):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
+            failed = self._call("SendMessageBatch", {"Entries": entries}).get("Failed")
+            if failed:
+                raise QueueUnavailable(failed[0].get("Code", "batch"))
+
+    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
+        except AwsError as error:
+            raise QueueUnavailable(str(error)) from error
+
+
+def _batches(bodies: Sequence[str]) -> list[list[str]]:
+    """At most ten messages and MAX_MESSAGE bytes a batch, as SQS allows."""
+    batches: list[list[str]] = [[]]
+    for body in bodies:
+        if len(batches[-1]) == 10 or sum(map(len, batches[-1])) + len(body) > MAX_MESSAGE:
+            batches.append([])
+        batches[-1].append(body)
+    return [b for b in batches if b]

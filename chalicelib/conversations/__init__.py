@@ -1,0 +1,1 @@
+"""The nouns, interaction and conversation, and their pure rules."""

@@ -1,0 +1,1 @@
+"""What people read: the e-mails' content and signed links."""

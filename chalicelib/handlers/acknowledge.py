@@ -1,0 +1,182 @@
+"""Acknowledging: the decision, the claim and the one POST behind an automatic reply. At most one an interaction, ever.
+
+States of a claim: none → claimed → sent, refused or unknown. Only a definite no leads back to another attempt;
+whatever may have been posted is never posted again.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib import platforms
+from chalicelib.apps import Account, App, Apps
+from chalicelib.conversations import rules
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State
+from chalicelib.conversations.interaction import Interaction, Reading
+from chalicelib.conversations.why import Why
+from chalicelib.handlers.breaker import Breaker
+from chalicelib.outcomes.types import Replied
+from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
+from chalicelib.platforms.http import Http
+from chalicelib.playbook.policy import Answer, Place, Playbook
+from chalicelib.storage.store import ConversationKey, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledger:
+    """The acknowledger that acknowledging works with. `new_token` makes claim tokens."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+    http: Http
+    breaker: Breaker
+    new_token: Callable[[], str]
+
+    def post(
+        self, conversation: Conversation, interaction: Interaction, id: str, now: Callable[[], datetime]
+    ) -> Replied:
+        """Posts the claimed acknowledgement `id` exactly once and records what became of it."""
+        ack = conversation.acknowledgements[id]
+        state, reply_id, wait, code = self._try(interaction, ack, now())
+        not_before = now() + wait if wait else None
+
+        def change(old: Conversation) -> Conversation:
+            due = self.playbook.due
+            return rules.record(old, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
+
+        self.store.update_conversation(ConversationKey.of(conversation), change, now())
+        if not_before and not_before - interaction.received_at > self.playbook.caps.max_age:
+            not_before = None  # too late for an acknowledgement by then: the timer covers the customer
+        result = "refused" if state is Outcome.PENDING else state.value
+        late = (now() - interaction.received_at).total_seconds()
+        return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before)
+
+    def _try(
+        self, interaction: Interaction, ack: Acknowledgement, now: datetime
+    ) -> tuple[Outcome, str | None, timedelta | None, str]:
+        """One POST: (outcome, the platform's id of the reply, how long to wait before another attempt, error code)."""
+        app, account = self.apps.owner(interaction.product, interaction.account) or (App("", ""), Account("", ""))
+        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now)
+        try:
+            return Outcome.SENT, platforms.product(interaction.product).reply(self.http, app, account, reply), None, ""
+        except NotSent as error:
+            return Outcome.PENDING, None, error.wait, error.code
+        except TokenInvalid as error:
+            self.breaker.open(account, error.code, now)
+            return Outcome.REFUSED, None, None, error.code
+        except OutcomeUnknown as error:
+            return Outcome.UNKNOWN, None, None, error.code
+        except Refused as error:
+            return Outcome.REFUSED, None, None, error.code
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The decision to acknowledge one interaction. It runs inside a conditional write, perhaps more than once; what it
+    counts (caps) it counts once."""
+
+    acknowledger: Acknowledger
+    interaction: Interaction
+    now: datetime
+    token: str = ""
+    why: str = ""
+    _allowed: str | None = None
+
+    def claim(self, conversation: Conversation) -> Conversation:
+        """`conversation` with the acknowledgement claimed, or unchanged with `why` set."""
+        self.token = self.why = ""
+        decision = self._decide(conversation)
+        if isinstance(decision, str):
+            self.why = decision
+            return conversation
+        self.token = self.acknowledger.new_token()
+        both = decision.place is Place.BOTH
+        for private in [False, True] if both else [decision.place is Place.PRIVATE]:
+            id, token = self.interaction.id, self.token
+            if private and both:
+                id, token = f"{id}/private", f"{token}-private"
+            conversation = rules.claim(conversation, id, self._acknowledgement(decision, token, private))
+        return conversation
+
+    def claimed(self, conversation: Conversation) -> list[str]:
+        """The ids of the acknowledgements that this attempt claimed in `conversation`."""
+        acks = conversation.acknowledgements.items()
+        return [
+            id for id, ack in acks if self.token and ack.token.startswith(self.token) and ack.state is Outcome.CLAIMED
+        ]
+
+    def _acknowledgement(self, answer: Answer, token: str, private: bool) -> Acknowledgement:
+        i = self.interaction
+        reading = i.reading or Reading("", 0.0, 0.0, None, False)
+        owner = self.acknowledger.apps.owner(i.product, i.account)
+        wording = getattr(platforms.product(i.product), "wording", None)
+        text = wording(owner[1], i, answer.text, private and not i.private) if wording and owner else answer.text
+        return Acknowledgement(
+            state=Outcome.CLAIMED,
+            at=self.now,
+            token=token,
+            text=text,
+            intent=reading.intent,
+            model=reading.model,
+            resolves=answer.resolves,
+            private=private,
+        )
+
+    def _decide(self, c: Conversation) -> Answer | str:
+        """The playbook's answer, or the label of what speaks against it; the cheap reasons first."""
+        i, r = self.interaction, self.acknowledger
+        ack = c.acknowledgements.get(i.id)
+        question = c.questions.get(i.id)
+        if ack and (ack.state is not Outcome.PENDING or (ack.not_before and self.now < ack.not_before)):
+            return Why.ALREADY
+        if c.state is not State.OPEN or question is None or not question.pending:
+            return Why.NOTHING_OPEN
+        if question.text_at > (i.text_at or i.at):
+            return Why.OVERTAKEN
+        if i.author is None:
+            return Why.AUTHOR_UNKNOWN
+        if not i.repliable:
+            return Why.NOT_REPLIABLE
+        if i.window and c.window_closes_at and c.window_closes_at <= self.now:
+            return Why.WINDOW
+        answer = r.playbook.acknowledgement(
+            i.reading,
+            product=i.product,
+            account=i.account,
+            private=i.private,
+            now=self.now,
+            received_at=i.received_at,
+            by=c.due_at,
+        )
+        if not isinstance(answer, Answer):
+            return answer.why
+        lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
+        if any(
+            a.at > self.now - lasts and a.state is not Outcome.PENDING
+            for id, a in c.acknowledgements.items()
+            if id != i.id
+        ):
+            return Why.RECENT
+        owner = r.apps.owner(i.product, i.account)
+        if owner is None:
+            return Why.NO_ACCOUNT
+        if self._allowed is None:
+            self._allowed = Why.BREAKER if r.breaker.is_open(owner[1]) else "" if ack else self._count()
+        return self._allowed or answer
+
+    def _count(self) -> str:
+        """Takes one place of each cap; the label of what forbids, "" when nothing does."""
+        i, caps = self.interaction, self.acknowledger.playbook.caps
+        owner, post = f"{i.product}:{i.account}", i.post or i.thread
+        author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
+        limits = [
+            (f"author#{author}#{self.now:%Y%m%d}", 1, timedelta(days=1)),
+            (f"post#{owner}#{post}#{self.now:%Y%m%dT%H}", caps.post_per_hour, timedelta(hours=1)),
+            (f"account#{owner}#{self.now:%Y%m%dT%H}", caps.account_per_hour, timedelta(hours=1)),
+        ]
+        for name, limit, lasts in limits[1:] if i.private else limits:
+            if not self.acknowledger.store.count(name, limit, lasts, self.now):
+                return Why.CAP
+        return ""

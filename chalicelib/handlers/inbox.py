@@ -1,0 +1,102 @@
+"""The inbox: a verified delivery on its way from receive to respond, in one queue message whatever its size.
+
+Kept apart from everything else so that receive imports little.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chalicelib.aws.queues import MAX_MESSAGE, Queue, encode
+from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.conversations.interaction import Interaction
+
+VERSION = 1
+PLAIN_UP_TO = 48 * 1024  # bytes: SQS bills by 64 KiB, so a larger body is compressed
+CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
+HEADROOM = 8 * 1024  # bytes for the envelope's other fields
+
+
+class UnknownVersion(Exception):
+    """A message of a release that this one cannot read: it goes back and then to the dead-letter queue."""
+
+
+class AlreadyDone(Exception):
+    """The message's body was worked on and dropped before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One delivery (`body`, raw), or one interaction of it (`interaction`). `id` follows it to the e-mail."""
+
+    id: str
+    platform: str
+    app: str
+    received_at: datetime
+    body: bytes = field(default=b"", repr=False)
+    interaction: Interaction | None = None
+
+
+SaveChunks = Callable[[str, Sequence[bytes], datetime], None]
+ReadChunks = Callable[[str], bytes]
+
+
+def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: Sequence[str] = ()) -> None:
+    """One queue message. A body that even compressed exceeds SQS's limit is put into the table first, in chunks.
+
+    With `reasons` it goes to quarantine: the same message, so that a redrive after a fix works on the whole delivery
+    again (what was understood the first time is known and changes nothing). Raises QueueUnavailable.
+    """
+    head = _head(envelope) | ({"reasons": sorted(set(reasons))} if reasons else {})
+    message = dict(head)
+    if len(envelope.body) <= PLAIN_UP_TO:
+        message["body"] = envelope.body.decode("utf-8", "surrogateescape")
+    else:
+        message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
+    if len(encode(message)) > MAX_MESSAGE - HEADROOM:
+        name, packed = f"{envelope.id}-quarantine" if reasons else envelope.id, zlib.compress(envelope.body)
+        save_chunks(name, [packed[n : n + CHUNK] for n in range(0, len(packed), CHUNK)], envelope.received_at)
+        message = head | {"chunks": name}
+    queue.send(message)
+
+
+def part(envelope: Envelope, interaction: Interaction) -> dict[str, Any]:
+    """The message for one interaction of `envelope`."""
+    return _head(envelope) | {"interaction": dump(interaction)}
+
+
+def decode(text: str, read_chunks: ReadChunks) -> Envelope:
+    """The envelope in a queue message's body; raises UnknownVersion, ValueError or KeyError when it is none."""
+    message: Mapping[str, Any] = json.loads(text)
+    if message["v"] not in (VERSION - 1, VERSION):
+        raise UnknownVersion(str(message["v"]))
+    return Envelope(
+        id=message["id"],
+        platform=message["platform"],
+        app=message["app"],
+        received_at=to_time(message["received_at"]),
+        body=_body(message, read_chunks),
+        interaction=load(Interaction, message["interaction"]) if "interaction" in message else None,
+    )
+
+
+def _head(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "id": envelope.id,
+        "platform": envelope.platform,
+        "app": envelope.app,
+        "received_at": from_time(envelope.received_at),
+    }
+
+
+def _body(message: Mapping[str, Any], read_chunks: ReadChunks) -> bytes:
+    if "zlib" in message:
+        return zlib.decompress(base64.b64decode(message["zlib"]))
+    if "chunks" in message:
+        return zlib.decompress(read_chunks(message["chunks"]))
+    return str(message.get("body", "")).encode("utf-8", "surrogateescape")

@@ -1,0 +1,1 @@
+"""Running it: doctor, erasure, deletion requests."""

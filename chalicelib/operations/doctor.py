@@ -1,0 +1,81 @@
+"""Doctor: what is wrong with the registrations and with what is due, and how to fix each; mailed when it is news."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib import platforms
+from chalicelib.apps import Account, App, Apps
+from chalicelib.aws.mailer import Email, Mailer
+from chalicelib.platforms.base import Finding, ReplyError
+from chalicelib.platforms.http import Http
+from chalicelib.playbook.policy import Playbook
+from chalicelib.storage.store import Store
+
+LATE = timedelta(minutes=10)  # two scheduled sweeps
+MARK = "doctor"  # the findings that were mailed last
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """The rooms that doctor works with."""
+
+    store: Store
+    apps: Apps
+    playbook: Playbook
+    http: Http
+    mailer: Mailer
+
+    def findings(self, now: datetime) -> list[Finding]:
+        """Everything found, registrations first."""
+        return [*self.registrations(), *self.overdue(now)]
+
+    def registrations(self) -> list[Finding]:
+        """What each account's own platform says of its token, fields and webhook."""
+        if not self.apps.apps:
+            return [Finding("-", "the apps file is empty", "put your apps into it: DEPLOYING.md, The apps file")]
+        return [f for app in self.apps.apps for account in app.accounts for f in self._account(app, account)]
+
+    def _account(self, app: App, account: Account) -> list[Finding]:
+        if account.product not in platforms.PRODUCTS:
+            fix = f"write one of {', '.join(platforms.PRODUCTS)}"
+            return [Finding(account.id, f'"{account.product}" is no product that Earshot knows', fix)]
+        check: Callable[..., list[Finding]] | None = getattr(platforms.product(account.product), "check", None)
+        try:
+            return list(check(self.http, app, account)) if check else []
+        except ReplyError as error:
+            fix = "see whether the platform has an outage, and run the command again"
+            return [Finding(account.id, f"{account.product} did not answer the check ({error.code})", fix)]
+
+    def overdue(self, now: datetime) -> list[Finding]:
+        """Whether anything fell due so long ago that a sweep must have missed it."""
+        late = sum(1 for _ in self.store.overdue(now - LATE))
+        if not late:
+            return []
+        fix = "see RUNBOOK.md, overdue: the sweep's log says why it stops"
+        return [Finding("-", f"{late} conversations fell due over {int(LATE.total_seconds() // 60)} minutes ago", fix)]
+
+    def visit(self, now: datetime) -> bool:
+        """The scheduled run: mails the findings when they are others than the last time; whether it did."""
+        found = self.findings(now)
+        digest = hashlib.sha256(written(found).encode()).hexdigest() if found else ""
+        if (self.store.marked(MARK) or "") == digest:
+            return False
+        if found:
+            self.mailer.send(self._email(found))
+        self.store.mark(MARK, digest, now)  # after the e-mail: one that fails is tried again tomorrow
+        return bool(found)
+
+    def _email(self, found: list[Finding]) -> Email:
+        from html import escape
+
+        text = f"{written(found)}\n\nThis comes again only when something else is found.\n"
+        subject = f"[Earshot] {len(found)} finding{'s' if len(found) > 1 else ''} on your accounts"
+        team = self.playbook.team(None, 1)
+        return Email(team.email, subject, text, f"<pre>{escape(text)}</pre>", tags={"alert": "doctor"})
+
+
+def written(found: list[Finding]) -> str:
+    """The findings as lines to read."""
+    return "\n".join(f"{f.account}: {f.what}\n  fix: {f.fix}" for f in found)

@@ -1,0 +1,1 @@
+"""What happened, and the telemetry that tells of it."""

@@ -1,0 +1,90 @@
+"""One log line an outcome, ids and results only, and the metrics that the alarms and the dashboard read (EMF).
+
+Nothing here ever sees a text, a name or a token: the reports carry them, the lines below leave them out.
+"""
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from chalicelib.conversations.why import Why
+from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+
+NAMESPACE = "Earshot"
+
+
+class Telemetry:
+    """Hears of each outcome; `flush` writes the metrics of one invocation as one line."""
+
+    def __init__(self, stage: str = "local") -> None:
+        self._service = f"earshot-{stage}"  # the dimension that alarms name
+        self.log = Logger(service=self._service)
+        self._metrics = Metrics(namespace=NAMESPACE, service=self._service)
+
+    def delivery(self, id: str) -> None:
+        """The lines that follow belong to the delivery `id`; its e-mail carries the same id."""
+        self.log.append_keys(delivery=id)
+
+    def stored(self, outcome: Stored) -> None:
+        """One interaction was stored, and nothing posted (yet)."""
+        self.log.info("stored", extra=_about(outcome) | {"why": outcome.why})
+        self._count("Interactions")
+        if outcome.why == Why.BREAKER:
+            self._count("TokenFailures")
+
+    def replied(self, outcome: Replied) -> None:
+        """An acknowledgement was posted, or tried."""
+        self.log.info(f"acknowledgement {outcome.result}", extra=_about(outcome) | {"code": outcome.code})
+        self._count(f"Acknowledgements{outcome.result.capitalize()}")
+        self._metrics.add_metric("TimeToAcknowledge", MetricUnit.Seconds, outcome.late_s)
+
+    def escalated(self, outcome: Escalated) -> None:
+        """A conversation reached a tier."""
+        fields = {"conversation": outcome.conversation.id, "tier": outcome.notice.tier, "team": outcome.team}
+        self.log.info("escalated", extra=fields | {"delivery": outcome.conversation.delivery})
+        self._count("Escalations")
+        with single_metric("EscalationsByTeam", MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+            metric.add_dimension("service", self._service)
+            metric.add_dimension("team", outcome.team)
+            metric.add_dimension("tier", str(outcome.notice.tier))
+        self._metrics.add_metric("EscalationLateness", MetricUnit.Seconds, outcome.late_s)
+
+    def notified(self, outcome: Notified) -> None:
+        """An escalation e-mail was sent, withdrawn, refused, or may have been sent."""
+        conversation = outcome.conversation.id if outcome.conversation else ""
+        delivery = outcome.conversation.delivery if outcome.conversation else ""
+        fields = {"conversation": conversation, "tier": outcome.tier, "code": outcome.code, "delivery": delivery}
+        self.log.info(f"e-mail {outcome.result}", extra=fields)
+        self._count(f"Emails{outcome.result.capitalize()}")
+        if outcome.conversation is None:  # the e-mail that tells of a token, once
+            self._count("TokenFailures")
+
+    def refused(self, status: int, platform: str, app: str) -> None:
+        """Receive turned a delivery away."""
+        self.log.warning("delivery refused", extra={"status": status, "platform": platform, "app": app})
+        self._count("DeliveriesRefused")
+
+    def swept(self, complete: bool) -> None:
+        """A sweep ended; the alarm on missing sweeps counts these."""
+        self._count("Sweeps")
+        if not complete:
+            self.log.warning("sweep stopped by the clock; the next one goes on")
+
+    def flush(self) -> None:
+        """Writes the metrics gathered since the last flush."""
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()
+
+    def _count(self, name: str) -> None:
+        self._metrics.add_metric(name, MetricUnit.Count, 1)
+
+
+def _about(outcome: Stored | Replied) -> dict[str, str]:
+    i = outcome.interaction
+    return {
+        "interaction": i.id,
+        "conversation": outcome.conversation,
+        "product": i.product,
+        "account": i.account,
+        "kind": i.kind.value,
+        "intent": outcome.intent,
+    }

@@ -1,0 +1,82 @@
+"""What happened, as types, and who hears of it: telemetry in Lambda, the replay's record, the local run's page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.conversations.conversation import Conversation, Notice
+from chalicelib.conversations.interaction import Interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One interaction (merged) was stored and applied to `conversation`. `incoming` is what this delivery said of it,
+    `news` whether anything in that was new; `why` is the label of why nothing was posted."""
+
+    interaction: Interaction
+    conversation: str
+    intent: str = ""
+    why: str = ""
+    incoming: Interaction | None = None
+    news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
+    `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again."""
+
+    interaction: Interaction
+    conversation: str
+    intent: str
+    text: str
+    result: str
+    code: str
+    late_s: float
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """A conversation that reached the tier of `notice`; `late_s` is how long after it was due."""
+
+    conversation: Conversation
+    notice: Notice
+    team: str
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """What became of a notice: sent, withdrawn, refused or unknown."""
+
+    conversation: Conversation | None
+    tier: int
+    to: str
+    subject: str
+    result: str
+    code: str = ""
+
+
+class Outcomes(Protocol):
+    """Hears of each outcome as it happens."""
+
+    def delivery(self, id: str) -> None:
+        """What follows belongs to the delivery `id`."""
+
+    def stored(self, outcome: Stored) -> None: ...
+
+    def replied(self, outcome: Replied) -> None: ...
+
+    def escalated(self, outcome: Escalated) -> None: ...
+
+    def notified(self, outcome: Notified) -> None: ...
+
+    def refused(self, status: int, platform: str, app: str) -> None:
+        """Receive turned a delivery away."""
+
+    def swept(self, complete: bool) -> None:
+        """A sweep ended; not `complete`: the clock stopped it."""
+
+    def flush(self) -> None:
+        """The invocation ends."""

@@ -1,0 +1,296 @@
+"""Google Business Profile: reviews of a place, told by Pub/Sub push.
+
+A notification names the review and nothing more: `fetch` reads who wrote what. In the apps file `verify_token` is the
+push subscription's audience, `app_id` the e-mail address of its service account, and the secret the address of Google's
+keys, https://www.googleapis.com/oauth2/v3/certs, or a key set as JSON, for a replay without a network. An account's
+`id` is the location's full name, accounts/…/locations/…; its options `client_id`, `client_secret` and `refresh_token`
+keep the access token fresh.
+
+Source: https://developers.google.com/my-business/content/notification-setup
+and https://docs.cloud.google.com/pubsub/docs/authenticate-push-subscriptions
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    MAX_TEXT,
+    Finding,
+    NotSent,
+    OutcomeUnknown,
+    Parsed,
+    PayloadError,
+    Poison,
+    Refused,
+    Reply,
+    ReplyError,
+    Request,
+    Response,
+    SignatureError,
+    Skipped,
+    Unsupported,
+    fit,
+    ident,
+    obj,
+    only_account,
+    raw,
+    read_json,
+    reason,
+    rows,
+    same,
+    text,
+    when,
+)
+from chalicelib.platforms.google.api import NOTIFICATIONS, REVIEWS, ask
+from chalicelib.platforms.google.oidc import known_keys, refresh, verified_claims
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.rest import utf8
+
+MAX_REPLY = 4096  # bytes
+LEEWAY = timedelta(minutes=5)  # between Google's clock and ours
+MAX_PAGES = 40  # of backfill, with 50 reviews each
+
+_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
+_KINDS = {"NEW_REVIEW": Kind.NEW, "UPDATED_REVIEW": Kind.EDIT}
+_REVIEW = re.compile(r"(accounts/[\w-]+/locations/([\w-]+))/reviews/([\w=-]+)", re.ASCII)
+_SHORT = re.compile(r"((?:accounts/[\w-]+/)?locations/[\w-]+/)?reviews/[\w=-]+", re.ASCII)
+_LOCATION = re.compile(r"accounts/[\w-]+/locations/[\w-]+", re.ASCII)
+_PLACE = re.compile(r"(?:accounts/[\w-]+/)?locations/([\w-]+)", re.ASCII)
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """Pub/Sub push has no handshake."""
+    return Response(405, "Pub/Sub posts messages here")
+
+
+def prepare(http: Http, app: App, request: Request) -> None:
+    """Fetches Google's keys, where needed: receive calls it before `verify`, which must not wait for the network.
+
+    A failure leaves the keys as they are; then `verify` refuses, and Pub/Sub delivers again.
+    """
+    refresh(http, app.secrets, _token(request), request.received_at)
+
+
+def verify(app: App, request: Request) -> None:
+    """The bearer token is signed by Google, now valid, for our audience, and of the subscription's service account."""
+    if not (app.verify_token and app.app_id):
+        raise SignatureError("the app names no audience (verify_token) or no service account (app_id)")
+    claims = verified_claims(_token(request), known_keys(app.secrets))
+    expected = {"aud": (app.verify_token,), "email": (app.app_id,), "iss": _ISSUERS}
+    for name, values in expected.items():
+        if not any(same(text(claims.get(name)), value) for value in values):
+            raise SignatureError(f"the token's {name} is not ours")
+    if claims.get("email_verified") is not True:
+        raise SignatureError("the token's email is not verified")
+    now = request.received_at.timestamp()
+    issued, expires = claims.get("iat"), claims.get("exp")
+    if not isinstance(issued, int | float) or not isinstance(expires, int | float):
+        raise SignatureError("the token has no times")
+    if not issued - LEEWAY.total_seconds() <= now <= expires + LEEWAY.total_seconds():
+        raise SignatureError("the token is expired or not valid yet")
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme == "Bearer" else ""
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """The one notification of a Pub/Sub message."""
+    payload = read_json(body)
+    try:
+        yield _notification(app, payload, received_at)
+    except MALFORMED as error:
+        yield Poison(reason(error), raw(payload), "google")
+
+
+def _notification(app: App, payload: dict[str, Any], received_at: datetime) -> Parsed:
+    message = obj(payload.get("message"))
+    try:
+        content = base64.b64decode(message.get("data") or "", validate=True)
+    except (TypeError, ValueError):
+        raise PayloadError("the message's data is not base64") from None
+    found = read_json(content) if content else {}
+    # A subscription with payload unwrapping posts the notification itself
+    notice = {**obj(message.get("attributes")), **found} if "message" in payload else payload
+    type = next((v for v in map(text, notice.values()) if v in _KINDS), "")
+    review = _review_name(app, notice)
+    if not type and (review is None or notice.get("type") or notice.get("notificationType")):
+        named = text(notice.get("type")) or text(notice.get("notificationType")) or "empty"
+        return Skipped(f"event_{named[:40]}", "google")
+    if review is None:
+        raise PayloadError("the notification names no review")
+    account = _account(app, review[1], review[2])
+    if account is None:
+        return Skipped(FOREIGN, "google", review[1])
+    at = when(message.get("publishTime") or message.get("publish_time"), received_at)
+    return Interaction(
+        product="google",
+        account=account.id,
+        app=app.key,
+        id=review[3],
+        kind=_KINDS.get(type, Kind.NEW),
+        at=at,
+        received_at=received_at,
+        thread=review[3],
+        reply_to=review[0],
+        raw=raw(notice)[: 2 * MAX_TEXT],
+    )
+
+
+def _review_name(app: App, notice: dict[str, Any]) -> re.Match[str] | None:
+    """The review's full name. The field is called reviewName, review_name, review or reviewResourceName; where it holds
+    less, the location's field and the app's accounts say the rest."""
+    words = {key: unquote(text(value)).strip("/") for key, value in notice.items()}
+    if full := next((m for word in words.values() if (m := _REVIEW.fullmatch(word))), None):
+        return full
+    named = [word for key, word in words.items() if key.casefold().startswith("review")]
+    short = next((m for word in named if (m := _SHORT.fullmatch(word) or _SHORT.fullmatch(f"reviews/{word}"))), None)
+    if short is None:
+        return None
+    places = [short[1] or "", *words.values()]
+    place = next((m for word in places if (m := _PLACE.fullmatch(word.strip("/")))), None)
+    ids = [a.id for a in app.accounts if a.product == "google"]
+    if place is None or _LOCATION.fullmatch(place[0]):
+        location = place[0] if place else only_account(app, "google")
+    else:
+        location = next((id for id in ids if id.endswith(f"/locations/{place[1]}")), "")
+    return _REVIEW.fullmatch(f"{location}/reviews/{short[0].rpartition('/')[2]}")
+
+
+def _account(app: App, name: str, location: str) -> Account | None:
+    """By the location's full name, or by less of it."""
+    return next((a for id in (name, f"locations/{location}", location) if (a := app.account("google", id))), None)
+
+
+# --- the review itself -----------------------------------------------------------------------------------------------
+
+
+def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
+    """The fields of `interaction` that the notification leaves out: author, author_name, text, raw. Raises ReplyError.
+
+    Google gives a reviewer's name but no id. A review has one author and a person one review of a place, so the
+    stand-in that the interaction has already is kept, and the conversation with it.
+    """
+    return _fields(interaction, _review(http, account, interaction))
+
+
+def _review(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
+    if not _REVIEW.fullmatch(interaction.reply_to or ""):
+        raise Refused("review_name")
+    return ask(http, account, "GET", f"{REVIEWS}/{interaction.reply_to}")
+
+
+def _fields(interaction: Interaction, review: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "author": interaction.customer,
+        "author_name": text(obj(review.get("reviewer")).get("displayName")) or None,
+        "text": _original(text(review.get("comment"))),
+        "raw": raw(review)[: 2 * MAX_TEXT],
+    }
+
+
+def _original(comment: str) -> str:
+    """The customer's own words, without the translation that Google puts before or after them."""
+    _, _, after = comment.partition("(Original)")
+    return (after or comment.partition("(Translated by Google)")[0] or comment).strip()
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """The one reply that a review can have. It is read first, because posting would replace what a person wrote.
+
+    Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/updateReply
+    """
+    try:
+        review = _review(http, account, reply.interaction)
+    except OutcomeUnknown as error:
+        raise NotSent(error.code) from None  # reading posts nothing
+    if review.get("reviewReply"):
+        raise Refused("already_answered")
+    url = f"{REVIEWS}/{reply.interaction.reply_to}/reply"
+    ask(http, account, "PUT", url, data={"comment": fit(reply.text, MAX_REPLY, utf8)})
+    return f"{reply.interaction.id}/reply"
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the token reads the place's reviews, and whether new and updated ones are told.
+
+    Source: https://developers.google.com/my-business/reference/notifications/rest/v1/NotificationSetting
+    """
+    findings = []
+    if not (app.verify_token and app.app_id):
+        fix = "set verify_token to the push subscription's audience and app_id to its service account's address"
+        findings.append(Finding(account.id, "no delivery can be verified", fix))
+    try:
+        location = _location(account)
+        ask(http, account, "GET", f"{REVIEWS}/{location}/reviews", query={"pageSize": "1"})
+        owner = location.partition("/locations/")[0]
+        setting = ask(http, account, "GET", f"{NOTIFICATIONS}/{owner}/notificationSetting")
+    except Unsupported as error:
+        return [*findings, Finding(account.id, str(error), "set the account's id to accounts/…/locations/…")]
+    except ReplyError as error:
+        fix = "sign in again for the scope business.manage and set the new refresh_token in the apps file"
+        return [*findings, Finding(account.id, f"Google does not accept the token ({error.code})", fix)]
+    types = setting.get("notificationTypes")
+    if not setting.get("pubsubTopic") or not isinstance(types, list) or not set(_KINDS) <= {text(t) for t in types}:
+        fix = f"call updateNotificationSetting of {owner} with your pubsubTopic and {', '.join(_KINDS)}"
+        findings.append(Finding(account.id, "new and updated reviews are not told", fix))
+    return findings
+
+
+def _location(account: Account) -> str:
+    if not _LOCATION.fullmatch(account.id):
+        raise Unsupported("the account's id is not the location's full name")
+    return account.id
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    """The reviews changed from `since` on, newest first, each with its reply. Raises ReplyError, Unsupported.
+
+    Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/list
+    """
+    url, query = f"{REVIEWS}/{_location(account)}/reviews", {"orderBy": "updateTime desc", "pageSize": "50"}
+    for _ in range(MAX_PAGES):
+        page = ask(http, account, "GET", url, query=query)
+        for review in map(obj, rows(page.get("reviews"))):
+            if when(review.get("updateTime"), now) < since:
+                return
+            yield from _listed(app, account, review, now)
+        query["pageToken"] = ident(page.get("nextPageToken"))
+        if not query["pageToken"]:
+            return
+
+
+def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -> Iterator[Interaction]:
+    id = ident(review.get("reviewId"))
+    created_at, answer = when(review.get("createTime"), now), obj(review.get("reviewReply"))
+    if not id:
+        return
+    found = Interaction("google", account.id, id, Kind.NEW, created_at, now, id, app.key)
+    found = replace(found, reply_to=f"{account.id}/reviews/{id}", text_at=when(review.get("updateTime"), created_at))
+    yield replace(found, **_fields(found, review))
+    if answer:
+        yield Interaction(
+            product="google",
+            account=account.id,
+            app=app.key,
+            id=f"{id}/reply",
+            kind=Kind.BRAND_REPLY,
+            at=when(answer.get("updateTime"), now),
+            received_at=now,
+            thread=id,
+            author=account.id,
+            brand=True,
+            text=text(answer.get("comment")),
+            parent=id,
+            raw=raw(answer)[: 2 * MAX_TEXT],
+        )

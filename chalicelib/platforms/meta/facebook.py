@@ -1,0 +1,215 @@
+"""Facebook Page: posts on the wall, comments, mentions and recommendations (fields feed, mention, ratings).
+
+Source: https://developers.facebook.com/docs/graph-api/webhooks/reference/page
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    MAX_TEXT,
+    Finding,
+    Parsed,
+    Reply,
+    Skipped,
+    fit,
+    given_id,
+    ident,
+    need_ident,
+    obj,
+    raw,
+    text,
+    when,
+)
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.meta.graph import check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.messenger import MAX_REPLY as MAX_PRIVATE_REPLY
+from chalicelib.platforms.meta.messenger import send_direct
+
+MAX_REPLY = 8000  # characters
+FIELDS = ("feed", "mention", "ratings")
+BACKFILL_POSTS = timedelta(days=30)  # comments are looked for under posts up to this much older than `since`
+
+# What only the Page itself can publish; `post` is a visitor's
+_PAGE_POSTS = {"album", "event", "milestone", "note", "status"}
+_WORDLESS = {"like", "reaction"}
+_POSTS = {"post", "status", "photo", "video", "share", "album", "note", "link", "rating", "event", "milestone"}
+_VERBS = {
+    "add": Kind.NEW,
+    "edit": Kind.EDIT,
+    "edited": Kind.EDIT,
+    "update": Kind.EDIT,
+    "remove": Kind.DELETE,
+    "delete": Kind.DELETE,
+    "hide": Kind.HIDE,
+    "unhide": Kind.EDIT,
+}
+# Where the id of a post stands; the last ones only in old shapes of photos, videos and shares
+_POST_IDS = ("post_id", "open_graph_story_id", "photo_id", "video_id", "share_id", "album_id")
+_ATTACHMENTS = ("photo", "photos", "photo_id", "video", "link")
+
+
+def parse_change(
+    app: App, account: str, change: dict[str, Any], entry_at: datetime, received_at: datetime
+) -> Iterator[Parsed]:
+    """One element of `entry[].changes`."""
+    field = text(change.get("field"))
+    if field not in FIELDS:
+        yield Skipped(f"field_{field[:40]}", "facebook", account)
+        return
+    value = obj(change["value"])
+    item = text(value.get("item")) or ("comment" if value.get("comment_id") else "post" if field == "mention" else "")
+    verb = text(value.get("verb")) or "add"
+    kind = _VERBS.get(verb)
+    # An item that nobody documents is a post all the same when somebody wrote something in it
+    wrote = item not in _WORDLESS and bool(text(value.get("message"))) and bool(value.get("post_id"))
+    if item != "comment" and item not in _POSTS and not wrote:
+        yield Skipped(f"item_{item[:40]}", "facebook", account)
+    elif kind is None:
+        yield Skipped(f"verb_{verb[:40]}", "facebook", account)
+    else:
+        yield _interaction(app, account, field, item, verb, kind, value, entry_at, received_at)
+
+
+def _interaction(
+    app: App,
+    account: str,
+    field: str,
+    item: str,
+    verb: str,
+    kind: Kind,
+    value: dict[str, Any],
+    entry_at: datetime,
+    received_at: datetime,
+) -> Interaction:
+    post_ids = (*(value.get(key) for key in _POST_IDS), obj(value.get("post")).get("id"))
+    post = next(filter(None, map(ident, post_ids)), "")
+    is_comment = item == "comment" or bool(value.get("comment_id"))
+    id = need_ident(value.get("comment_id")) if is_comment else need_ident(post)
+    parent = (ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
+    parent = "" if parent == id else parent
+    top_level = not parent or _is_post(parent, id, post, account)
+    post = post or (parent if top_level else "")
+    author, name = _author(value)
+    if author is None and field == "feed" and item in _PAGE_POSTS and not is_comment:
+        author = account
+    brand = author is not None and app.account("facebook", author) is not None
+    at = when(value.get("created_time"), entry_at)
+    if kind is Kind.NEW and brand:
+        kind = Kind.BRAND_REPLY if is_comment else Kind.BRAND_POST
+    elif kind is Kind.NEW and field == "mention":
+        kind = Kind.MENTION
+    return Interaction(
+        product="facebook",
+        account=account,
+        app=app.key,
+        id=id,
+        kind=kind,
+        at=at,
+        received_at=received_at,
+        thread=_thread(id, post, parent, top_level, brand),
+        author=author,
+        author_name=name,
+        brand=brand,
+        text=text(value.get("message")) or text(value.get("review_text")),
+        text_at=entry_at if kind is Kind.EDIT else at,
+        parent=parent or None,
+        post=post or None,
+        attachments=sum(1 for key in _ATTACHMENTS if value.get(key)),
+        link=f"https://www.facebook.com/{id}",
+        hidden_at=entry_at if verb == "hide" else None,
+        shown_at=entry_at if verb == "unhide" else None,
+        raw=raw(value)[: 2 * MAX_TEXT],
+    )
+
+
+def _is_post(parent: str, id: str, post: str, account: str) -> bool:
+    """Whether `parent` of the comment `id` is the post: without `post_id` (old deliveries) the ids tell, for they are
+    made as page_post, post_comment (where a photo's post has two numbers) or, long ago, page_post_comment."""
+    page, _, rest = parent.partition("_")
+    of_page = not post and page == account and "_" not in rest
+    return parent == post or of_page or id.startswith(parent + "_") or id.split("_")[0] == parent.split("_")[-1]
+
+
+def _thread(id: str, post: str, parent: str, top_level: bool, brand: bool) -> str:
+    """A reply stands in its parent comment's thread, a customer's top-level comment opens its own, and a brand's
+    top-level comment speaks to the author of the post (to nobody, where the post is the brand's)."""
+    if not top_level:
+        return parent
+    return post if brand and post else id
+
+
+def _author(value: dict[str, Any]) -> tuple[str | None, str | None]:
+    """(id, name): `from` today, `sender_id` in the legacy shape, `reviewer_id` for recommendations; None if unnamed."""
+    sender = obj(value.get("from"))
+    id = ident(sender.get("id")) or ident(value.get("sender_id")) or ident(value.get("reviewer_id"))
+    name = text(sender.get("name")) or text(value.get("sender_name")) or text(value.get("reviewer_name"))
+    return id or None, name or None
+
+
+def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
+    """What a mention's delivery leaves out of `interaction`: author, author_name, text. Raises ReplyError."""
+    data = graph(http, account, "GET", interaction.id, query={"fields": "from,message"})
+    sender = obj(data.get("from"))
+    return {
+        "author": ident(sender.get("id")) or None,
+        "author_name": text(sender.get("name")) or None,
+        "text": text(data.get("message")),
+    }
+
+
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_PRIVATE_REPLY if private else MAX_REPLY)
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """A comment under the customer's comment or post; or one private message to its author (within 7 days).
+
+    Source: https://developers.facebook.com/docs/graph-api/reference/object/comments
+    """
+    target = reply.interaction.reply_to or reply.interaction.id
+    words = wording(account, reply.interaction, reply.text, reply.private)
+    if reply.private:
+        recipient = {"comment_id" if reply.interaction.parent else "post_id": target}
+        return send_direct(http, account, f"{account.id}/messages", recipient, words, reply.token)
+    return given_id(graph(http, account, "POST", f"{target}/comments", data={"message": words}).get("id"))
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the token is valid, the Page sends `feed` and `mention`, and the app's webhook for pages is enabled."""
+    return [
+        *check_account(http, account, account.id),
+        *check_fields(http, app, account, account.id, FIELDS),
+        *check_webhook(http, app, account, "page", FIELDS),
+    ]
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    """Posts on the wall since `since`, and comments since then under posts of the 30 days before. Raises ReplyError.
+
+    Source: https://developers.facebook.com/docs/graph-api/reference/page/feed
+    """
+    fields = "id,from,message,created_time,updated_time"
+    query = {"fields": fields, "since": str(int((since - BACKFILL_POSTS).timestamp())), "limit": "100"}
+    for post in pages(http, account, f"{account.id}/feed", query):
+        at = when(post.get("created_time"), now)
+        if at >= since:
+            yield _listed(app, account, {"item": "post", "post_id": post.get("id"), **post}, now)
+        if when(post.get("updated_time"), now) < since:
+            continue
+        fields = "id,from,message,created_time,parent{id}"
+        query = {"fields": fields, "filter": "stream", "order": "reverse_chronological", "limit": "100"}
+        for comment in pages(http, account, f"{need_ident(post.get('id'))}/comments", query):
+            if when(comment.get("created_time"), now) < since:
+                break
+            parent = obj(comment.get("parent")).get("id") or post.get("id")
+            ids = {"comment_id": comment.get("id"), "post_id": post.get("id"), "parent_id": parent}
+            yield _listed(app, account, {"item": "comment", **ids, **comment}, now)
+
+
+def _listed(app: App, account: Account, value: dict[str, Any], now: datetime) -> Interaction:
+    return _interaction(app, account.id, "feed", str(value["item"]), "add", Kind.NEW, value, now, now)

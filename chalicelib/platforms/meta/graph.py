@@ -1,0 +1,150 @@
+"""What Meta's products share: the Graph API, its errors, and the checks of a registration.
+
+Source: https://developers.facebook.com/docs/graph-api/overview
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.apps import Account, App
+from chalicelib.platforms.base import (
+    Finding,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    ReplyError,
+    TokenInvalid,
+    WindowClosed,
+    call_once,
+    ident,
+    obj,
+    rows,
+    text,
+)
+from chalicelib.platforms.http import Answer, Http
+
+GRAPH = "https://graph.facebook.com/v25.0"
+MAX_PAGES = 20  # of one list that a backfill reads
+
+
+# Tables of error codes, one for all products but WhatsApp
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Which `error.code` (`windows`: also which `error_subcode`) means what; any other code is a refusal for good."""
+
+    retry: frozenset[int]
+    rate: frozenset[int]
+    token: frozenset[int]
+    windows: frozenset[int]
+
+
+# 368 is a block of the whole account: to go on posting would prolong it
+PAGE_ERRORS = Errors(
+    retry=frozenset({1, 2}),
+    rate=frozenset({4, 17, 32, 613, *range(80001, 80010)}),
+    token=frozenset({102, 190, 368}),
+    windows=frozenset({2018278, 2534022, 1545041}),
+)
+
+
+def graph(
+    http: Http,
+    account: Account,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    data: Mapping[str, Any] | None = None,
+    host: str = GRAPH,
+    errors: Errors = PAGE_ERRORS,
+) -> dict[str, Any]:
+    """One call to the Graph API, made once; its JSON answer. Raises ReplyError by the class of the error code.
+
+    Source: https://developers.facebook.com/docs/graph-api/guides/error-handling
+    """
+    headers = {"Authorization": f"Bearer {account.token}"}
+    answer = call_once(http, method, f"{host}/{path}", headers=headers, query=query, data=data)
+    if 200 <= answer.status < 300:
+        return answer.data
+    raise _error(answer, errors)
+
+
+def _error(answer: Answer, errors: Errors) -> ReplyError:
+    error = obj(answer.data.get("error"))
+    code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
+    label = f"{code}/{subcode}" if subcode else str(code if code is not None else answer.status)
+    if subcode in errors.windows or code in errors.windows:
+        return WindowClosed(label)
+    if answer.status == 429 or code in errors.rate:
+        return NotSent(label, timedelta(minutes=5))
+    if code in errors.token or answer.status == 401:
+        return TokenInvalid(label)
+    if answer.status >= 500:  # also for the codes that mean "temporary": the reply may have gone out before the failure
+        return OutcomeUnknown(label)
+    return NotSent(label) if code in errors.retry else Refused(label)
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def pages(
+    http: Http, account: Account, path: str, query: Mapping[str, str], host: str = GRAPH
+) -> Iterator[dict[str, Any]]:
+    """The objects in a list of the Graph API, page after page, MAX_PAGES at most. Raises ReplyError."""
+    after = ""
+    for _ in range(MAX_PAGES):
+        data = graph(http, account, "GET", path, query={**query, "after": after} if after else query, host=host)
+        yield from (row for row in rows(data.get("data")) if isinstance(row, dict))
+        after = text(obj(obj(data.get("paging")).get("cursors")).get("after"))
+        if not after or "next" not in obj(data.get("paging")):
+            return
+
+
+# --- checking a registration -----------------------------------------------------------------------------------------
+
+
+def check_account(http: Http, account: Account, node: str, fields: str = "id", host: str = GRAPH) -> list[Finding]:
+    """Whether the account's token can read `node`. Raises NotSent or OutcomeUnknown when Graph cannot be asked."""
+    try:
+        graph(http, account, "GET", node, query={"fields": fields}, host=host)
+    except (TokenInvalid, Refused) as error:
+        fix = "create a new long-lived token with the product's permissions and put it in the apps file"
+        return [Finding(account.id, f"the token of {account.product} is not accepted ({error.code})", fix)]
+    return []
+
+
+def check_fields(
+    http: Http, app: App, account: Account, node: str, fields: Iterable[str], host: str = GRAPH
+) -> list[Finding]:
+    """Whether `node` (a page or profile) sends `fields` to this app."""
+    fix = f"POST /{node}/subscribed_apps?subscribed_fields=… with ALL the fields you need: the call replaces the list"
+    try:
+        found = rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
+    except (TokenInvalid, Refused) as error:
+        return [Finding(account.id, f"the subscription of {account.product} cannot be read ({error.code})", fix)]
+    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or ident(r.get("id")) == app.app_id)]
+    if not ours:
+        return [Finding(account.id, f"{account.product} is not subscribed to this app", fix)]
+    missing = sorted(set(fields) - {text(f) for r in ours for f in rows(r.get("subscribed_fields"))})
+    return [Finding(account.id, f"{account.product} does not send: {', '.join(missing)}", fix)] if missing else []
+
+
+def check_webhook(http: Http, app: App, account: Account, object_name: str, fields: Iterable[str]) -> list[Finding]:
+    """Whether the app's webhook for `object_name` is active and carries `fields`; needs the app's id and secret."""
+    if not app.app_id:
+        return [Finding(account.id, "the app has no app_id in the apps file", "add it: echoes are told apart by it")]
+    speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}" if app.secrets else "")
+    fix = f"app dashboard → Webhooks → {object_name}: set the callback URL and verify token, subscribe to the fields"
+    try:
+        found = rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
+    except (TokenInvalid, Refused) as error:
+        return [Finding(account.id, f"the app's webhooks cannot be read ({error.code})", "check app_id and secrets[0]")]
+    ours = [r for r in found if isinstance(r, dict) and r.get("object") == object_name and r.get("active") is not False]
+    if not ours:
+        return [Finding(account.id, f"the webhook for {object_name} is not enabled", fix)]
+    names = {text(obj(f).get("name")) or text(f) for r in ours for f in rows(r.get("fields"))}
+    missing = sorted(set(fields) - names)
+    return [Finding(account.id, f"the webhook for {object_name} lacks: {', '.join(missing)}", fix)] if missing else []

@@ -1,0 +1,158 @@
+"""Meta's webhook: the handshake, the signature and the walk through a delivery to the product that each part is of.
+
+Source: https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.apps import App
+from chalicelib.platforms import base
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    TEST,
+    Parsed,
+    PayloadError,
+    Poison,
+    Request,
+    Response,
+    Skipped,
+    hmac_hex,
+    ident,
+    obj,
+    raw,
+    read_json,
+    reason,
+    rows,
+    same,
+    verify_any,
+    when,
+)
+from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
+
+MAX_BODY = 3 * 1024 * 1024  # WhatsApp's documented limit; the other products stay below 1 MiB
+MAX_ENTRIES = 1000  # updates in one delivery
+
+# One interaction's part of a delivery: (app, account id, part, time of the entry, received_at) → what it says
+PartParser = Callable[[App, str, dict[str, Any], datetime, datetime], Iterable[Parsed]]
+# (app, entry id, part) → the id under which the apps file knows the account, None when it does not
+Owner = Callable[[App, str, dict[str, Any]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who parses the parts of one list in an entry. `owner` says whose they are, where that is not the entry's id."""
+
+    product: str
+    parse: PartParser
+    owner: Owner | None = None
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """The handshake: the bare challenge when the verify token is ours, else 403."""
+    token = query.get("hub.verify_token", "")
+    if query.get("hub.mode") == "subscribe" and app.verify_token and same(token, app.verify_token):
+        return Response(200, query.get("hub.challenge", ""))
+    return Response(403, "the verify token does not match")
+
+
+def verify(app: App, request: Request) -> None:
+    """X-Hub-Signature-256 over the raw bytes, with the current or a previous secret; SHA-1 alone is refused."""
+    expected = ["sha256=" + hmac_hex(secret, request.body) for secret in app.secrets]
+    verify_any(request.headers.get("x-hub-signature-256"), expected)
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """Every entry × change, message or standby message of a delivery for a Page, Instagram or WhatsApp account."""
+    payload = read_json(body)
+    entries = rows(payload.get("entry"))
+    if len(entries) > MAX_ENTRIES:
+        raise PayloadError("more entries than Meta ever sends")
+    name = payload.get("object")
+    if len(body) > base.MAX_BODY and name != "whatsapp_business_account":
+        raise base.TooLarge("the body is larger than this product's deliveries")
+    routes = _ROUTES.get(name) if isinstance(name, str) else None
+    if routes is None:
+        yield Skipped("unknown_object")
+        return
+    for entry in entries:
+        yield from _entry(app, routes, entry, received_at)
+
+
+# For each `object`: the lists that its entries can hold
+_ROUTES: dict[str, dict[str, Route]] = {
+    "page": {
+        "changes": Route("facebook", facebook.parse_change),
+        "messaging": Route("messenger", messenger.parse_message, messenger.owner),
+        "standby": Route("messenger", messenger.parse_standby, messenger.owner),
+    },
+    "instagram": {
+        "changes": Route("instagram", instagram.parse_change),
+        "messaging": Route("instagram", instagram.parse_message, instagram.owner),
+        "standby": Route("instagram", instagram.parse_standby, instagram.owner),
+    },
+    "whatsapp_business_account": {"changes": Route("whatsapp", whatsapp.parse_change, whatsapp.owner)},
+}
+
+
+# Direct messages that come as a change: the Test button's, and some apps' real ones
+_DIRECT_FIELDS = {
+    "messages": "messaging",
+    "message_echoes": "messaging",
+    "message_edits": "messaging",
+    "messaging_postbacks": "messaging",
+    "standby": "standby",
+}
+
+# What the Test button sends besides entry id "0": the sample sender of each field
+_SAMPLE_AUTHORS = {"12334", "232323232"}
+_SAMPLE_POST = "44444444_444444444"
+
+
+def _entry(app: App, routes: Mapping[str, Route], entry: Any, received_at: datetime) -> Iterator[Parsed]:
+    try:
+        id = ident(entry.get("id"))
+        at = when(entry.get("time"), received_at)
+        parts = [(name, part) for name in routes for part in rows(entry.get(name))]
+        if "value" in entry and "field" in entry:  # Instagram Login leaves out the list
+            parts.append(("changes", {"field": entry["field"], "value": entry["value"]}))
+    except MALFORMED as error:
+        yield Poison(reason(error), raw(entry))
+        return
+    if id == "0":
+        yield Skipped(TEST)
+        return
+    for name, part in parts:
+        yield from _part(app, routes, id, name, part, at, received_at)
+
+
+def _part(
+    app: App, routes: Mapping[str, Route], entry_id: str, name: str, part: Any, at: datetime, received_at: datetime
+) -> Iterator[Parsed]:
+    field = part.get("field") if isinstance(part, dict) and name == "changes" else None
+    direct = _DIRECT_FIELDS.get(field, "") if isinstance(field, str) else ""
+    value = obj(part.get("value")) if field is not None else {}
+    route, content = routes.get(direct, routes[name]), value if direct in routes else part
+    try:
+        if not isinstance(part, dict):
+            raise PayloadError("expected an object")
+        if _is_sample(value):
+            yield Skipped(TEST, route.product)
+            return
+        account = route.owner(app, entry_id, content) if route.owner else entry_id
+        if not account and not entry_id:
+            raise PayloadError("an id is missing")
+        if account is None or app.account(route.product, account) is None:
+            yield Skipped(FOREIGN, route.product, account or entry_id)
+            return
+        yield from list(route.parse(app, account, content, at, received_at))
+    except MALFORMED as error:
+        yield Poison(reason(error), raw(part), route.product, entry_id)
+
+
+def _is_sample(value: Mapping[str, Any]) -> bool:
+    authors = (obj(value.get(key)).get("id") for key in ("sender", "from"))
+    return value.get("post_id") == _SAMPLE_POST or any(str(a) in _SAMPLE_AUTHORS for a in authors)

@@ -1,0 +1,159 @@
+"""Telegram: messages to a bot, in chats of a connected business account, in groups and channels.
+
+One bot is one app with one account, whose id is the bot's (the part of its token before the colon); an update does not
+say which bot it is for.
+
+Source: https://core.telegram.org/bots/api
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms.base import (
+    FOREIGN,
+    MALFORMED,
+    Finding,
+    Parsed,
+    PayloadError,
+    Poison,
+    Refused,
+    Reply,
+    ReplyError,
+    Request,
+    Response,
+    Skipped,
+    TokenInvalid,
+    Unsupported,
+    fit,
+    given_id,
+    ident,
+    need_ident,
+    obj,
+    raw,
+    read_json,
+    reason,
+    rows,
+    text,
+    verify_any,
+)
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.rest import call, utf16
+from chalicelib.platforms.telegram.messages import bot, message, pressed
+
+MAX_REPLY = 4096  # UTF-16 code units
+
+_API = "https://api.telegram.org"
+# 403: the customer blocked the bot or left; 404: Telegram's answer to a token that is none
+_VERDICTS = {403: Refused, 404: TokenInvalid}
+
+_MESSAGES = (
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "business_message",
+    "edited_business_message",
+    "guest_message",
+)
+_SUBSCRIBED = ("message", "edited_message")  # what allowed_updates must hold, where it is set
+
+
+def challenge(app: App, query: Mapping[str, str]) -> Response:
+    """Telegram has no handshake."""
+    return Response(405, "Telegram posts updates here")
+
+
+def verify(app: App, request: Request) -> None:
+    """The secret token given to setWebhook; Telegram signs nothing, so the bytes themselves are not proven."""
+    verify_any(request.headers.get("x-telegram-bot-api-secret-token"), app.secrets)
+
+
+def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+    """The one event of an update; several where business messages were deleted."""
+    update = read_json(body)
+    account = next((a for a in app.accounts if a.product == "telegram"), None)
+    if account is None:
+        yield Skipped(FOREIGN, "telegram")
+        return
+    try:
+        yield from list(_update(app, account, update, received_at))
+    except MALFORMED as error:
+        yield Poison(reason(error), raw(update), "telegram", account.id)
+
+
+def _update(app: App, account: Account, update: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
+    name = next((n for n in _MESSAGES if update.get(n) is not None), "")
+    if name:
+        if not isinstance(update[name], dict):
+            raise PayloadError("a message is not an object")
+        yield message(app, account, name, update[name], received_at)
+    elif update.get("callback_query") is not None:
+        yield pressed(app, account, obj(update["callback_query"]), received_at)
+    elif update.get("deleted_business_messages") is not None:
+        gone = obj(update["deleted_business_messages"])
+        chat = need_ident(obj(gone.get("chat")).get("id"))
+        for number in rows(gone.get("message_ids")):
+            id = f"{chat}_{need_ident(number)}"
+            yield Interaction(
+                "telegram", account.id, id, Kind.DELETE, received_at, received_at, chat, app.key, private=True
+            )
+    else:
+        events = sorted(set(update) - {"update_id"})
+        yield Skipped(f"event_{text('_'.join(events))[:40] or 'empty'}", "telegram", account.id)
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """A message that quotes the customer's, or stands alone where that one is gone.
+
+    Source: https://core.telegram.org/bots/api#sendmessage
+    """
+    chat, _, number = reply.interaction.id.rpartition("_")
+    if not chat or not number.isdecimal():
+        raise Refused("message_id")
+    message: dict[str, Any] = {
+        "chat_id": chat,
+        "text": fit(reply.text, MAX_REPLY, utf16),
+        "reply_parameters": {"message_id": int(number), "allow_sending_without_reply": True},
+        "link_preview_options": {"is_disabled": True},
+    }
+    if reply.interaction.reply_to:
+        message["business_connection_id"] = reply.interaction.reply_to
+    answer = call(http, "POST", f"{_API}/bot{account.token}/sendMessage", data=message, verdicts=_VERDICTS)
+    sent = given_id(obj(answer.data.get("result")).get("message_id"))
+    return f"{chat}_{sent}" if sent else None
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the token is the account's bot's, and whether its webhook comes here and gets through.
+
+    Source: https://core.telegram.org/bots/api#getwebhookinfo
+    """
+    try:
+        me = call(http, "GET", f"{_API}/bot{account.token}/getMe", verdicts=_VERDICTS)
+        info = call(http, "GET", f"{_API}/bot{account.token}/getWebhookInfo", verdicts=_VERDICTS)
+    except ReplyError as error:
+        fix = "ask @BotFather for the bot's token and set it in the apps file"
+        return [Finding(account.id, f"Telegram does not accept the token ({error.code})", fix)]
+    hook, findings = obj(info.data.get("result")), []
+    set_hook = f"call setWebhook with the address of /webhooks/telegram/{app.key} and secret_token = the first secret"
+    if bot(account) != ident(obj(me.data.get("result")).get("id")):
+        findings.append(Finding(account.id, "the token belongs to another bot", "set the account's own token"))
+    if not text(hook.get("url")).endswith(f"/webhooks/telegram/{app.key}"):
+        findings.append(Finding(account.id, "the bot's webhook does not come here", set_hook))
+    allowed = rows(hook.get("allowed_updates"))
+    if missing := [name for name in _SUBSCRIBED if allowed and name not in allowed]:
+        what = f"updates of kind {', '.join(missing)} are not subscribed"
+        findings.append(Finding(account.id, what, f"{set_hook}, with these in allowed_updates"))
+    if hook.get("last_error_date") and hook.get("pending_update_count"):
+        findings.append(Finding(account.id, "updates wait because their delivery fails", set_hook))
+    return findings
+
+
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    raise Unsupported("Telegram lists no past messages; it repeats updates that failed for 24 hours by itself")

@@ -1,0 +1,1 @@
+"""X: posts, mentions, direct messages."""

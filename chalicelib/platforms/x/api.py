@@ -1,0 +1,227 @@
+"""X's REST API: replies and direct messages, their limits and errors, the check of a registration, and lists.
+
+An OAuth 2.0 user token lives for two hours. One of OAuth 1.0a does not end: with the account's options `consumer_key`
+and `token_secret` every request is signed with it and with the app's first secret, the consumer secret.
+
+Source: https://docs.x.com/x-api/posts/create-post
+"""
+
+import base64
+import hmac
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.platforms.base import (
+    Finding,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    Reply,
+    ReplyError,
+    TokenInvalid,
+    call_once,
+    fit,
+    given_id,
+    obj,
+    rows,
+    text,
+)
+from chalicelib.platforms.http import Answer, Http
+
+API = "https://api.x.com"
+MAX_REPLY = 280  # weighted characters of a post
+MAX_DIRECT = 10_000  # characters
+EVENTS = ("post.mention.create", "post.reply.create", "post.create", "dm.received", "dm.sent")
+MAX_PAGES = 10
+
+_LINK_WEIGHT = 23  # every link counts as t.co's
+_LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))  # code points that count 1; all others count 2
+_LINK = re.compile(
+    r"https?://\S*[^\s.,;:!?)]"
+    r"|(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:com|net|org|shop|store|info|app|co|io|me|eu|de|at|ch|fr|it|es|nl|uk)\b(?:/\S*[^\s.,;:!?)])?",
+    re.IGNORECASE,
+)
+_RATE_WAIT = timedelta(minutes=15)  # X's window, where the answer does not say when it ends
+
+
+def weight(words: str) -> int:
+    """The length of a post as X counts it.
+
+    Source: https://docs.x.com/fundamentals/counting-characters
+    """
+    links = _LINK.findall(words)
+    rest = _LINK.sub("", words)
+    return len(links) * _LINK_WEIGHT + sum(1 if any(a <= ord(c) <= b for a, b in _LIGHT) else 2 for c in rest)
+
+
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them: a public post without links, unless the account's option `allow_links` is true."""
+    if private or interaction.private:
+        return fit(words, MAX_DIRECT)
+    if account.options.get("allow_links") is not True:
+        words = re.sub(r"[ \t]{2,}", " ", _LINK.sub("", words)).strip()
+    return fit(words, MAX_REPLY, weight)
+
+
+def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
+    """A post that answers the customer's, or a direct message.
+
+    Source: https://docs.x.com/x-api/direct-messages/create-dm-message-by-participant-id
+    """
+    i = reply.interaction
+    words = wording(account, i, reply.text, reply.private)
+    if not words:
+        raise Refused("empty")
+    if i.private or reply.private:
+        recipient = i.reply_to if i.private else i.author
+        if not recipient:
+            raise Refused("no_recipient")
+        path = f"2/dm_conversations/with/{recipient}/messages"
+        data = _call(http, app, account, "POST", path, data={"text": words}, at=reply.at)
+        return given_id(obj(data.get("data")).get("dm_event_id"))
+    post = {"text": words, "reply": {"in_reply_to_tweet_id": i.reply_to or i.id}}
+    return given_id(obj(_call(http, app, account, "POST", "2/tweets", data=post, at=reply.at).get("data")).get("id"))
+
+
+# 402: the app's credits are used up; nothing can be posted until they are filled up
+_VERDICTS: dict[int, type[ReplyError]] = {401: TokenInvalid, 402: TokenInvalid, 403: Refused}
+
+
+def _call(
+    http: Http,
+    app: App,
+    account: Account,
+    method: str,
+    path: str,
+    *,
+    query: dict[str, str] | None = None,
+    data: dict[str, Any] | None = None,
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """One call, made once; its JSON. Raises ReplyError by status.
+
+    Source: https://docs.x.com/x-api/fundamentals/response-codes-and-errors
+    """
+    url = f"{API}/{path}"
+    headers = {"Authorization": f"Bearer {account.token}"}
+    if account.options.get("token_secret") and app.secrets:
+        # X compares the time with its own clock, so that a call without one takes the machine's
+        stamp = int((at or datetime.now(UTC)).timestamp())
+        headers = {"Authorization": signed(app, account, method, url, query or {}, secrets.token_hex(16), stamp)}
+    answer = call_once(http, method, url, headers=headers, query=query, data=data)
+    if 200 <= answer.status < 300:
+        return answer.data
+    label = str(answer.status)
+    if answer.status == 429:
+        raise NotSent(label, _wait(answer))
+    raise _VERDICTS.get(answer.status, OutcomeUnknown if answer.status >= 500 else Refused)(label)
+
+
+def signed(app: App, account: Account, method: str, url: str, query: Mapping[str, str], nonce: str, stamp: int) -> str:
+    """The Authorization header of OAuth 1.0a; `stamp` in seconds. A JSON body is not part of what is signed.
+
+    Source: https://docs.x.com/fundamentals/authentication/oauth-1-0a/creating-a-signature
+    """
+    oauth = {
+        "oauth_consumer_key": str(account.options.get("consumer_key", "")),
+        "oauth_nonce": nonce,
+        "oauth_signature_method": "HMAC-SHA1",
+        "oauth_timestamp": str(stamp),
+        "oauth_token": account.token,
+        "oauth_version": "1.0",
+    }
+    pairs = sorted((_escape(k), _escape(v)) for k, v in {**query, **oauth}.items())
+    base = "&".join((method, _escape(url), _escape("&".join(f"{k}={v}" for k, v in pairs))))
+    key = f"{_escape(app.secrets[0])}&{_escape(str(account.options.get('token_secret', '')))}"
+    digest = base64.b64encode(hmac.new(key.encode(), base.encode(), "sha1").digest()).decode()
+    fields = sorted({**oauth, "oauth_signature": digest}.items())
+    return "OAuth " + ", ".join(f'{_escape(k)}="{_escape(v)}"' for k, v in fields)
+
+
+def _escape(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _wait(answer: Answer) -> timedelta:
+    """Until the rate limit's window ends, by X's own clock (the answer's date)."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    try:
+        reset = datetime.fromtimestamp(int(headers["x-rate-limit-reset"]), UTC)
+        wait = reset - parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):
+        return _RATE_WAIT
+    return min(max(wait, timedelta(seconds=1)), timedelta(hours=24))
+
+
+def check(http: Http, app: App, account: Account) -> list[Finding]:
+    """Whether the token belongs to the account, the webhook is valid and the events are subscribed.
+
+    Source: https://docs.x.com/x-api/webhooks/introduction
+    """
+    mend_token = "authorise the app again as this account (OAuth 2.0) and put the token in the apps file"
+    try:
+        me = given_id(obj(_call(http, app, account, "GET", "2/users/me").get("data")).get("id"))
+    except (TokenInvalid, Refused) as error:
+        return [Finding(account.id, f"the token is not accepted ({error.code})", mend_token)]
+    findings = [] if me == account.id else [Finding(account.id, "the token belongs to another account", mend_token)]
+    bearer = account.options.get("app_token")
+    if not bearer:
+        fix = "add the app's bearer token as the account's option app_token"
+        return [*findings, Finding(account.id, "webhook and subscriptions cannot be checked", fix)]
+    return findings + _check_webhook(http, app, Account(account.id, "x", token=str(bearer)))
+
+
+def _check_webhook(http: Http, app: App, speaker: Account) -> list[Finding]:
+    try:
+        webhooks = rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))
+        subscriptions = rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data"))
+    except (TokenInvalid, Refused) as error:
+        return [Finding(speaker.id, f"the webhook cannot be read ({error.code})", "check the option app_token")]
+    findings = []
+    if not any(obj(w).get("valid") is True for w in webhooks):
+        fix = "PUT /2/webhooks/{id} makes X try the CRC again; POST /2/webhooks registers the URL"
+        findings.append(Finding(speaker.id, "the webhook is not enabled", fix))
+    ours = (obj(s) for s in subscriptions)
+    have = {text(s.get("event_type")) for s in ours if str(obj(s.get("filter")).get("user_id")) == speaker.id}
+    if missing := [e for e in EVENTS if e not in have]:
+        fix = "POST /2/activity/subscriptions for each of them, with this account's user token for private events"
+        findings.append(Finding(speaker.id, f"not subscribed: {', '.join(missing)}", fix))
+    return findings
+
+
+def list_mentions(http: Http, app: App, account: Account, since: datetime) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Pages of (posts that mention the account, users that wrote them) since `since`."""
+    query = {
+        "start_time": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "max_results": "100",
+        "tweet.fields": "author_id,conversation_id,created_at,referenced_tweets,in_reply_to_user_id,note_tweet",
+        "expansions": "author_id",
+        "user.fields": "affiliation,username",
+    }
+    yield from _pages(http, app, account, f"2/users/{account.id}/mentions", query)
+
+
+def list_direct(http: Http, app: App, account: Account) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Pages of (direct messages of the last 30 days, their senders), newest first."""
+    fields = "id,text,event_type,dm_conversation_id,created_at,sender_id,participant_ids,attachments"
+    query = {"event_types": "MessageCreate", "dm_event.fields": fields, "max_results": "100", "expansions": "sender_id"}
+    yield from _pages(http, app, account, "2/dm_events", {**query, "user.fields": "affiliation,username"})
+
+
+def _pages(
+    http: Http, app: App, account: Account, path: str, query: dict[str, str]
+) -> Iterator[tuple[list[Any], list[Any]]]:
+    token = ""
+    for _ in range(MAX_PAGES):
+        answer = _call(http, app, account, "GET", path, query={**query, "pagination_token": token} if token else query)
+        yield rows(answer.get("data")), rows(obj(answer.get("includes")).get("users"))
+        token = text(obj(answer.get("meta")).get("next_token"))
+        if not token:
+            return

@@ -1,0 +1,1 @@
+"""The retailer's policy: who answers what by when, and what may be said."""

@@ -1,0 +1,93 @@
+"""What a playbook says, as a table; for people who have just edited one."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from chalicelib.playbook.policy import INTENTS, NEED_NO_ANSWER, IntentPolicy, Playbook, PlaybookError, Tier
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
+from chalicelib.playbook.reader import load_playbook as load
+from chalicelib.playbook.yaml_parts import span_text
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Checks the file that is named first, else the one that comes with Earshot; 0 when it is right, 1 when not."""
+    path = Path(arguments[0]) if arguments else DEFAULT_PLAYBOOK
+    try:
+        playbook = load(path.read_text("utf-8"), path.name)
+    except PlaybookError as error:
+        print(error)
+        return 1
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{path.name}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
+        return 1
+    print("\n".join(summary(playbook)))
+    return 0
+
+
+def summary(playbook: Playbook) -> Iterable[str]:
+    """The lines of the table: hours and mailboxes, who is called when, and what is said to which intent."""
+    yield f"{playbook.shop.name}, {playbook.shop.timezone}, languages: {', '.join(playbook.languages)}"
+    yield ""
+    yield from _table(
+        ("team", "mailbox", "when that bounces", "hours"), [_team(playbook, name) for name in playbook.teams]
+    )
+    yield ""
+    yield f"escalation:  {_tiers(playbook.tiers)}"
+    yield f"urgent:      {_tiers(playbook.urgency.tiers)}: {', '.join(sorted(playbook.urgency.intents))}"
+    yield f"automatic replies: {_stops(playbook)}"
+    yield ""
+    yield from _table(("intent", "team", "automatic reply", "place", "person"), [_intent(playbook, n) for n in INTENTS])
+
+
+def _team(playbook: Playbook, name: str) -> tuple[str, ...]:
+    team = playbook.teams[name]
+    return name, team.email, team.fallback_email, "always" if team.hours.always else _hours(playbook, name)
+
+
+def _hours(playbook: Playbook, name: str) -> str:
+    hours = playbook.teams[name].hours
+    week = [" ".join(f"{_clock(opens)}-{_clock(closes)}" for opens, closes in day) or "closed" for day in hours.week]
+    runs: list[tuple[int, int]] = []
+    for day in range(7):
+        if runs and week[runs[-1][1]] == week[day]:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    days = (f"{_DAYS[a]}-{_DAYS[b]} {week[a]}" if a != b else f"{_DAYS[a]} {week[a]}" for a, b in runs)
+    return ", ".join(days) + (f", not on holidays of {hours.region}" if hours.region else "")
+
+
+def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
+    policy = playbook.intents.get(name, IntentPolicy())
+    team = playbook.team(name, 1).name
+    place = ", ".join(f"{p}" if k == "default" else f"{k}: {p}" for k, p in policy.places.items()) or str(
+        playbook.place
+    )
+    person = "no" if policy.acknowledge and policy.resolves else "yes"
+    if name in NEED_NO_ANSWER:
+        person = f"below {policy.closes_at:g}"
+    return name, team, "yes" if policy.acknowledge else "no", place if policy.acknowledge else "", person
+
+
+def _tiers(tiers: Iterable[Tier]) -> str:
+    return ", ".join(
+        f"{span_text(tier.after) if tier.after else 'at once'} → {tier.team or 'team of the intent'}" for tier in tiers
+    )
+
+
+def _stops(playbook: Playbook) -> str:
+    if playbook.stopped_altogether:
+        return "STOPPED altogether"
+    return f"on, STOPPED for {', '.join(sorted(playbook.stopped))}" if playbook.stopped else "on"
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60 % 24 if minutes > 1440 else minutes // 60:02}:{minutes % 60:02}"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, tuple("-" * width for width in widths), *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

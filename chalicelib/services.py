@@ -1,0 +1,282 @@
+"""Makes each service once, on first use, from the settings: AWS clients, the store, the model, the use cases.
+
+Every one can be replaced by a keyword argument: replay, the local run and the tests bring their own.
+"""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.aws.client import SECRETS, AwsError, LeanAws
+from chalicelib.aws.queues import Queue, SqsQueue
+from chalicelib.settings import Settings, read_settings
+
+if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
+    from collections.abc import Callable, Sequence
+
+    from chalicelib.aws.mailer import Mailer
+    from chalicelib.aws.timer import Timer
+    from chalicelib.handlers.escalate import Escalator
+    from chalicelib.handlers.notify import Notifier
+    from chalicelib.handlers.receive import Receiver
+    from chalicelib.handlers.respond import Responder
+    from chalicelib.intents import IntentModel
+    from chalicelib.operations.doctor import Doctor
+    from chalicelib.operations.erasure import Eraser
+    from chalicelib.outcomes.types import Outcomes
+    from chalicelib.platforms.http import Http
+    from chalicelib.playbook.policy import Playbook
+    from chalicelib.staff.actions import StaffActions
+    from chalicelib.storage.store import Store
+
+APPS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
+ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
+SAFE_TO_REPEAT = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 2, "read_timeout": 5}
+
+
+class Overrides(TypedDict, total=False):
+    """What may stand in place of a service that would be made from the settings."""
+
+    clock: "Callable[[], datetime]"
+    new_token: "Callable[[], str]"
+    client: "Callable[[str, dict[str, Any]], Any]"
+    lean_aws: LeanAws
+    registrations: "Callable[[], Apps]"
+    playbook: "Playbook"
+    model: "IntentModel"
+    store: "Store"
+    inbox: Queue
+    due: Queue
+    escalations: Queue
+    quarantine: Queue
+    timer: "Timer"
+    mailer: "Mailer"
+    http: "Http"
+    telemetry: "Outcomes"
+
+
+class Services:
+    """What app.py's entry points work with."""
+
+    def __init__(self, settings: Settings | None = None, **overrides: Unpack[Overrides]) -> None:
+        if unknown := overrides.keys() - Overrides.__optional_keys__:
+            raise TypeError(f"no such service: {', '.join(sorted(unknown))}")
+        self._settings = settings
+        self._apps: tuple[datetime, Apps] | None = None
+        self.__dict__ |= overrides  # where a cached property keeps what it made
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = read_settings()
+        return self._settings
+
+    @cached_property
+    def clock(self) -> "Callable[[], datetime]":
+        return lambda: datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+        return self.clock()
+
+    @cached_property
+    def new_token(self) -> "Callable[[], str]":
+        return lambda: uuid.uuid4().hex
+
+    @cached_property
+    def client(self) -> "Callable[[str, dict[str, Any]], Any]":
+        """Makes a boto3 client for a service with a configuration."""
+        import logging
+
+        import boto3
+        from botocore.config import Config
+
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials, on every start
+        make: Any = boto3.client
+        return lambda service, config: make(service, config=Config(**config))
+
+    # --- the registrations, the policy, the model ---
+
+    @property
+    def apps(self) -> Apps:
+        """The registrations, read again every APPS_CACHED_FOR. Raises AppsError."""
+        now = self.now()
+        if self._apps is None or now - self._apps[0] > APPS_CACHED_FOR:
+            self._apps = now, self.registrations()
+        return self._apps[1]
+
+    @cached_property
+    def registrations(self) -> "Callable[[], Apps]":
+        """Reads the registrations, from the file or the secret store."""
+        return lambda: load_apps(self._apps_text())
+
+    def _apps_text(self) -> str:
+        if self.settings.apps_file:
+            return Path(self.settings.apps_file).read_text("utf-8")
+        if not self.settings.apps_secret:
+            raise AppsError("set EARSHOT_APPS_SECRET (deployed) or EARSHOT_APPS_FILE (local)")
+        try:
+            found = self.lean_aws.call(SECRETS, "GetSecretValue", {"SecretId": self.settings.apps_secret})
+            return str(found["SecretString"])
+        except AwsError as error:
+            raise AppsError(f"the registrations cannot be read: {error}") from error
+
+    @cached_property
+    def playbook(self) -> "Playbook":
+        from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+
+        path = Path(self.settings.playbook_file) if self.settings.playbook_file else DEFAULT_PLAYBOOK
+        return load_playbook(path.read_text("utf-8"), path.name)
+
+    @cached_property
+    def model(self) -> "IntentModel":
+        from chalicelib.intents import DEFAULT_MODEL, IntentModel
+
+        return IntentModel.load(DEFAULT_MODEL, self.settings.model_sha256 or None)
+
+    # --- AWS ---
+
+    @cached_property
+    def store(self) -> "Store":
+        from chalicelib.storage.store import Store
+        from chalicelib.storage.table import DynamoTable
+
+        table = DynamoTable(self.client("dynamodb", SAFE_TO_REPEAT), self.settings.table)
+        return Store(table, self.settings.retention_days)
+
+    @cached_property
+    def lean_aws(self) -> LeanAws:
+        return LeanAws()
+
+    @cached_property
+    def inbox(self) -> Queue:
+        return SqsQueue(self.lean_aws, self.settings.inbox_url)
+
+    @cached_property
+    def due(self) -> Queue:
+        return SqsQueue(self.lean_aws, self.settings.due_url)
+
+    @cached_property
+    def escalations(self) -> Queue:
+        return SqsQueue(self.lean_aws, self.settings.escalations_url)
+
+    @cached_property
+    def quarantine(self) -> Queue:
+        return SqsQueue(self.lean_aws, self.settings.quarantine_url)
+
+    @cached_property
+    def timer(self) -> "Timer":
+        from chalicelib.aws.timer import StepFunctionsTimer
+
+        return StepFunctionsTimer(self.client("stepfunctions", SAFE_TO_REPEAT), self.settings.state_machine_arn)
+
+    @cached_property
+    def mailer(self) -> "Mailer":
+        from chalicelib.aws.mailer import SesMailer
+
+        return SesMailer(self.client("sesv2", ONE_ATTEMPT), self.settings.mail_from, self.settings.mail_events)
+
+    @cached_property
+    def http(self) -> "Http":
+        from chalicelib.platforms.http import PlatformHttp
+
+        return PlatformHttp(self.settings.platforms_via)
+
+    # --- the use cases ---
+
+    @property
+    def receiver(self) -> "Receiver":
+        from chalicelib.handlers.receive import Receiver
+
+        return Receiver(self.apps, self.inbox, self.http, self.save_chunks, self.new_token)
+
+    @property
+    def responder(self) -> "Responder":
+        from chalicelib.handlers.acknowledge import Acknowledger
+        from chalicelib.handlers.breaker import Breaker
+        from chalicelib.handlers.respond import Responder
+
+        acknowledger = Acknowledger(
+            self.store, self.playbook, self.apps, self.http, Breaker(self.store, self.escalations), self.new_token
+        )
+        return Responder(
+            store=self.store,
+            model=self.model,
+            playbook=self.playbook,
+            apps=self.apps,
+            inbox=self.inbox,
+            quarantine=self.quarantine,
+            save_chunks=self.save_chunks,
+            due=self.due,
+            timer=self.timer,
+            http=self.http,
+            acknowledger=acknowledger,
+            outcomes=self.telemetry,
+        )
+
+    @property
+    def escalator(self) -> "Escalator":
+        from chalicelib.handlers.escalate import Escalator
+
+        return Escalator(self.store, self.playbook, self.escalations, self.timer, self.telemetry)
+
+    @property
+    def notifier(self) -> "Notifier":
+        from chalicelib.handlers.notify import Notifier
+
+        return Notifier(
+            store=self.store,
+            playbook=self.playbook,
+            apps=self.apps,
+            mailer=self.mailer,
+            new_token=self.new_token,
+            outcomes=self.telemetry,
+            public_url=self.settings.public_url,
+        )
+
+    @property
+    def staff_actions(self) -> "StaffActions":
+        from chalicelib.staff.actions import StaffActions
+
+        return StaffActions(self.store, self.playbook, self.apps)
+
+    @property
+    def eraser(self) -> "Eraser":
+        from chalicelib.operations.erasure import Eraser
+
+        return Eraser(self.store, self.escalations)
+
+    @property
+    def doctor(self) -> "Doctor":
+        from chalicelib.operations.doctor import Doctor
+
+        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer)
+
+    @cached_property
+    def telemetry(self) -> "Outcomes":
+        from chalicelib.outcomes.telemetry import Telemetry
+
+        return Telemetry(self.settings.stage)
+
+    # --- a body that SQS cannot carry ---
+
+    def save_chunks(self, name: str, chunks: "Sequence[bytes]", now: datetime) -> None:
+        """Keeps a packed body in the table until its message has been worked on."""
+        for number, chunk in enumerate(chunks):
+            self.store.put_document(f"body#{name}", f"{number:04}", {"bytes": chunk}, now + timedelta(days=14))
+
+    def read_chunks(self, name: str) -> bytes:
+        """The packed body that `save_chunks` kept; raises AlreadyDone when it was worked on before."""
+        from chalicelib.handlers.inbox import AlreadyDone
+
+        chunks = self.store.documents(f"body#{name}")
+        if not chunks:
+            raise AlreadyDone(name)
+        return b"".join(bytes(doc["bytes"]) for doc in chunks)
+
+    def drop_chunks(self, name: str) -> None:
+        """Forgets a body that has been worked on: customers' words stay no longer than needed."""
+        self.store.drop_documents(f"body#{name}")

@@ -1,0 +1,1 @@
+"""What is remembered: the store, which owns its keys, over a table."""

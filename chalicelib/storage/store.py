@@ -1,0 +1,255 @@
+"""What Earshot remembers: interactions, conversations, threads, counters, and how they change without a lost update.
+
+Keys: an interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread
+is `t#{product}:{account}#{thread}`, with the brand's replies under `brand` and each customer's conversation under
+`c#{customer}`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from chalicelib.codec import dump, load
+from chalicelib.conversations.conversation import Conversation, Thread
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
+
+SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
+ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
+
+
+class Contention(Exception):
+    """Others kept writing the same item; the message comes back from the queue."""
+
+
+class _Gone(Exception):
+    """The item that was to be changed is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change[T]:
+    """What stood before (None: nothing) and what stands now."""
+
+    before: T | None
+    after: T
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    product: str
+    account: str
+    thread: str
+    customer: str
+
+    @classmethod
+    def of(cls, noun: Conversation | Interaction) -> "ConversationKey":
+        return cls(noun.product, noun.account, noun.thread, noun.customer)
+
+    @classmethod
+    def named(cls, message: Mapping[str, Any]) -> "ConversationKey":
+        """The one that a queue message names; raises KeyError."""
+        return cls(message["product"], message["account"], message["thread"], message["customer"])
+
+
+class Store:
+    """The nouns over a `Table`. `retention_days` is how long an item outlives its last change."""
+
+    def __init__(self, table: Table, retention_days: int = 400) -> None:
+        self.table = table
+        self._retention_days = retention_days
+
+    # --- interactions ---
+
+    def change_interaction(
+        self, interaction: Interaction, merge: Callable[[Interaction | None], Interaction], now: datetime
+    ) -> Change[Interaction]:
+        """Writes `merge(stored)` if nobody wrote in between; most interactions are new, so nothing is read first."""
+        key = interaction_key(interaction.product, interaction.account, interaction.id)
+        return self._change(
+            key, Interaction, merge, lambda i: _of_customer(i.product, i.account, i.author), now, new=True
+        )
+
+    def interaction(self, product: str, account: str, id: str) -> Interaction | None:
+        item = self.table.get(interaction_key(product, account, id))
+        return load(Interaction, item.doc) if item else None
+
+    # --- conversations ---
+
+    def change_conversation(
+        self,
+        key: ConversationKey,
+        change: Callable[[Conversation | None], Conversation],
+        now: datetime,
+        *,
+        new: bool = False,
+    ) -> Change[Conversation]:
+        """Writes `change(stored)`; `new` says that there probably is none yet. Raises Contention."""
+        return self._change(conversation_key(key), Conversation, change, _conversation_index, now, new=new)
+
+    def update_conversation(
+        self, key: ConversationKey, change: Callable[[Conversation], Conversation], now: datetime
+    ) -> Change[Conversation] | None:
+        """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
+        Raises Contention."""
+
+        def only_what_is_there(old: Conversation | None) -> Conversation:
+            if old is None:
+                raise _Gone
+            return change(old)
+
+        try:
+            return self.change_conversation(key, only_what_is_there, now)
+        except _Gone:
+            return None
+
+    def conversation(self, key: ConversationKey) -> Conversation | None:
+        item = self.table.get(conversation_key(key))
+        return load(Conversation, item.doc) if item else None
+
+    def overdue(self, now: datetime) -> Iterator[ConversationKey]:
+        """Every conversation that escalate has to look at, oldest first within each shard."""
+        for shard in range(SHARDS):
+            for key in self.table.overdue(shard, now):
+                yield _parse_conversation_key(key)
+
+    # --- threads ---
+
+    def thread(self, product: str, account: str, thread: str) -> Thread:
+        item = self.table.get(Key(thread_pk(product, account, thread), "brand"))
+        return load(Thread, item.doc) if item else Thread(product, account, thread)
+
+    def conversations_in(self, product: str, account: str, thread: str) -> list[Conversation]:
+        """Every conversation of a thread, read consistently."""
+        items = self.table.partition(thread_pk(product, account, thread))
+        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+
+    def change_thread(
+        self, product: str, account: str, thread: str, change: Callable[[Thread], Thread], now: datetime
+    ) -> Thread:
+        key = Key(thread_pk(product, account, thread), "brand")
+        first = Thread(product, account, thread)
+        return self._change(key, Thread, lambda old: change(old or first), lambda _: {}, now, new=True).after
+
+    # --- counters, marks and chunks: small things with an expiry ---
+
+    def count(self, name: str, limit: int, lasts: timedelta, now: datetime) -> bool:
+        """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did."""
+        return self.table.count(Key(f"n#{name}", "n"), limit, now + lasts)
+
+    def mark(self, name: str, value: str, now: datetime) -> bool:
+        """Sets the mark `name` to `value`; False when it already stood so."""
+        key = Key(f"m#{name}", "m")
+        while True:
+            old = self.table.get(key)
+            if old and old.doc.get("value") == value:
+                return False
+            try:
+                self.table.put(
+                    Item(key, {"value": value}, old.rev if old else 0, expires_at=in_days(now, self._retention_days))
+                )
+                return True
+            except Conflict:
+                continue
+
+    def marked(self, name: str) -> str | None:
+        """The value of the mark `name`."""
+        item = self.table.get(Key(f"m#{name}", "m"))
+        return str(item.doc["value"]) if item else None
+
+    def put_document(self, collection: str, name: str, doc: dict[str, Any], expires_at: datetime) -> None:
+        """Keeps a plain document under `collection` and `name`; the first one stays."""
+        try:
+            self.table.put(Item(Key(f"d#{collection}", name), doc, expires_at=expires_at))
+        except Conflict:
+            return
+
+    def set_document(
+        self, collection: str, name: str, doc: dict[str, Any], expires_at: datetime, customer: Interaction
+    ) -> None:
+        """Keeps a plain document about the author of `customer`, replacing an older one; an erasure takes it along."""
+        key = Key(f"d#{collection}", name)
+        for _ in range(ATTEMPTS):
+            old = self.table.get(key)
+            index = _of_customer(customer.product, customer.account, customer.author)
+            try:
+                self.table.put(Item(key, doc, old.rev if old else 0, expires_at=expires_at, **index))
+                return
+            except Conflict:
+                continue
+        raise Contention(collection)
+
+    def documents(self, collection: str) -> list[dict[str, Any]]:
+        return [dict(item.doc) for item in self.table.partition(f"d#{collection}")]
+
+    def drop_documents(self, collection: str) -> None:
+        for item in self.table.partition(f"d#{collection}"):
+            self.table.delete(item.key)
+
+    # --- the one way in which anything changes ---
+
+    def _change[T](
+        self,
+        key: Key,
+        cls: type[T],
+        change: Callable[[T | None], T],
+        index: Callable[[T], dict[str, Any]],
+        now: datetime,
+        *,
+        new: bool,
+    ) -> Change[T]:
+        item = None if new else self.table.get(key)
+        for _ in range(ATTEMPTS):
+            before = load(cls, item.doc) if item else None
+            after = change(before)
+            if after == before:
+                return Change(before, after)
+            written = Item(
+                key,
+                dump(after),
+                item.rev if item else 0,
+                expires_at=in_days(now, self._retention_days),
+                **index(after),
+            )
+            try:
+                self.table.put(written)
+                return Change(before, after)
+            except Conflict as conflict:
+                item = conflict.old
+        raise Contention(key.sk[:2])
+
+
+def interaction_key(product: str, account: str, id: str) -> Key:
+    return Key(f"i#{product}:{account}#{id}", "i")
+
+
+def thread_pk(product: str, account: str, thread: str) -> str:
+    return f"t#{product}:{account}#{thread}"
+
+
+def conversation_key(key: ConversationKey) -> Key:
+    return Key(thread_pk(key.product, key.account, key.thread), f"c#{key.customer}")
+
+
+def customer_key(product: str, account: str, customer: str) -> str:
+    """The customer index's key: everything that one account knows of one customer."""
+    return f"{product}:{account}#{customer}"
+
+
+def _parse_conversation_key(key: Key) -> ConversationKey:
+    owner, thread = key.pk.removeprefix("t#").split("#", 1)
+    product, account = owner.split(":", 1)
+    return ConversationKey(product, account, thread, key.sk.removeprefix("c#"))
+
+
+def _of_customer(product: str, account: str, customer: str | None) -> dict[str, Any]:
+    return {"customer": customer_key(product, account, customer)} if customer else {}
+
+
+def _conversation_index(conversation: Conversation) -> dict[str, Any]:
+    index = _of_customer(conversation.product, conversation.account, conversation.customer)
+    if conversation.wake_at:
+        pk = thread_pk(conversation.product, conversation.account, conversation.thread)
+        index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": conversation.wake_at}
+    return index

@@ -1,0 +1,206 @@
+"""The one DynamoDB table behind `store.py`: conditional writes, two sparse indexes, counters.
+
+An item is `pk`, `sk`, a revision `rev` that every write raises by one, the token of the write that made it, a schema
+version `v`, the document `doc`, and the attributes of the indexes where they apply. `infra/replay/memory.py` has
+the same interface in memory; one contract test (tests/storage/test_table.py) runs over both.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from secrets import token_hex
+from typing import Any, Protocol
+
+from chalicelib.codec import from_time
+
+SCHEMA = 1  # readers accept this one and the one before
+OVERDUE_INDEX = "overdue"
+CUSTOMER_INDEX = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    pk: str
+    sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's."""
+
+    key: Key
+    doc: Mapping[str, Any]
+    rev: int = 0
+    shard: int | None = None
+    wake_at: datetime | None = None
+    customer: str | None = None
+    expires_at: datetime | None = None
+
+
+class Conflict(Exception):
+    """Somebody wrote in between; `old` is what stands there now."""
+
+    def __init__(self, old: Item | None) -> None:
+        super().__init__("the item has changed")
+        self.old = old
+
+
+class Table(Protocol):
+    def get(self, key: Key) -> Item | None:
+        """The item, read consistently."""
+
+    def put(self, item: Item) -> Item:
+        """Writes revision `item.rev` + 1 if the stored one still is `item.rev` (0: none); raises Conflict."""
+
+    def delete(self, key: Key) -> None: ...
+
+    def partition(self, pk: str) -> list[Item]:
+        """All items of a partition, read consistently, in the order of their sort keys."""
+
+    def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
+        """Keys in this shard whose `wake_at` is not after `now`, oldest first; eventually consistent."""
+
+    def of_customer(self, customer: str) -> Iterator[Key]:
+        """Keys of everything about a customer; eventually consistent."""
+
+    def everything(self) -> Iterator[Item]:
+        """Every item: a scan, for exports and checks, never on the way of an interaction."""
+
+    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
+        """Raises the counter unless it stands at `limit`; whether it did."""
+
+
+class DynamoTable:
+    """`Table` on DynamoDB; `client` is boto3's."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+        self._client = client
+        self._name = name
+        self._write = TypeSerializer().serialize
+        self._read = TypeDeserializer().deserialize
+
+    def get(self, key: Key) -> Item | None:
+        found = self._client.get_item(TableName=self._name, Key=self._key(key), ConsistentRead=True).get("Item")
+        return self._item(found) if found else None
+
+    def put(self, item: Item) -> Item:
+        token = token_hex(8)
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if item.rev:
+            values = {":rev": {"N": str(item.rev)}}
+            condition = {"ConditionExpression": "rev = :rev", "ExpressionAttributeValues": values}
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=self._attributes(item, token),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **condition,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            old = error.response.get("Item")
+            # a write whose answer was lost and that boto3 sent again fails its own condition: our token means we won
+            if old is None or old.get("token", {}).get("S") != token:
+                raise Conflict(self._item(old) if old else None) from None
+        return _revised(item)
+
+    def delete(self, key: Key) -> None:
+        self._client.delete_item(TableName=self._name, Key=self._key(key))
+
+    def partition(self, pk: str) -> list[Item]:
+        pages = self._pages("query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True)
+        return [self._item(found) for found in pages]
+
+    def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
+        pages = self._pages(
+            "query",
+            IndexName=OVERDUE_INDEX,
+            KeyConditionExpression="shard = :shard AND wake_at <= :now",
+            values={":shard": shard, ":now": from_time(now)},
+        )
+        return (Key(found["pk"]["S"], found["sk"]["S"]) for found in pages)
+
+    def of_customer(self, customer: str) -> Iterator[Key]:
+        pages = self._pages(
+            "query", IndexName=CUSTOMER_INDEX, KeyConditionExpression="customer = :c", values={":c": customer}
+        )
+        return (Key(found["pk"]["S"], found["sk"]["S"]) for found in pages)
+
+    def everything(self) -> Iterator[Item]:
+        return (self._item(found) for found in self._pages("scan", values=None) if "doc" in found)
+
+    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=self._key(key),
+                UpdateExpression="ADD n :one SET expires_at = :expires",
+                ConditionExpression="attribute_not_exists(n) OR n < :limit",
+                ExpressionAttributeValues={
+                    ":one": {"N": "1"},
+                    ":limit": {"N": str(limit)},
+                    ":expires": {"N": str(int(expires_at.timestamp()))},
+                },
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _pages(self, operation: str, *, values: Mapping[str, Any] | None, **request: Any) -> Iterator[dict[str, Any]]:
+        if values:
+            request["ExpressionAttributeValues"] = {name: self._write(value) for name, value in values.items()}
+        while True:
+            page = getattr(self._client, operation)(TableName=self._name, **request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _key(self, key: Key) -> dict[str, Any]:
+        return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+    def _attributes(self, item: Item, token: str) -> dict[str, Any]:
+        index = {
+            "shard": item.shard,
+            "wake_at": from_time(item.wake_at) if item.wake_at else None,
+            "customer": item.customer,
+            "expires_at": int(item.expires_at.timestamp()) if item.expires_at else None,
+        }
+        plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": _decimals(item.doc)}
+        present = {name: value for name, value in index.items() if value is not None}
+        return self._key(item.key) | {name: self._write(value) for name, value in (plain | present).items()}
+
+    def _item(self, found: Mapping[str, Any]) -> Item:
+        plain = {name: self._read(value) for name, value in found.items()}
+        expires = plain.get("expires_at")
+        return Item(
+            key=Key(plain["pk"], plain["sk"]),
+            doc=plain.get("doc", {}),
+            rev=int(plain.get("rev", 0)),
+            shard=int(plain["shard"]) if "shard" in plain else None,
+            wake_at=datetime.fromisoformat(plain["wake_at"]) if "wake_at" in plain else None,
+            customer=plain.get("customer"),
+            expires_at=datetime.fromtimestamp(int(expires), UTC) if expires else None,
+        )
+
+
+def _revised(item: Item) -> Item:
+    return Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
+
+
+def _decimals(value: Any) -> Any:
+    """DynamoDB's numbers are decimals; boto3 refuses floats."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {k: _decimals(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_decimals(v) for v in value]
+    return value
+
+
+def in_days(now: datetime, days: int) -> datetime:
+    """`now` plus `days`, for `expires_at`."""
+    return now + timedelta(days=days)

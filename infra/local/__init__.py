@@ -1,0 +1,1 @@
+"""The embedded AWS and what stands round it on this machine."""

@@ -1,0 +1,127 @@
+"""The events that Lambda's sources make, in the shapes that they have when deployed: API Gateway's, SQS's, the
+schedule's, SES's; and the context of an invocation.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from infra.local.loopback import Call
+
+REGION = "eu-central-1"
+_BINARY = ("application/octet-stream", "image/", "audio/", "video/", "application/zip", "application/x-tar")
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    function_name: str
+    aws_request_id: str = field(default_factory=lambda: str(uuid4()))
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:local"
+    ends_at: float = field(default_factory=lambda: monotonic() + _TIMEOUT_S)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.ends_at - monotonic()) * 1000))
+
+
+def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """API Gateway's REST proxy event (payload 1.0); bytes that are no text travel as base64, so none is changed."""
+    headers = _gathered(call.headers)
+    query = _listed(parse_qsl(call.query, keep_blank_values=True))
+    body, encoded = _body(call)
+    return {
+        "resource": resource,
+        "path": call.path,
+        "httpMethod": call.method,
+        "headers": {name: values[-1] for name, values in headers.items()},
+        "multiValueHeaders": headers,
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+        "multiValueQueryStringParameters": query or None,
+        "pathParameters": dict(parameters) or None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": call.method,
+            "path": f"/api{call.path}",
+            "stage": "api",
+            "protocol": "HTTP/1.1",
+            "requestId": str(uuid4()),
+            "identity": {"sourceIp": "127.0.0.1", "userAgent": call.header("user-agent")},
+        },
+        "body": body,
+        "isBase64Encoded": encoded,
+    }
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Every value by name; names that differ in case only are one, spelt as the first."""
+    spelt: dict[str, str] = {}
+    return _listed((spelt.setdefault(name.lower(), name), value) for name, value in pairs)
+
+
+def _body(call: Call) -> tuple[str | None, bool]:
+    if not call.body:
+        return None, False
+    if not call.header("content-type").lower().startswith(_BINARY):
+        try:
+            return call.body.decode("utf-8"), False
+        except UnicodeDecodeError:
+            pass  # not text, whatever its header says
+    return base64.b64encode(call.body).decode(), True
+
+
+def sqs_event(messages: list[dict[str, Any]], arn: str) -> dict[str, Any]:
+    """Lambda's event for SQS messages as `ReceiveMessage` gives them."""
+    return {
+        "Records": [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {}),
+                "messageAttributes": message.get("MessageAttributes", {}),
+                "md5OfBody": message["MD5OfBody"],
+                "eventSource": "aws:sqs",
+                "eventSourceARN": arn,
+                "awsRegion": REGION,
+            }
+            for message in messages
+        ]
+    }
+
+
+def send_event(id: str, to: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """SES's event for an accepted e-mail.
+
+    Source: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+    """
+    mail = {"messageId": id, "destination": [to], "tags": {name: [value] for name, value in tags.items()}}
+    return {"eventType": "Send", "mail": {**mail, "timestamp": datetime.now(UTC).isoformat()}, "send": {}}
+
+
+def message(body: str) -> dict[str, Any]:
+    """One message as `ReceiveMessage` gives it."""
+    return {"MessageId": "1", "ReceiptHandle": "1", "Body": body, "MD5OfBody": ""}
+
+
+def schedule_event(at: datetime) -> dict[str, Any]:
+    """EventBridge's event for a schedule."""
+    event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": at.isoformat(), "region": REGION}
+    return {**event, "version": "0", "id": str(uuid4()), "account": "123456789012", "resources": [], "detail": {}}

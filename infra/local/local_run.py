@@ -1,0 +1,184 @@
+"""The whole of Earshot in this process: app.py's functions amid the embedded AWS, a gateway and stand-in platforms."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from chalicelib.apps import Apps, load_apps
+from chalicelib.aws.timer import StepFunctionsTimer, Timer
+from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.playbook.policy import Playbook, Tier
+from chalicelib.services import SAFE_TO_REPEAT, Services
+from chalicelib.settings import Settings
+from infra.local.deliveries import DEMO_APPS, SimulatedMessage, deliver
+from infra.local.embedded import Embedded, client, embedded_aws
+from infra.local.gateway import Gateway
+from infra.local.loopback import Answered, Call, serve
+from infra.local.queue_poller import QueuePoller, sources
+from infra.local.stand_in import Posted, Refusal, StandIn
+
+DEMO_PLAYBOOK = Path(__file__).with_name("demo_playbook.yaml")
+TIMER_STEP = timedelta(seconds=2)  # instead of a minute: nobody watches a demonstration that long
+TIMER_MARGIN = timedelta(seconds=1)  # moto waits whole seconds, rounded down
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """A delivery that receive turned away."""
+
+    status: int
+    platform: str
+
+
+OnEvent = Callable[[object], None]
+"""Hears, as it happens, of each Stored, Escalated, Notified and Refusals; of each reply Posted and each Refusal."""
+
+
+class LocalOutcomes:
+    """Tells `on_event` of each outcome instead of writing log lines and metrics."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+
+    def delivery(self, id: str) -> None:
+        """The correlation id is for logs."""
+
+    def stored(self, outcome: Stored) -> None:
+        self._on_event(outcome)
+
+    def replied(self, outcome: Replied) -> None:
+        self._on_event(outcome)
+
+    def escalated(self, outcome: Escalated) -> None:
+        self._on_event(outcome)
+
+    def notified(self, outcome: Notified) -> None:
+        self._on_event(outcome)
+
+    def refused(self, status: int, platform: str, app: str) -> None:
+        self._on_event(Refusals(status, platform))
+
+    def swept(self, complete: bool) -> None:
+        """Nothing to tell."""
+
+    def flush(self) -> None:
+        """Everything is told as it happens."""
+
+
+class LocalServices(Services):
+    """The services on the embedded AWS. `pace` stretches the playbook's waits."""
+
+    def __init__(self, settings: Settings, on_event: OnEvent, pace: float = 1.0) -> None:
+        super().__init__(settings, telemetry=LocalOutcomes(on_event))
+        self._pace = pace
+
+    @cached_property
+    def timer(self) -> Timer:
+        stepfunctions = self.client("stepfunctions", SAFE_TO_REPEAT)
+        return StepFunctionsTimer(stepfunctions, self.settings.state_machine_arn, TIMER_STEP, TIMER_MARGIN)
+
+    @cached_property
+    def playbook(self) -> Playbook:
+        return slower(super().playbook, self._pace)
+
+    def warm(self) -> None:
+        """Makes every service now: threads that made one at the same time would make two."""
+        _ = (self.store, self.inbox, self.due, self.escalations, self.quarantine, self.timer, self.mailer, self.http)
+        _ = (self.telemetry, self.model, self.playbook, self.apps, self.responder, self.escalator, self.notifier)
+
+
+def slower(playbook: Playbook, pace: float) -> Playbook:
+    """`playbook` with every wait of its escalation `pace` times as long."""
+
+    def stretched(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        return tuple(replace(tier, after=tier.after * pace) for tier in tiers)
+
+    urgency = replace(playbook.urgency, tiers=stretched(playbook.urgency.tiers))
+    return replace(playbook, tiers=stretched(playbook.tiers), urgency=urgency)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """Everything running. `url` is where deliveries go, `own` the answers that stand beside the gateway's."""
+
+    url: str
+    aws: Embedded
+    services: LocalServices
+    stand_in: StandIn
+    apps: Apps
+
+    def say(self, *said: SimulatedMessage, secret: str = "") -> int:
+        """Delivers what was said, signed, and returns the status."""
+        return deliver(self.apps, *said, secret=secret).send(self.url)[0]
+
+
+@contextmanager
+def local_run(
+    on_event: OnEvent,
+    *,
+    playbook: Path = DEMO_PLAYBOOK,
+    apps: Path = DEMO_APPS,
+    port: int = 0,
+    pace: float = 1.0,
+    sweep_every_s: float = 300.0,
+    own: Callable[[LocalRun, Call], Answered | None] = lambda local_run, call: None,
+) -> Iterator[LocalRun]:
+    """Runs while inside. `own` answers before the gateway does. Raises OSError when `port` is taken."""
+    import app as functions
+
+    registrations = load_apps(apps.read_text("utf-8"))
+    stand_in = StandIn(on_event=on_event)
+    gateway = Gateway(functions.app)
+    running: list[LocalRun] = []
+
+    def answer(call: Call) -> Answered | None:
+        if not running:
+            return Answered(503)
+        return own(running[0], call) or gateway.answer(call)
+
+    with serve(answer, port) as url, embedded_aws() as aws, serve(stand_in.answer) as via:
+        _keep_secret(aws, apps.read_text("utf-8"))
+        settings = replace(aws.settings, playbook_file=str(playbook), platforms_via=via, public_url=url)
+        services, before = LocalServices(settings, on_event, pace), functions.services
+        services.warm()
+        functions.services = services
+        running.append(LocalRun(url, aws, services, stand_in, registrations))
+        stand_in.echo = _Echo(running[0])
+        try:
+            with QueuePoller(aws, sources(functions), functions.sweep, sweep_every_s):
+                yield running[0]
+        finally:
+            functions.services = before
+
+
+def _keep_secret(aws: Embedded, apps_text: str) -> None:
+    secrets = client("secretsmanager", aws.endpoint)
+    secrets.put_secret_value(SecretId=aws.settings.apps_secret, SecretString=apps_text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """Tells Earshot of its own replies, as the platforms do: a comment by the Page, an echo, a status, a post."""
+
+    local_run: LocalRun
+
+    def __call__(self, posted: Posted) -> None:
+        make = _ECHOES.get(posted.product)
+        if make:
+            self.local_run.say(make(posted))
+
+
+_ECHOES: Mapping[str, Callable[[Posted], SimulatedMessage]] = {
+    "facebook": lambda p: SimulatedMessage("facebook", p.text, id=p.id, to=p.target),
+    "messenger": lambda p: SimulatedMessage(
+        "messenger", p.text, id=p.id.removeprefix("m_"), to=p.target, token=p.token
+    ),
+    "instagram": lambda p: SimulatedMessage("instagram", p.text, id=p.id, to=p.target),
+    "whatsapp": lambda p: SimulatedMessage("whatsapp", id=p.id.removeprefix("wamid."), to=p.target, token=p.token),
+    "x": lambda p: SimulatedMessage("x", p.text, id=p.id, to=p.target),
+}
+
+__all__ = ["LocalRun", "Posted", "Refusal", "Refusals", "local_run"]

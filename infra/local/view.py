@@ -1,0 +1,80 @@
+"""What the local page shows: every conversation with what was said in it, and every e-mail, as plain data."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from chalicelib.codec import from_time, load
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.emails.escalation_email import PRODUCTS, label
+from infra.local.local_run import LocalRun
+
+MOST = 60  # conversations and e-mails shown, the newest first
+
+_NOTES = {
+    Outcome.CLAIMED: "being sent",
+    Outcome.PENDING: "held back by the platform, will be tried again",
+    Outcome.REFUSED: "refused by the platform",
+    Outcome.UNKNOWN: "perhaps not delivered",
+}
+
+
+def state(local_run: LocalRun) -> dict[str, Any]:
+    """All of it, read from the table and from SES."""
+    conversations: list[Conversation] = []
+    said: dict[tuple[str, str, str], list[Interaction]] = defaultdict(list)
+    for item in local_run.services.store.table.everything():
+        if item.key.sk.startswith("c#"):
+            conversations.append(load(Conversation, item.doc))
+        elif item.key.pk.startswith("i#"):
+            interaction = load(Interaction, item.doc)
+            said[interaction.product, interaction.account, interaction.thread].append(interaction)
+    shown = [_conversation(c, said[c.product, c.account, c.thread]) for c in conversations]
+    emails = [
+        {"id": e.id, "at": from_time(e.at), "to": e.to, "subject": e.subject, "html": e.html}
+        for e in reversed(local_run.aws.emails()[-MOST:])
+    ]
+    newest = sorted(shown, key=lambda c: str(c["at"]), reverse=True)[:MOST]
+    return {"conversations": newest, "emails": emails, "products": PRODUCTS}
+
+
+def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:
+    ours = {ack.id for ack in c.acknowledgements.values()}
+    lines = [line for i in said if i.id in c.questions for line in _asked(c, i)]
+    lines += [
+        _line("brand", "", i.text, i.at)
+        for i in said
+        if i.brand and i.kind is Kind.BRAND_REPLY and i.id not in ours and not i.ours
+    ]
+    name = next((i.author_name for i in said if i.id in c.questions and i.author_name), None)
+    return {
+        "id": c.id,
+        "product": c.product,
+        "thread": c.thread,
+        "customer": name or "A customer",
+        "state": c.state.value,
+        "intent": label(c.intent),
+        "tier": c.tier,
+        "due_at": from_time(c.due_at) if c.due_at else None,
+        "at": max((line["at"] for line in lines), default=""),
+        "lines": sorted(lines, key=lambda line: str(line["at"])),
+    }
+
+
+def _asked(c: Conversation, i: Interaction) -> Iterator[dict[str, Any]]:
+    """A customer's words and the automatic replies to them."""
+    note = "deleted" if i.deleted else "hidden" if i.hidden else ""
+    yield _line("customer", i.author_name or "", i.text, i.at, note)
+    for ack in (c.acknowledgements.get(i.id), c.acknowledgements.get(f"{i.id}/private")):
+        if ack:
+            yield _acknowledged(ack)
+
+
+def _acknowledged(ack: Acknowledgement) -> dict[str, Any]:
+    return _line("earshot", "", ack.text, ack.at, _NOTES.get(ack.state, ""))
+
+
+def _line(who: str, name: str, text: str, at: datetime, note: str = "") -> dict[str, Any]:
+    return {"who": who, "name": name, "text": text, "at": from_time(at), "note": note}

@@ -1,0 +1,1 @@
+"""Recorded deliveries through the real handlers on a virtual clock."""

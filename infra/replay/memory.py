@@ -1,0 +1,150 @@
+"""DynamoDB's table, SQS's queues, Step Functions and SES in memory, for replay: the same, in microseconds.
+
+`MemoryTable` is proven equal to `DynamoTable` by the contract in tests/test_table.py, which runs over both.
+"""
+
+import heapq
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.aws.mailer import Email
+from chalicelib.aws.queues import encode
+from chalicelib.storage.table import Conflict, Item, Key
+
+
+class MemoryTable:
+    """`chalicelib.storage.table.Table` in memory, with the same indexes. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._items: dict[Key, Item] = {}
+        self._families: dict[str, dict[str, None]] = {}
+        self._customers: dict[str, dict[Key, None]] = {}
+        self._overdue: dict[int, list[tuple[datetime, str, str]]] = {}
+        self._counters: dict[Key, int] = {}
+
+    def get(self, key: Key) -> Item | None:
+        return self._items.get(key)
+
+    def put(self, item: Item) -> Item:
+        old = self._items.get(item.key)
+        if (old.rev if old else 0) != item.rev:
+            raise Conflict(old)
+        new = replace(item, rev=item.rev + 1)
+        self._unindex(old)
+        self._items[item.key] = new
+        self._families.setdefault(item.key.pk, {})[item.key.sk] = None
+        if item.customer:
+            self._customers.setdefault(item.customer, {})[item.key] = None
+        if item.shard is not None and item.wake_at:
+            insort(self._overdue.setdefault(item.shard, []), (item.wake_at, item.key.pk, item.key.sk))
+        return new
+
+    def delete(self, key: Key) -> None:
+        self._unindex(self._items.pop(key, None))
+        self._families.get(key.pk, {}).pop(key.sk, None)
+
+    def partition(self, pk: str) -> list[Item]:
+        return [self._items[Key(pk, sk)] for sk in sorted(self._families.get(pk, ()))]
+
+    def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
+        rows = self._overdue.get(shard, [])
+        ripe = rows[: bisect_right(rows, now, key=lambda row: row[0])]
+        return (Key(pk, sk) for _, pk, sk in ripe)
+
+    def of_customer(self, customer: str) -> Iterator[Key]:
+        return iter(list(self._customers.get(customer, ())))
+
+    def everything(self) -> Iterator[Item]:
+        return iter(list(self._items.values()))
+
+    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
+        stands_at = self._counters.get(key, 0)
+        if stands_at >= limit:
+            return False
+        self._counters[key] = stands_at + 1
+        return True
+
+    def _unindex(self, old: Item | None) -> None:
+        if old is None:
+            return
+        if old.customer:
+            self._customers[old.customer].pop(old.key, None)
+        if old.shard is not None and old.wake_at:
+            rows = self._overdue[old.shard]
+            del rows[bisect_left(rows, (old.wake_at, old.key.pk, old.key.sk))]
+
+
+@dataclass(order=True, slots=True)
+class Due:
+    """Something that happens at `at`; `order` keeps what falls together in the order it was made."""
+
+    at: datetime
+    order: int
+    name: str = field(compare=False)
+    body: str = field(compare=False, default="")
+
+
+class VirtualClock:
+    """What happens when: queue messages, timers and schedules on a virtual clock."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+        self._heap: list[Due] = []
+        self._order = 0
+
+    def add(self, at: datetime, name: str, body: str = "") -> None:
+        self._order += 1
+        heapq.heappush(self._heap, Due(max(at, self.now), self._order, name, body))
+
+    def next(self, until: datetime) -> Due | None:
+        """The next thing that is due by `until`, with the clock set to its time; None when there is none."""
+        if not self._heap or self._heap[0].at > until:
+            return None
+        due = heapq.heappop(self._heap)
+        self.now = due.at
+        return due
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryQueue:
+    """`chalicelib.aws.queues.Queue` whose messages arrive on the virtual_clock."""
+
+    name: str
+    virtual_clock: VirtualClock
+
+    def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
+        self.virtual_clock.add(self.virtual_clock.now + delay, self.name, encode(message))
+
+    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        for message in messages:
+            self.send(message)
+
+
+@dataclass(slots=True)
+class MemoryTimer:
+    """`chalicelib.aws.timer.Timer` on the virtual_clock: one wake-up a minute."""
+
+    virtual_clock: VirtualClock
+    _started: set[datetime] = field(default_factory=set)
+
+    def wake(self, at: datetime) -> None:
+        from chalicelib.aws.timer import bucket
+
+        minute = bucket(at)
+        if minute not in self._started:
+            self._started.add(minute)
+            self.virtual_clock.add(minute, "due", encode({"v": 1, "wake_at": minute.isoformat()}))
+
+
+@dataclass(slots=True)
+class MemoryMailer:
+    """`chalicelib.aws.mailer.Mailer` that keeps what was sent."""
+
+    sent: list[Email] = field(default_factory=list)
+
+    def send(self, email: Email) -> str:
+        self.sent.append(email)
+        return f"mail-{len(self.sent)}"

@@ -1,0 +1,282 @@
+"""Replay: recorded deliveries through the real handlers on a virtual clock, to see what Earshot would have done.
+
+    python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
+
+No network: replies and e-mails are recorded; everything else is app.py's own handlers over infra/replay/memory.py.
+The formats of both files are in README, "Replay".
+"""
+
+import argparse
+import base64
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO, Unpack
+from urllib.parse import urlencode
+
+from chalicelib import platforms
+from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.codec import load, to_time
+from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.platforms.base import PayloadError, Poison, Skipped
+from chalicelib.platforms.http import Answer, ConnectionRefused
+from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.services import Overrides, Services
+from chalicelib.settings import Settings
+from chalicelib.storage.store import Store
+from infra.local.events import message, schedule_event, sqs_event
+from infra.local.gateway import Gateway
+from infra.local.loopback import Call
+from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
+from infra.replay.outcomes import Outcomes
+
+NO_SETTINGS = Settings("", "", "", "", "", "", "")
+SWEEP_EVERY = timedelta(minutes=5)
+VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
+MAX_RECEIVES = 5
+
+
+class ReplayError(ValueError):
+    """The recording cannot be read; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded delivery, as a platform sent it at `at`."""
+
+    at: datetime
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    def call(self) -> Call:
+        """The same as a request to the gateway."""
+        headers = {"Content-Type": "application/json"} | dict(self.headers)
+        return Call(self.method, self.path, urlencode(self.query), tuple(headers.items()), self.body)
+
+
+def read_deliveries(path: Path) -> list[Recorded]:
+    """The deliveries of a recording, one JSON object a line. Raises ReplayError."""
+    recorded = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            recorded.append(
+                Recorded(
+                    at=to_time(row["at"]),
+                    method=str(row.get("method", "POST")).upper(),
+                    path=str(row["path"]),
+                    query={str(k): str(v) for k, v in (row.get("query") or {}).items()},
+                    headers={str(k): str(v) for k, v in (row.get("headers") or {}).items()},
+                    body=base64.b64decode(row.get("body_base64") or "", validate=True),
+                )
+            )
+        except KeyError as error:
+            raise ReplayError(f"{path}:{number}: {error.args[0]!r} is missing; see README, Replay") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ReplayError(f"{path}:{number}: {type(error).__name__}: {error}; see README, Replay") from None
+    return recorded
+
+
+class RecordedHttp:
+    """Http that sends nothing: a reply gets an answer in the shape of every platform, anything else is not reached."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        if method == "GET":
+            raise ConnectionRefused("replay")
+        self._count += 1
+        id = f"replay-{self._count}"
+        return Answer(
+            200,
+            {
+                "id": id,
+                "message_id": id,
+                "messages": [{"id": id}],
+                "data": {"id": id, "dm_event_id": id},
+                "ok": True,
+                "result": {"message_id": self._count},
+                "sentMessages": [{"id": id}],
+            },
+            {},
+        )
+
+
+class ReplayServices(Services):
+    """The services of a replay: time is the virtual clock's, and what leaves is recorded in `outcomes`."""
+
+    def __init__(
+        self,
+        apps: Apps,
+        policy: Playbook,
+        virtual_clock: VirtualClock,
+        outcomes: Outcomes,
+        settings: Settings = NO_SETTINGS,
+        **overrides: Unpack[Overrides],
+    ) -> None:
+        self.virtual_clock = virtual_clock
+        ids = count(1)
+        recorded: Overrides = {
+            "playbook": policy,
+            "store": Store(MemoryTable()),
+            "inbox": MemoryQueue("inbox", virtual_clock),
+            "due": MemoryQueue("due", virtual_clock),
+            "escalations": MemoryQueue("escalations", virtual_clock),
+            "quarantine": MemoryQueue("quarantine", virtual_clock),
+            "timer": MemoryTimer(virtual_clock),
+            "mailer": MemoryMailer(),
+            "http": RecordedHttp(),
+            "telemetry": outcomes,
+            "clock": lambda: virtual_clock.now,
+            "new_token": lambda: f"{next(ids):032x}",
+            "registrations": lambda: apps,
+        }
+        recorded.update(overrides)
+        super().__init__(settings, **recorded)
+
+
+class Replay:
+    """Plays the clock: deliveries, queue messages, timers and the safety schedule, in the order of their times."""
+
+    def __init__(self, recorded: list[Recorded], services: ReplayServices, outcomes: Outcomes) -> None:
+        import app
+
+        self._entry: Any = app
+        self._gateway = Gateway(app.app)
+        self._recorded = recorded
+        self._services = services
+        self._outcomes = outcomes
+        self._receives: Counter[str] = Counter()
+
+    def run(self, until: datetime) -> None:
+        """Everything up to `until`."""
+        previous, self._entry.services = self._entry.services, self._services
+        virtual_clock = self._services.virtual_clock
+        steps: dict[str, Callable[[Due], Any]] = {
+            "delivery": self._deliver,
+            "inbox": lambda due: self._queue(due, self._entry.respond),
+            "escalations": lambda due: self._queue(due, self._entry.notify),
+            "due": lambda due: self._entry.escalate(sqs_event([message(due.body)], due.name), None),
+            "sweep": lambda due: self._sweep(),
+            "quarantine": lambda due: self._outcomes.count("quarantined"),
+        }
+        try:
+            for index, delivery in enumerate(self._recorded):
+                virtual_clock.add(delivery.at, "delivery", str(index))
+            virtual_clock.add(virtual_clock.now + SWEEP_EVERY, "sweep")
+            while due := virtual_clock.next(until):
+                steps[due.name](due)
+        finally:
+            self._entry.services = previous
+
+    def _deliver(self, due: Due) -> None:
+        index = int(due.body)
+        recorded = self._recorded[index]
+        answer = self._gateway.answer(recorded.call())
+        self._outcomes.answered(index, answer.status, answer.body.decode("utf-8", "replace"))
+        if recorded.method == "POST" and answer.status == 200 and recorded.path.startswith("/webhooks/"):
+            for skipped in self._skipped(recorded):
+                self._outcomes.count(f"skipped {skipped.product or recorded.path}: {skipped.reason}")
+
+    def _skipped(self, recorded: Recorded) -> Iterator[Skipped | Poison]:
+        _, _, platform, key = recorded.path.split("/")[:4]
+        app, webhook = self._services.apps.get(platform, key), platforms.webhook(platform)
+        if app is None or webhook is None:
+            return
+        try:
+            for parsed in webhook.parse(app, recorded.body, recorded.at):
+                if not isinstance(parsed, Interaction):
+                    yield parsed
+        except PayloadError:
+            return
+
+    def _queue(self, due: Due, handler: Any) -> None:
+        failed = handler(sqs_event([message(due.body)], due.name), None)["batchItemFailures"]
+        self._receives[due.body] += 1
+        if not failed:
+            del self._receives[due.body]
+        elif self._receives[due.body] < MAX_RECEIVES:
+            self._services.virtual_clock.add(self._services.now() + VISIBILITY, due.name, due.body)
+        else:
+            self._outcomes.count(f"dead letters in {due.name}")
+
+    def _sweep(self) -> None:
+        self._entry.sweep(schedule_event(self._services.now()), None)
+        self._services.virtual_clock.add(self._services.now() + SWEEP_EVERY, "sweep")
+
+    def conversations(self) -> list[Conversation]:
+        """Every conversation as it stands at the end."""
+        items = self._services.store.table.everything()
+        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+
+
+def replay(recorded: list[Recorded], apps: Apps, playbook: Any, after: timedelta, out: TextIO) -> Outcomes:
+    """Replays `recorded` until `after` the last delivery and writes the outcomes, a JSON object a line, to `out`."""
+    start = min((r.at for r in recorded), default=to_time("2026-01-01T00:00:00Z"))
+    end = max((r.at for r in recorded), default=start) + after
+    virtual_clock = VirtualClock(start)
+    outcomes = Outcomes(out, virtual_clock)
+    run = Replay(recorded, ReplayServices(apps, playbook, virtual_clock, outcomes), outcomes)
+    run.run(end)
+    virtual_clock.now = end
+    for conversation in run.conversations():
+        outcomes.conversation(conversation)
+    outcomes.summary()
+    return outcomes
+
+
+def duration(text: str) -> timedelta:
+    """E.g. 90s, 30m, 72h, 5d. Raises argparse.ArgumentTypeError."""
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90m, 72h or 5d")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.replay", description=__doc__.splitlines()[0])
+    parser.add_argument("deliveries", type=Path, help="recorded deliveries, JSON lines")
+    parser.add_argument("--apps", type=Path, required=True, help="the apps file")
+    parser.add_argument("--out", type=Path, required=True, help="where the outcomes go, JSON lines")
+    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK, help="instead of the default playbook")
+    parser.add_argument(
+        "--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        apps = load_apps(options.apps.read_text("utf-8"))
+        playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
+        recorded = read_deliveries(options.deliveries)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        with options.out.open("w", encoding="utf-8") as out:
+            outcomes = replay(recorded, apps, playbook, options.until, out)
+    except (AppsError, PlaybookError, ReplayError, OSError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 2
+    print(outcomes.table(len(recorded), time.monotonic() - began))
+    return 0

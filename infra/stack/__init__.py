@@ -1,0 +1,1 @@
+"""What is deployed: resources, package, deployment, costs."""

@@ -1,0 +1,322 @@
+"""The handlers on moto through boto3, with every AWS call and every reply numbered, and any one of them made to fail.
+
+A fault is one of: `crash` (the process dies before the call), `dies` (it dies right after it), `lost` (the call is
+done but its answer does not arrive), `twice` (boto3 repeats a call whose first answer was lost).
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Unpack
+
+import boto3
+import yaml
+from botocore.exceptions import ReadTimeoutError
+
+import app as entry
+from chalicelib.apps import Apps
+from chalicelib.aws.client import AwsError, LeanAws, Service
+from chalicelib.aws.queues import QueueUnavailable
+from chalicelib.codec import load
+from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.platforms.base import hmac_hex
+from chalicelib.platforms.http import Answer, NoAnswer
+from chalicelib.playbook.policy import Playbook
+from chalicelib.services import Overrides, Services
+from chalicelib.settings import Settings
+from infra.local.events import message, sqs_event
+from infra.local.gateway import Gateway
+from infra.replay.replay import Recorded
+from infra.stack.definitions import RESOURCES
+from tests.world import APPS, NOW, PlatformsOnPaper, playbook
+
+
+def create_table(client: Any, name: str) -> None:
+    """The table as infra/stack/resources.yaml defines it."""
+    properties = yaml.safe_load(RESOURCES.read_text("utf-8"))["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    client.create_table(TableName=name, **{key: properties[key] for key in wanted})
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this but the test."""
+
+
+@dataclass
+class Faults:
+    """Counts calls; the one numbered `at` fails in the way of `mode`. `names` and `places` (the way through chalicelib
+    to the call) are the record of a run without faults."""
+
+    at: int = 0
+    mode: str = ""
+    names: list[str] = field(default_factory=list)
+    places: list[tuple[str, ...]] = field(default_factory=list)
+
+    def call(self, name: str, do: Callable[[], Any], lost: Exception, *, repeats: bool = True) -> Any:
+        self.names.append(name)
+        self.places.append((name, *_path()))
+        if len(self.names) != self.at:
+            return do()
+        if self.mode == "crash":
+            raise Killed(name)
+        answer = do()
+        if self.mode == "dies":
+            raise Killed(name)
+        if self.mode == "lost":
+            raise lost
+        return do() if repeats else answer
+
+
+def _path() -> Iterator[str]:
+    """The lines of chalicelib that led here, innermost first."""
+    frame = sys._getframe(2)
+    while frame.f_back:
+        frame = frame.f_back
+        if "chalicelib" in frame.f_code.co_filename:
+            yield f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+
+
+class FaultyClient:
+    """A boto3 client whose calls pass through `faults`; `sent` keeps the e-mails that SES accepted, by their id."""
+
+    def __init__(
+        self, client: Any, service: str, faults: Faults, sent: dict[str, dict[str, Any]], attempts: int
+    ) -> None:
+        self._client, self._service, self._faults, self._sent = client, service, faults, sent
+        self._repeats = attempts > 1
+        self.exceptions = client.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(**request: Any) -> Any:
+            def do() -> Any:
+                answer = method(**request)
+                if name == "send_email":
+                    self._sent[answer["MessageId"]] = request
+                return answer
+
+            lost = ReadTimeoutError(endpoint_url=self._service)
+            return self._faults.call(f"{self._service}.{name}", do, lost, repeats=self._repeats)
+
+        return call
+
+
+@dataclass
+class FaultyPlatforms(PlatformsOnPaper):
+    """The platforms on paper, whose answers pass through the same faults: a POST is never repeated by itself."""
+
+    faults: Faults = field(default_factory=Faults)
+
+    def request(self, method: str, url: str, **request: Any) -> Answer:
+        def do() -> Answer:
+            return PlatformsOnPaper.request(self, method, url, **request)
+
+        answer: Answer = self.faults.call("reply", do, NoAnswer("timed out"), repeats=False)
+        return answer
+
+
+class FaultyLeanAws(LeanAws):
+    """`LeanAws` whose calls end at moto, through the same faults."""
+
+    def __init__(self, sqs: Any, faults: Faults) -> None:
+        super().__init__()
+        self._sqs, self._faults = sqs, faults
+
+    def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        method = {"SendMessage": self._sqs.send_message, "SendMessageBatch": self._sqs.send_message_batch}[action]
+        answer: dict[str, Any] = self._faults.call(
+            f"sqs.{action}", lambda: method(**parameters), AwsError("TimeoutError")
+        )
+        return answer
+
+
+class AwsServices(Services):
+    """Services whose clients fail as told; `made` keeps the real clients from one world to the next."""
+
+    made: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(
+        self, settings: Settings, faults: Faults, policy: Playbook, apps: Apps, **overrides: Unpack[Overrides]
+    ) -> None:
+        self.faults, self.time = faults, NOW
+        self.sent: dict[str, dict[str, Any]] = {}
+        given: Overrides = {
+            "clock": lambda: self.time,
+            "registrations": lambda: apps,
+            "client": self._client,
+            "lean_aws": FaultyLeanAws(self.made["sqs"], faults),
+            "playbook": policy,
+            "http": FaultyPlatforms(faults=faults),
+            "telemetry": Silent(),
+        }
+        given.update(overrides)
+        super().__init__(settings, **given)
+
+    def _client(self, service: str, config: dict[str, Any]) -> Any:
+        if service not in self.made:
+            self.made[service] = boto3.client(service, region_name="eu-west-1")
+        return FaultyClient(
+            self.made[service], service, self.faults, self.sent, config["retries"]["total_max_attempts"]
+        )
+
+
+class Silent:
+    """Outcomes that nobody listens to."""
+
+    def delivery(self, id: str) -> None: ...
+    def stored(self, outcome: Stored) -> None: ...
+    def replied(self, outcome: Replied) -> None: ...
+    def escalated(self, outcome: Escalated) -> None: ...
+    def notified(self, outcome: Notified) -> None: ...
+    def refused(self, status: int, platform: str, app: str) -> None: ...
+    def swept(self, complete: bool) -> None: ...
+    def flush(self) -> None: ...
+
+
+class AwsWorld:
+    """One table, four queues and a state machine of their own on moto, and the handlers in front of them."""
+
+    count = 0
+
+    def __init__(self, faults: Faults | None = None, policy: Playbook | None = None, apps: Apps = APPS) -> None:
+        AwsWorld.count += 1
+        self.name = f"w{AwsWorld.count}"
+        self.faults = Faults()
+        self.services = AwsServices(self._create(), self.faults, policy or playbook(), apps)
+        if faults:
+            self.faults.at, self.faults.mode = faults.at, faults.mode
+        self.platforms: FaultyPlatforms = self.services.http  # type: ignore[assignment]
+        self._told: set[str] = set()
+
+    def _plain(self, service: str) -> Any:
+        if service not in AwsServices.made:
+            AwsServices.made[service] = boto3.client(service, region_name="eu-west-1")
+        return AwsServices.made[service]
+
+    def _create(self) -> Settings:
+        create_table(self._plain("dynamodb"), self.name)
+        queues = {
+            q: self._plain("sqs").create_queue(
+                QueueName=f"{self.name}-{q}", Attributes={"MaximumMessageSize": "1048576"}
+            )["QueueUrl"]
+            for q in ("inbox", "due", "escalations", "quarantine")
+        }
+        machine = self._plain("stepfunctions").create_state_machine(
+            name=self.name,
+            definition='{"StartAt":"W","States":{"W":{"Type":"Wait","TimestampPath":"$.wake_at","End":true}}}',
+            roleArn="arn:aws:iam::123456789012:role/timer",
+        )["stateMachineArn"]
+        self._plain("sesv2").create_email_identity(EmailIdentity="earshot@shop.example.com")
+        return Settings(
+            self.name, queues["inbox"], queues["due"], queues["escalations"], queues["quarantine"], machine,
+            "earshot@shop.example.com",
+        )  # fmt: skip
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        previous, entry.services = entry.services, self.services
+        try:
+            yield
+        finally:
+            entry.services = previous
+
+    def deliver(self, body: bytes) -> None:
+        """A platform that posts until it gets its 200."""
+        signed = {"X-Hub-Signature-256": "sha256=" + hmac_hex("current", body)}
+        call = Recorded(NOW, "POST", "/webhooks/meta/main", {}, signed, body).call()
+        for _ in range(5):
+            with self._entered():
+                try:
+                    if Gateway(entry.app).answer(call).status == 200:
+                        return
+                except Killed:
+                    self._forget()
+        raise AssertionError("the platform never got its 200")
+
+    def work(self) -> None:
+        """Plays SQS and Lambda until the queues are empty: a message goes only when its handler is done with it."""
+        queues = {
+            self.services.settings.inbox_url: entry.respond,
+            self.services.settings.due_url: entry.escalate,
+            self.services.settings.escalations_url: entry.notify,
+        }
+        for _ in range(200):
+            if not any([self._one(url, handler) for url, handler in queues.items()]):
+                return
+        raise AssertionError("the queues never ran empty")
+
+    def _one(self, url: str, handler: Any) -> bool:
+        sqs = self._plain("sqs")
+        received = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=1).get("Messages", [])
+        for got in received:
+            with self._entered():
+                try:
+                    result = handler(sqs_event([got], "queue"), None)
+                except (Killed, ReadTimeoutError, QueueUnavailable):
+                    self._forget()
+                    continue
+            if not (result and result["batchItemFailures"]):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=got["ReceiptHandle"])
+        return bool(received)
+
+    def sweep(self) -> None:
+        """The safety schedule, as often as it takes to run through."""
+        for _ in range(3):
+            try:
+                if self.services.escalator.sweep(self.services.now):
+                    return
+            except (Killed, ReadTimeoutError, QueueUnavailable):
+                self._forget()
+        raise AssertionError("the sweep never ran through")
+
+    def pass_time(self, *minutes: int) -> None:
+        """The clock goes to each of `minutes` after the start, and what is due by then happens: SES's events, the
+        safety schedule's sweep, the queues."""
+        for minute in minutes:
+            self.services.time = NOW + timedelta(minutes=minute)
+            self._mail_events()
+            self.sweep()
+            self.work()
+
+    def _mail_events(self) -> None:
+        """SES tells of each e-mail that it accepted, in the shape of its Send event."""
+        for id, request in list(self.services.sent.items()):
+            if id in self._told:
+                continue
+            self._told.add(id)
+            tags = {tag["Name"]: [tag["Value"]] for tag in request["EmailTags"]}
+            event = json.dumps({"eventType": "Send", "mail": {"messageId": id, "tags": tags}})
+            with self._entered():
+                for _ in range(3):
+                    try:
+                        if not entry.mail_events(sqs_event([message(event)], "queue"), None)["batchItemFailures"]:
+                            break
+                    except Killed:
+                        self._forget()
+
+    def _forget(self) -> None:
+        """A new process: whatever the old one kept in memory is gone."""
+        old = self.services
+        fresh = AwsServices(old.settings, self.faults, old.playbook, old.apps, http=old.http)
+        fresh.time, fresh.sent = old.time, old.sent
+        self.services = fresh
+
+    @property
+    def emails(self) -> list[dict[str, Any]]:
+        """The e-mails that SES accepted, as they were requested."""
+        return list(self.services.sent.values())
+
+    def items(self) -> list[Any]:
+        return list(self.services.store.table.everything())
+
+    def conversations(self) -> list[Conversation]:
+        return [load(Conversation, i.doc) for i in self.items() if i.key.sk.startswith("c#")]
+
+    def interactions(self) -> list[Interaction]:
+        return [load(Interaction, i.doc) for i in self.items() if i.key.pk.startswith("i#")]

@@ -1,0 +1,194 @@
+"""What the claim protocol does with each answer of a platform, and who is not acknowledged at all."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.conversations.conversation import Outcome
+from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
+from chalicelib.playbook.policy import Caps, Place
+from chalicelib.services import APPS_CACHED_FOR
+from tests.test_orders import COMMON
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+
+QUESTION = delivery(comment("c1", COMMON))
+
+
+def graph_error(status: int, code: int, subcode: int | None = None) -> Callable[[], Answer]:
+    error = {"code": code, "message": "An error"} | ({"error_subcode": subcode} if subcode else {})
+    return lambda: Answer(status, {"error": error}, {})
+
+
+def no_answer() -> Answer:
+    raise NoAnswer("ReadTimeoutError")
+
+
+def refused_connection() -> Answer:
+    raise ConnectionRefused("NewConnectionError")
+
+
+def asked(*answers: Callable[[], Answer], body: bytes = QUESTION) -> MemoryWorld:
+    world = MemoryWorld()
+    world.platforms.answers = list(answers)
+    world.post(body)
+    world.run()
+    return world
+
+
+def state(world: MemoryWorld) -> Outcome:
+    return next(iter(world.conversations()[0].acknowledgements.values())).state
+
+
+def test_the_acknowledgement_says_that_it_is_automated_and_by_when_a_person_answers() -> None:
+    world = asked()
+    ((url, data),) = world.platforms.posted
+    assert url.endswith("/c1/comments")
+    assert data["message"].startswith("This is an automated reply.")
+    assert "today by 11:00" in data["message"]
+    assert world.records("reply")[0]["result"] == "sent"
+    assert world.records("conversation") == []
+
+
+@pytest.mark.parametrize("code", [4, 17, 32, 613, 80001])
+def test_a_rate_limit_is_a_definite_no_and_is_tried_again(code: int) -> None:
+    world = asked(graph_error(400, code))
+    assert state(world) is Outcome.PENDING
+    world.run(timedelta(minutes=9))
+    assert state(world) is Outcome.SENT
+    assert len(world.platforms.posted) == 1
+
+
+def test_a_refused_connection_is_tried_again() -> None:
+    world = asked(refused_connection, refused_connection)
+    world.run(timedelta(minutes=9))
+    assert state(world) is Outcome.SENT
+    assert len(world.platforms.posted) == 1
+
+
+def test_an_acknowledgement_that_would_come_late_is_not_sent_any_more() -> None:
+    world = asked(*[graph_error(400, 4)] * 9)
+    world.run(timedelta(minutes=50))
+    assert world.platforms.posted == []
+    world.run(timedelta(minutes=20))
+    assert len(world.emails) == 1
+
+
+@pytest.mark.parametrize("answer", [no_answer, graph_error(500, 1), graph_error(503, 2), lambda: Answer(502, {}, {})])
+def test_an_unknown_outcome_is_never_posted_again_and_the_timer_covers_it(answer: Callable[[], Answer]) -> None:
+    world = asked(answer)
+    assert state(world) is Outcome.UNKNOWN
+    world.post(QUESTION)
+    world.run(timedelta(hours=2))
+    assert world.platforms.posted == []
+    assert len(world.emails) == 1
+    assert "perhaps not delivered" in world.emails[0].text
+
+
+@pytest.mark.parametrize(("code", "subcode"), [(100, None), (551, None), (10, 2018278), (200, 1545041)])
+def test_a_permanent_no_or_a_closed_window_is_final(code: int, subcode: int | None) -> None:
+    world = asked(graph_error(400, code, subcode))
+    world.run(timedelta(minutes=30))
+    assert state(world) is Outcome.REFUSED
+    assert world.platforms.posted == []
+
+
+@pytest.mark.parametrize("code", [190, 368])
+def test_a_refused_token_stops_the_accounts_replies_tells_the_shop_once_and_escalation_goes_on(code: int) -> None:
+    world = asked(graph_error(400, code))
+    for n in range(3):
+        world.post(delivery(comment(f"d{n}", COMMON, author=f"60{n}", post=f"{PAGE}_{n}")))
+    world.run(timedelta(hours=2))
+    assert world.platforms.posted == []
+    alerts = [mail for mail in world.emails if "token" in mail.subject]
+    assert len(alerts) == 1
+    assert len(world.emails) - len(alerts) == 4
+
+
+def test_a_new_token_closes_the_breaker_by_itself() -> None:
+    world = asked(graph_error(400, 190))
+    apps = world.services.apps
+    renewed = tuple(replace(a, token="token-new") for a in apps.apps[0].accounts)
+    world.registered = replace(apps, apps=(replace(apps.apps[0], accounts=renewed), *apps.apps[1:]))
+    world.run(APPS_CACHED_FOR + timedelta(seconds=1))
+    world.post(delivery(comment("c2", COMMON, author="6001", post=f"{PAGE}_9")))
+    world.run()
+    assert len(world.platforms.posted) == 1
+
+
+def test_one_author_gets_one_acknowledgement_a_day_under_one_post() -> None:
+    world = MemoryWorld()
+    for n in range(4):
+        world.post(delivery(comment(f"c{n}", COMMON)))
+    world.run()
+    assert len(world.platforms.posted) == 1
+    assert len(world.conversations()) == 4
+
+
+def test_a_post_that_goes_viral_gets_no_more_than_its_cap_an_hour() -> None:
+    policy = replace(playbook(), caps=Caps(post_per_hour=3))
+    world = MemoryWorld(policy)
+    for n in range(10):
+        world.post(delivery(comment(f"c{n}", COMMON, author=f"60{n}")))
+    world.run()
+    assert len(world.platforms.posted) == 3
+    world.run(timedelta(hours=2))
+    assert len(world.emails) == 10
+
+
+def test_the_kill_switch_of_an_account_silences_it_and_nothing_else() -> None:
+    world = MemoryWorld(replace(playbook(), stopped=frozenset({f"facebook:{PAGE}"})))
+    world.post(QUESTION)
+    world.post(message("m1", COMMON))
+    world.run(timedelta(hours=2))
+    assert [url.rpartition("/")[2] for url, _ in world.platforms.posted] == ["messages"]
+    assert len(world.emails) == 2
+
+
+def test_nothing_is_sent_after_the_messaging_window_closed() -> None:
+    old = message("m1", COMMON, at=NOW - timedelta(hours=25))
+    assert asked(body=old).platforms.posted == []
+
+
+def test_the_escalation_comes_before_the_messaging_window_closes() -> None:
+    world = asked(body=message("m1", "hm, and what about the other one?", at=NOW - timedelta(hours=23)))
+    conversation = world.conversations()[0]
+    assert conversation.due_at is not None and conversation.window_closes_at is not None
+    assert conversation.due_at < conversation.window_closes_at
+
+
+def test_a_brand_authored_comment_is_never_acknowledged() -> None:
+    assert asked(body=delivery(comment("c1", COMMON, author=PAGE))).platforms.posted == []
+
+
+def test_an_urgent_message_is_escalated_at_once_to_the_press_team_and_not_acknowledged() -> None:
+    world = asked(body=delivery(comment("c1", "your lamp caught fire and burned my child, my lawyer will call you")))
+    assert world.platforms.posted == []
+    assert [mail.to for mail in world.emails] == ["press@shop.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("place", "ends"),
+    [(Place.PUBLIC, ["comments"]), (Place.PRIVATE, ["messages"]), (Place.BOTH, ["comments", "messages"])],
+)
+def test_the_retailer_chooses_where_the_reply_goes(place: Place, ends: list[str]) -> None:
+    world = MemoryWorld(replace(playbook(), place=place))
+    for _ in range(2):
+        world.post(QUESTION)
+        world.run()
+    assert [url.rpartition("/")[2] for url, _ in world.platforms.posted] == ends
+    assert [row["result"] for row in world.records("reply")] == ["sent"] * len(ends)
+
+
+def test_the_echo_of_a_private_reply_is_no_answer_of_a_person() -> None:
+    world = MemoryWorld(replace(playbook(), place=Place.PRIVATE))
+    world.post(QUESTION)
+    world.run()
+    ((_, data),) = world.platforms.posted
+    echo = {"text": data["message"]["text"], "metadata": data["message"]["metadata"], "app_id": 424242}
+    world.post(
+        message("m9", echo.pop("text"), author="psid-of-ann", at=NOW + timedelta(seconds=1), is_echo=True, **echo)
+    )
+    world.run(timedelta(hours=2))
+    assert len(world.emails) == 1

@@ -1,0 +1,185 @@
+"""The escalation e-mail: what stands in it, that nothing written can harm its reader, and that it comes once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.aws.mailer import Email, MailRefused, MailUnknown
+from chalicelib.conversations import rules
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.emails import escalation_email as letter
+from tests.test_orders import COMMON
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
+
+HOSTILE = "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
+
+
+def escalated(text: str = COMMON, author_name: str = "Ann Example") -> Email:
+    world = MemoryWorld()
+    change = comment("c1", text)
+    change["value"]["from"]["name"] = author_name
+    world.post(delivery(change))
+    world.run(timedelta(hours=2))
+    (email,) = world.emails
+    return email
+
+
+def test_it_tells_what_was_asked_by_whom_when_where_and_what_was_said_already() -> None:
+    email = escalated()
+    assert email.to.endswith("@shop.example.com")
+    assert email.subject == "[Earshot] International shipping on Facebook, waiting 1 h 0 min (Example Shop, tier 1)"
+    for body in (email.text, email.html):
+        assert COMMON in body
+        assert "Ann Example" in body
+        assert "Mon 23 Nov 2026, 10:00 GMT" in body
+        assert "https://www.facebook.com/c1" in body
+        assert "This is an automated reply." in body
+        assert "1 h 0 min" in body
+
+
+def test_it_says_when_the_messaging_window_closes() -> None:
+    world = MemoryWorld()
+    world.post(message("m1", "hm, and what about the other one?"))
+    world.run(timedelta(hours=2))
+    assert "The messaging window closes in 23 h 0 min" in world.emails[0].text
+
+
+def test_markup_addresses_and_direction_tricks_of_a_customer_are_harmless() -> None:
+    email = escalated(HOSTILE, author_name="Eve\r\nBcc: all@example.com <img src=x>")
+    assert "\n" not in email.subject and "\r" not in email.subject
+    assert "<script>" not in email.html and "<img" not in email.html
+    for body in (email.text, email.html):
+        assert "evil.example" not in body
+        assert "evil[.]example" in body
+        assert "\u202e" not in body and "\u200b" not in body
+    assert 'href="https://evil' not in email.html
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see http://a.example/b?c=d", "see http[:]//a[.]example/b?c=d"),
+        ("shop.example.com is down", "shop[.]example[.]com is down"),
+        ("I paid 12.50 on 3.4.", "I paid 12.50 on 3.4."),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("a\x00b\x1b[31mc", "ab[31mc"),
+    ],
+)
+def test_quoted_text_is_readable_and_never_clickable(text: str, shown: str) -> None:
+    assert letter.quoted(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(seconds=45), "45 s"),
+        (timedelta(minutes=12, seconds=9), "12 min"),
+        (timedelta(hours=3, minutes=5), "3 h 5 min"),
+        (timedelta(days=2, hours=4), "2 d 4 h"),
+        (timedelta(seconds=-5), "0 s"),
+    ],
+)
+def test_durations_in_words(time: timedelta, words: str) -> None:
+    assert letter.duration(time) == words
+
+
+def test_an_answer_just_before_the_email_withdraws_it() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", COMMON)))
+    world.run(timedelta(minutes=59))
+    world.virtual_clock.now = NOW + timedelta(minutes=61)
+    world.services.escalator.sweep(world.services.now)  # escalated, the notice is on its queue …
+    answer = comment("r1", "We do!", author=PAGE, parent="c1", at=NOW + timedelta(minutes=60))
+    thread = ("facebook", PAGE, "c1")
+    world.post(delivery(answer))
+    inbox = [due for due in world.virtual_clock._heap if due.name == "inbox"]
+    world.virtual_clock._heap[:] = inbox + [due for due in world.virtual_clock._heap if due.name == "escalations"]
+    world.run(timedelta(minutes=1))
+    assert world.emails == []
+    assert world.store.conversations_in(*thread)[0].notices["1.1"].state == "withdrawn"
+
+
+def test_an_answer_that_a_race_hid_from_the_conversation_is_seen_before_the_email() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", COMMON)))
+    world.run(timedelta(minutes=1))
+    reply = Interaction("facebook", PAGE, "r1", Kind.BRAND_REPLY, NOW + timedelta(minutes=30), NOW, "c1", parent="c1")
+    world.virtual_clock.now = NOW + timedelta(minutes=61)
+    world.services.escalator.sweep(world.services.now)
+    world.store.change_thread("facebook", PAGE, "c1", lambda old: rules.add_reply(old, reply), world.services.now())
+    world.run(timedelta(minutes=1))
+    assert world.emails == []
+
+
+class Postman:
+    """A mailer that does as told, call by call, and keeps what went out."""
+
+    def __init__(self, *results: Exception | None) -> None:
+        self.results = list(results)
+        self.sent: list[Email] = []
+
+    def send(self, email: Email) -> str:
+        result = self.results.pop(0) if self.results else None
+        if result and not isinstance(result, MailUnknown):
+            raise result
+        self.sent.append(email)
+        if result:
+            raise result
+        return f"mail-{len(self.sent)}"
+
+
+def world_with(postman: Postman) -> MemoryWorld:
+    world = MemoryWorld(mailer=postman)
+    world.post(delivery(comment("c1", COMMON)))
+    return world
+
+
+def test_a_refusal_for_now_is_tried_again_until_it_goes_out_once() -> None:
+    postman = Postman(MailRefused("TooManyRequestsException", again=True), MailRefused("Throttling", again=True))
+    world_with(postman).run(timedelta(hours=2), sweep=True)
+    assert len(postman.sent) == 1
+
+
+def test_a_refused_address_gives_way_to_the_fallback() -> None:
+    postman = Postman(MailRefused("MessageRejected", again=False))
+    world = world_with(postman)
+    world.run(timedelta(hours=2), sweep=True)
+    team = world.services.playbook.team("international_shipping", 1)
+    assert [mail.to for mail in postman.sent] == [team.fallback_email]
+
+
+def send_event(world: MemoryWorld, email: Email, kind: str = "Send") -> dict[str, Any]:
+    return {"eventType": kind, "mail": {"messageId": "ses-1", "tags": {n: [v] for n, v in email.tags.items()}}}
+
+
+def test_a_lost_answer_is_settled_by_ses_own_event_and_not_sent_again() -> None:
+    postman = Postman(MailUnknown("ReadTimeoutError"))
+    world = world_with(postman)
+    world.run(timedelta(minutes=62))
+    world.services.notifier.mail_event(send_event(world, postman.sent[0]), world.services.now())
+    world.run(timedelta(hours=2), sweep=True)
+    assert len(postman.sent) == 1
+
+
+def test_without_ses_event_it_goes_out_again_rather_than_never() -> None:
+    postman = Postman(MailUnknown("ReadTimeoutError"))
+    world_with(postman).run(timedelta(hours=2), sweep=True)
+    assert len(postman.sent) == 2
+
+
+def test_a_bounce_sends_it_to_the_fallback_once() -> None:
+    postman = Postman()
+    world = world_with(postman)
+    world.run(timedelta(minutes=62))
+    for _ in range(3):
+        world.services.notifier.mail_event(send_event(world, postman.sent[0], "Bounce"), world.services.now())
+    team = world.services.playbook.team("international_shipping", 1)
+    assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
+
+
+def test_an_event_for_an_email_of_nobody_is_ignored() -> None:
+    world = world_with(Postman())
+    stray = Email("x@example.com", "s", "t", "h", tags={"notice": "f" * 32})
+    world.services.notifier.mail_event(send_event(world, replace(stray)), world.services.now())

@@ -1,0 +1,34 @@
+"""`make demo` tells its story to the end with every count right, on a terminal that is none."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_demo_ends_well_and_keeps_an_email() -> None:
+    email = ROOT / "build/demo/escalation.html"
+    email.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert done.stderr == ""
+    assert "\033[" not in done.stdout  # colours are for terminals
+    rows = re.findall(r"^(.*?\S) +(\d+) +(\d+)  ok$", done.stdout, re.MULTILINE)
+    assert len(rows) == 15
+    assert all(expected == actual for _, expected, actual in rows)
+    for place in ("Facebook", "Messenger", "Instagram", "WhatsApp", "X", "Forum"):
+        assert re.search(rf" s  {place} +Earshot replies +This is an automated reply", done.stdout), place
+    for told in (
+        "Earshot refuses it       401",
+        "too many requests",
+        "never posts it again",
+        "cannot wait",
+        "Time is up",
+    ):
+        assert told in done.stdout
+    assert "Every count is right" in done.stdout
+    assert "Can I still cancel my order please?" in email.read_text("utf-8")

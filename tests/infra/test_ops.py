@@ -1,0 +1,283 @@
+"""The operator's commands, on the embedded AWS."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import platforms
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms.base import Finding, TokenInvalid, Unsupported
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.meta import facebook
+from chalicelib.services import Services
+from chalicelib.settings import variables
+from infra.local.deliveries import DEMO_APPS
+from infra.local.embedded import Embedded, client, embedded_aws
+from infra.ops import commands as ops
+
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+PAGE = "100200300400500"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator at the embedded AWS."""
+
+    aws: Embedded
+    services: Services
+
+    def run(self, *arguments: str) -> int:
+        return ops.main(["--stage", "local", *arguments])
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+    with embedded_aws() as aws:
+        for name, value in variables(aws.settings).items():
+            monkeypatch.setenv(name, value)
+        yield Operator(aws, Services(aws.settings))
+
+
+@pytest.fixture
+def registered(operator: Operator) -> Operator:
+    assert operator.run("apps", "--file", str(DEMO_APPS)) == 0
+    return operator
+
+
+def _dead(aws: Embedded, name: str) -> str:
+    return aws.queue_url(name.replace("Queue", "DeadLetters"))
+
+
+def _put(aws: Embedded, url: str, *bodies: Any) -> None:
+    for body in bodies:
+        client("sqs", aws.endpoint).send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+
+# --- redrive ---
+
+
+@pytest.mark.parametrize(
+    ("queue", "name"),
+    [
+        ("inbox", "InboxQueue"),
+        ("due", "DueQueue"),
+        ("escalations", "EscalationsQueue"),
+        ("mail-events", "MailEventsQueue"),
+    ],
+)
+def test_redrive_puts_every_dead_letter_back(operator: Operator, queue: str, name: str) -> None:
+    _put(operator.aws, _dead(operator.aws, name), *({"n": n} for n in range(23)))
+    assert operator.run("redrive", "--queue", queue) == 0
+    assert operator.aws.counts(name) == 23
+    assert operator.aws.counts(name.replace("Queue", "DeadLetters")) == 0
+
+
+def test_redrive_puts_a_quarantined_delivery_back_and_tells_why(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarantined = {"v": 1, "id": "d1", "platform": "meta", "app": "main", "reasons": ["no id"], "body": "CANARY"}
+    _put(operator.aws, _dead(operator.aws, "InboxQueue"), {"v": 1, "id": "d2"}, quarantined)
+    assert operator.run("redrive", "--queue", "inbox") == 0
+    told = capsys.readouterr().out
+    assert "was in quarantine: meta/main delivery d1: no id" in told
+    assert "2 messages went back to inbox" in told
+    assert "CANARY" not in told
+    assert (operator.aws.counts("InboxDeadLetters"), operator.aws.counts("InboxQueue")) == (0, 2)
+
+
+def test_redrive_loses_nothing_when_the_queue_does_not_take_it(operator: Operator) -> None:
+    _put(operator.aws, _dead(operator.aws, "DueQueue"), {"n": 1})
+
+    class Refusing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client("sqs", operator.aws.endpoint), name)
+
+        def send_message(self, **request: Any) -> None:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        ops.redrive(Refusing(), operator.aws.queue_url("DueQueue"), print)
+    assert operator.aws.counts("DueDeadLetters") == 1
+
+
+def test_redrive_of_an_unknown_queue_names_the_known_ones(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert operator.run("redrive", "--queue", "outbox") == 2
+    assert "inbox, due, escalations, mail-events" in capsys.readouterr().err
+
+
+# --- the apps file ---
+
+
+def _secrets(operator: Operator) -> list[str]:
+    fresh = Services(operator.aws.settings)
+    app = fresh.apps.get("meta", "main")
+    assert app
+    return list(app.secrets)
+
+
+def test_a_rotated_secret_verifies_beside_the_old_one_until_it_is_finished(
+    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _secrets(registered)
+    for _ in range(2):  # twice does not add it twice
+        monkeypatch.setattr("sys.stdin", io.StringIO("a-new-secret\n"))
+        assert registered.run("rotate-secret", "--platform", "meta", "--app", "main") == 0
+    assert _secrets(registered) == ["a-new-secret", *before]
+    assert registered.run("rotate-secret", "--platform", "meta", "--app", "main", "--finish") == 0
+    assert _secrets(registered) == ["a-new-secret"]
+    assert "a-new-secret" not in capsys.readouterr().out
+
+
+def test_rotating_keeps_what_this_release_does_not_know(registered: Operator) -> None:
+    secrets = client("secretsmanager", registered.aws.endpoint)
+    settings = registered.aws.settings
+    data = json.loads(DEMO_APPS.read_text("utf-8"))
+    data["apps"][0]["later"] = {"kept": True}
+    secrets.put_secret_value(SecretId=settings.apps_secret, SecretString=json.dumps(data))
+    ops.rotate_secret(settings, "meta", "main", "a-new-secret", finish=False)
+    assert json.loads(secrets.get_secret_value(SecretId=settings.apps_secret)["SecretString"])["apps"][0]["later"]
+
+
+def test_a_wrong_apps_file_is_not_stored(
+    registered: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "apps.json"
+    wrong.write_text('{"apps":[{"platform":"meta","app":"main","secrets":[]}]}')
+    assert registered.run("apps", "--file", str(wrong)) == 2
+    assert "apps[0].secrets" in capsys.readouterr().err
+    assert _secrets(registered)
+
+
+# --- backfill ---
+
+
+def _listed(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    for n in range(3):
+        yield Interaction(
+            "facebook", account.id, f"c{n}", Kind.NEW, since, now, thread=f"c{n}", author="77001", text="Hello"
+        )
+
+
+def test_backfill_puts_what_the_platform_lists_on_the_inbox(
+    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(facebook, "backfill", _listed)
+    assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 0
+    assert "3 interactions" in capsys.readouterr().out
+    assert registered.aws.counts("InboxQueue") == 3
+
+
+@pytest.mark.parametrize("error", [Unsupported("comments only"), TokenInvalid("190")])
+def test_backfill_says_what_stands_in_its_way(
+    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def refuse(*arguments: Any) -> Iterator[Interaction]:
+        raise error
+
+    monkeypatch.setattr(facebook, "backfill", refuse)
+    assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 2
+    assert str(error) in capsys.readouterr().err
+    assert registered.run("backfill", "--account", "facebook:elsewhere", "--since", "36h") == 2
+
+
+def test_since_is_a_time_or_so_long_ago() -> None:
+    assert ops.since("36h", NOW) == NOW - timedelta(hours=36)
+    assert ops.since("90min", NOW) == NOW - timedelta(minutes=90)
+    assert ops.since("7d", NOW) == NOW - timedelta(days=7)
+    assert ops.since("2026-11-20T10:00", NOW) == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    with pytest.raises(ops.OpsError):
+        ops.since("yesterday", NOW)
+
+
+# --- doctor ---
+
+
+@pytest.fixture
+def healthy(registered: Operator, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
+        monkeypatch.setattr(platforms.product(product), "check", lambda *arguments: [], raising=False)
+    monkeypatch.setattr(ops, "sandbox", lambda: [])
+    return registered
+
+
+def test_doctor_finds_nothing_where_all_is_well(healthy: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert healthy.run("doctor") == 0
+    assert capsys.readouterr().out.startswith("nothing found")
+
+
+def test_doctor_tells_of_dead_letters_alarms_and_accounts(
+    healthy: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _put(healthy.aws, _dead(healthy.aws, "InboxQueue"), {"n": 1})
+    monkeypatch.setattr(facebook, "check", lambda http, app, account: [Finding(account.id, "no token", "make one")])
+    watch = client("cloudwatch", healthy.aws.endpoint)
+    watch.put_metric_alarm(
+        AlarmName="earshot-local-overdue",
+        Namespace="Earshot",
+        MetricName="EscalationLateness",
+        Statistic="Maximum",
+        Period=300,
+        EvaluationPeriods=1,
+        Threshold=120,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    watch.set_alarm_state(AlarmName="earshot-local-overdue", StateValue="ALARM", StateReason="a test")
+    assert healthy.run("doctor") == 1
+    told = capsys.readouterr().out
+    assert "no token\n  fix: make one" in told
+    assert "RUNBOOK.md, overdue" in told
+    assert "make redrive QUEUE=inbox" in told
+
+
+def test_the_sandbox_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ses:
+        def get_account(self) -> dict[str, Any]:
+            return {"ProductionAccessEnabled": False, "SendingEnabled": False}
+
+    monkeypatch.setattr(ops, "client", lambda service: Ses())
+    assert [f.account for f in ops.sandbox()] == ["ses", "ses"]
+
+
+def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
+    healthy: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(what: str) -> None:
+        monkeypatch.setattr(facebook, "check", lambda http, app, account: [Finding(account.id, what, "fix it")])
+
+    services = Services(healthy.aws.settings)
+    assert services.doctor.visit(NOW) is False
+    told("no token")
+    assert services.doctor.visit(NOW) is True
+    assert services.doctor.visit(NOW + timedelta(days=1)) is False
+    told("no field")
+    assert services.doctor.visit(NOW + timedelta(days=2)) is True
+    monkeypatch.setattr(facebook, "check", lambda *arguments: [])
+    assert services.doctor.visit(NOW + timedelta(days=3)) is False
+    told("no field")  # well in between: news again
+    assert services.doctor.visit(NOW + timedelta(days=4)) is True
+    assert len(healthy.aws.emails()) == 3
+
+
+# --- where everything is ---
+
+
+def test_without_a_stack_the_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with embedded_aws():
+        monkeypatch.delenv("EARSHOT_TABLE", raising=False)
+        assert ops.main(["--stage", "nowhere", "doctor"]) == 2
+    assert "no stack earshot-nowhere" in capsys.readouterr().err
+
+
+def test_stage_and_settings_agree(operator: Operator) -> None:
+    assert ops.settings_of("local") == replace(operator.aws.settings)

@@ -1,0 +1,63 @@
+"""Logs and metrics: every outcome is counted, and nothing that a customer wrote or is called is said."""
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from chalicelib.conversations.conversation import Conversation, Notice
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.outcomes.telemetry import Telemetry
+from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from tests.world import NOW
+
+CANARY = "CANARY"
+_STAGES = count()
+ASKED = Interaction(
+    "facebook", "1", "c1", Kind.NEW, NOW, NOW, thread="c1", author="5001", author_name=CANARY, text=CANARY, raw=CANARY
+)
+CONVERSATION = Conversation("facebook", "1", "c1", "5001", delivery="d-1")
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]:
+    """The lines of one invocation in which everything happened, as JSON and as they are."""
+    telemetry = Telemetry(f"test{next(_STAGES)}")  # a logger keeps the stream that it was made with
+    telemetry.delivery("d-1")
+    telemetry.stored(Stored(ASKED, CONVERSATION.id, "refund", "not_sure", incoming=ASKED))
+    for result in ("sent", "refused", "unknown"):
+        telemetry.replied(Replied(ASKED, CONVERSATION.id, "refund", CANARY, result, "4", 1.5))
+    telemetry.escalated(Escalated(CONVERSATION, Notice(2, NOW), "pr", 12.0))
+    telemetry.notified(Notified(CONVERSATION, 2, "press@example.com", CANARY, "sent"))
+    telemetry.refused(401, "meta", "main")
+    telemetry.swept(True)
+    telemetry.flush()
+    written = capsys.readouterr().out
+    return [json.loads(line) for line in written.splitlines()], written
+
+
+def test_no_text_name_or_address_reaches_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, written = told(capsys)
+    assert len([line for line in lines if "message" in line]) == 7
+    assert CANARY not in written
+    assert "press@example.com" not in written
+
+
+def test_every_outcome_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, _ = told(capsys)
+    counted = {name: value for line in lines if "_aws" in line for name, value in line.items()}
+    for name in ("Interactions", "AcknowledgementsSent", "AcknowledgementsRefused", "AcknowledgementsUnknown"):
+        assert counted[name] == [1.0]
+    assert counted["TimeToAcknowledge"] == [1.5, 1.5, 1.5]
+    assert (counted["EscalationLateness"], counted["EmailsSent"], counted["Sweeps"]) == ([12.0], [1.0], [1.0])
+
+
+def test_escalations_are_counted_by_team_and_tier(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, _ = told(capsys)
+    (found,) = [line for line in lines if "EscalationsByTeam" in line]
+    assert (found["team"], found["tier"]) == ("pr", "2")
+
+
+def test_the_delivery_is_named_from_the_first_line_to_the_e_mails(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, _ = told(capsys)
+    assert {line["delivery"] for line in lines if "message" in line} == {"d-1"}

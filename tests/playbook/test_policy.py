@@ -1,0 +1,383 @@
+"""The retailer's policy: who is called when, what needs no answer, and what may be said automatically."""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.conversations.interaction import Reading
+from chalicelib.conversations.why import Why
+from chalicelib.playbook.policy import INTENTS, NEVER_ACKNOWLEDGED, Answer, Place, Playbook, Silence
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+
+TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")
+SHOP = load_playbook(TEXT)
+MORNING = datetime(2026, 11, 16, 9, 2, tzinfo=UTC)  # a Monday
+TIMES = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))
+SOME_INTENT = st.sampled_from((None, "return", "legal_safety", "sustainability", "no such intent"))
+LANGUAGES = ("en", "de", "fr", "es")
+
+
+def playbook(*changes: tuple[str, str]) -> Playbook:
+    text = TEXT
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return load_playbook(text)
+
+
+def reading(intent: str = "return", confidence: float = 0.99, language: str | None = "en", **more: float) -> Reading:
+    accepted = bool(more.get("accepted", intent not in NEVER_ACKNOWLEDGED))
+    return Reading(intent, confidence, more.get("margin", 0.9), language, accepted)
+
+
+def say(
+    shop: Playbook = SHOP,
+    read: Reading | None = None,
+    *,
+    product: str = "facebook",
+    private: bool = False,
+    now: datetime = MORNING,
+    age: timedelta = timedelta(0),
+    by: datetime | None = None,
+) -> Answer | Silence:
+    return shop.acknowledgement(
+        read, product=product, account="123", private=private, now=now, received_at=now - age, by=by
+    )
+
+
+def said(answer: Answer | Silence) -> str:
+    assert isinstance(answer, Answer), answer
+    return answer.text
+
+
+# --- when a tier falls due -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(SOME_INTENT, TIMES, TIMES, st.none() | TIMES)
+def test_due_is_monotone_in_time_and_tier(
+    intent: str | None, a: datetime, b: datetime, closes: datetime | None
+) -> None:
+    early, late = sorted((a, b))
+    before = early
+    for tier in (1, 2, 3):
+        due, later = SHOP.due(intent, early, tier, closes), SHOP.due(intent, late, tier, closes)
+        assert due is not None and later is not None
+        assert before <= due <= later
+        assert later >= late
+        before = due
+
+
+def test_there_are_as_many_tiers_as_the_playbook_says() -> None:
+    assert SHOP.due("return", MORNING, 3) is not None
+    assert [SHOP.due("return", MORNING, tier) for tier in (-1, 0, 4)] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("received", "due"),
+    [
+        ("2026-11-16T09:00+00:00", ("2026-11-16T10:00", "2026-11-16T13:00", "2026-11-18T09:00")),
+        ("2026-11-16T22:00+00:00", ("2026-11-17T09:00", "2026-11-17T12:00", "2026-11-18T20:00")),
+        ("2026-12-23T19:30+00:00", ("2026-12-27T08:30", "2026-12-27T11:30", "2026-12-29T19:30")),
+    ],
+)
+def test_waiting_counts_in_working_time(received: str, due: tuple[str, ...]) -> None:
+    at = datetime.fromisoformat(received)
+    expected = [datetime.fromisoformat(time).replace(tzinfo=UTC) for time in due]
+    assert [SHOP.due("order_status", at, tier) for tier in (1, 2, 3)] == expected
+
+
+def test_the_night_of_a_clock_change_is_slept_through() -> None:
+    london = ZoneInfo("Europe/London")
+    for evening in (datetime(2026, 3, 28, 19, 30, tzinfo=london), datetime(2026, 10, 24, 19, 30, tzinfo=london)):
+        due = SHOP.due("return", evening, 1)
+        assert due and due.astimezone(london).strftime("%d %H:%M") == f"{evening.day + 1} 08:30"
+
+
+def test_what_is_urgent_is_due_at_once_even_at_night() -> None:
+    night = datetime(2026, 12, 25, 2, 0, tzinfo=UTC)
+    assert SHOP.due("legal_safety", night, 1) == night
+    assert SHOP.team("legal_safety", 1).name == "pr"
+
+
+def test_a_tier_comes_before_the_messaging_window_closes() -> None:
+    saturday = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+    closes = saturday + timedelta(hours=4)
+    assert SHOP.due("return", saturday, 1, closes) == closes - timedelta(minutes=30)
+    assert SHOP.due("return", saturday, 1, saturday + timedelta(minutes=10)) == saturday
+    assert SHOP.due("return", saturday, 1, saturday - timedelta(days=1)) == saturday
+    assert SHOP.due("return", saturday, 1, saturday + timedelta(days=9)) == SHOP.due("return", saturday, 1)
+
+
+def test_a_tier_of_seconds_is_possible_for_trials() -> None:
+    shop = playbook(("- after: 1h  ", "- after: 2s  "), ("hours: support", "hours: round_the_clock"))
+    assert shop.due("jobs", MORNING, 1) == MORNING + timedelta(seconds=2)
+
+
+# --- whose mailbox ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("intent", "teams"),
+    [
+        ("delivery_late", ["delivery", "team_lead", "head_of_service"]),
+        ("refund", ["returns", "team_lead", "head_of_service"]),
+        ("store_info", ["stores", "team_lead", "head_of_service"]),
+        ("legal_safety", ["pr", "team_lead", "head_of_service"]),
+        (None, ["customer_service", "team_lead", "head_of_service"]),
+        ("never heard of", ["customer_service", "team_lead", "head_of_service"]),
+    ],
+)
+def test_each_tier_has_its_team(intent: str | None, teams: list[str]) -> None:
+    assert [SHOP.team(intent, tier).name for tier in (1, 2, 3)] == teams
+    assert SHOP.team(intent, 9).name == teams[-1]
+
+
+# --- who has to see it -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("read", "bounds", "needed"),
+    [
+        (None, {"praise": 0.5}, True),
+        (reading("praise", 0.92), {"praise": 0.5}, False),
+        (reading("praise", 0.89), {"praise": 0.5}, True),  # the playbook's bound is the larger
+        (reading("praise", 0.92), {"praise": 0.95}, True),  # the model's is
+        (reading("praise", 0.99), {}, True),  # the model closes none of them
+        (reading("closing", 0.95), {"closing": 0.9}, False),
+        (reading("spam", 0.96), {"spam": 0.9}, True),
+        (reading("return", 1.0), {"return": 0.1}, True),
+        (reading("other", 1.0), {"other": 0.1}, True),
+    ],
+)
+def test_only_sure_praise_thanks_and_spam_need_no_answer(
+    read: Reading | None, bounds: dict[str, float], needed: bool
+) -> None:
+    assert SHOP.needs_answer(read, bounds) is needed
+
+
+def test_urgent_from_a_low_confidence_on_and_without_being_accepted() -> None:
+    assert SHOP.urgent(reading("legal_safety", 0.21)) == "legal_safety"
+    assert SHOP.urgent(replace(reading("other", 0.6), chances={"legal_safety": 0.3})) == "legal_safety"
+    assert not SHOP.urgent(replace(reading("other", 0.6), chances={"legal_safety": 0.1}))
+    assert not SHOP.urgent(reading("legal_safety", 0.19))
+    assert not SHOP.urgent(reading("return", 1.0))
+    assert not SHOP.urgent(None)
+
+
+# --- what may be said ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_discloses_helps_promises_and_signs() -> None:
+    answer = say(read=reading(), by=MORNING + timedelta(hours=1))
+    assert answer == Answer(
+        "This is an automated reply. No problem: how to send something back, and for how long you can, is explained "
+        "here: https://shop.example.com/returns A colleague will answer you personally today by 10:05.\n"
+        "Your Example Shop team",
+        Place.PUBLIC,
+        resolves=False,
+    )
+
+
+def test_a_resolving_reply_promises_nobody() -> None:
+    shop = playbook(("    resolves: false  ", "    resolves: true  "))
+    answer = say(shop, reading("store_info"), by=MORNING + timedelta(hours=1))
+    assert isinstance(answer, Answer) and answer.resolves
+    assert "stores" in answer.text and "10:05" not in answer.text and "just reply" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("language", "by", "words"),
+    [
+        ("en", "2026-11-16T17:27", "today by 17:30."),
+        ("en", "2026-11-17T10:00", "tomorrow by 10:00."),
+        ("en", "2026-11-22T08:30", "on Sunday by 08:30."),
+        ("en", "2026-11-23T08:30", "on 23 November by 08:30."),
+        ("en", "2026-11-16T23:58", "tomorrow by 00:00."),
+        ("de", "2026-11-17T10:00", "morgen bis 10:00 Uhr."),
+        ("de", "2026-11-18T10:00", "am Mittwoch bis 10:00 Uhr."),
+        ("de", "2026-12-03T10:00", "am 3. Dezember bis 10:00 Uhr."),
+        ("fr", "2026-11-16T17:30", "aujourd'hui avant 17 h 30."),
+        ("fr", "2026-12-03T17:30", "le 3 décembre avant 17 h 30."),
+        ("es", "2026-11-18T10:00", "el miércoles antes de las 10:00."),
+        ("es", "2026-12-03T10:00", "el 3 de diciembre antes de las 10:00."),
+    ],
+)
+def test_when_is_said_in_the_customers_language(language: str, by: str, words: str) -> None:
+    time = datetime.fromisoformat(by).replace(tzinfo=UTC)
+    assert words in said(say(read=reading(language=language), by=time))
+
+
+def test_when_is_said_on_the_shops_clock() -> None:
+    summer = datetime(2026, 7, 6, 9, 0, tzinfo=UTC)
+    assert "today by 11:00." in said(say(read=reading(), now=summer, by=summer + timedelta(hours=1)))
+    late = datetime(2026, 7, 6, 22, 30, tzinfo=UTC)  # half past eleven in London
+    assert "tomorrow by 00:30." in said(say(read=reading(), now=late, by=late + timedelta(hours=1)))
+
+
+@pytest.mark.parametrize("by", [None, MORNING, MORNING - timedelta(hours=1)])
+def test_without_a_time_the_promise_names_none(by: datetime | None) -> None:
+    assert "as soon as possible." in said(say(read=reading(), by=by))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("intent", [i for i in INTENTS if SHOP.intents[i].acknowledge])
+def test_every_reply_is_whole_in_every_language(intent: str, language: str) -> None:
+    answer = say(read=reading(intent, language=language), by=MORNING + timedelta(hours=1))
+    text, words = said(answer), SHOP.wording[language]
+    assert text.startswith(words.disclosure) and text.endswith("\n" + words.signature)
+    assert not re.search(r"[{}]|  ", text)
+    assert 60 < len(text) < 600
+    on_x = said(say(read=reading(intent, language=language), product="x", by=MORNING + timedelta(days=9)))
+    assert len(on_x) <= 280 and "://" not in on_x
+
+
+def test_a_reply_that_does_not_fit_the_platform_becomes_the_general_one_and_resolves_nothing() -> None:
+    answer = say(read=reading("store_info"), product="x", by=MORNING + timedelta(hours=1))
+    assert isinstance(answer, Answer) and not answer.resolves
+    assert "passed it on to our team" in answer.text and "10:05" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("change", "read", "why"),
+    [
+        (("all: false", "all: true"), reading(), Why.KILL_SWITCH),
+        (("accounts: [] ", 'accounts: ["facebook:123"] '), reading(), Why.KILL_SWITCH),
+        (None, None, Why.NOT_SURE),
+        (None, reading(accepted=0), Why.NOT_SURE),
+        (("minimum_confidence: 0.0 ", "minimum_confidence: 0.995 "), reading(), Why.NOT_SURE),
+        (("minimum_margin: 0.0 ", "minimum_margin: 0.95 "), reading(), Why.NOT_SURE),
+        (("  return:\n", "  return:\n    minimum_confidence: 0.995\n"), reading(), Why.NOT_SURE),
+        (("  return:\n", "  return:\n    minimum_margin: 0.95\n"), reading(), Why.NOT_SURE),
+        (None, reading("jobs"), Why.INTENT),
+        (None, reading("complaint", accepted=1), Why.INTENT),
+        (None, reading("legal_safety", accepted=1), Why.INTENT),
+        (None, reading("praise", accepted=1), Why.INTENT),
+        (None, reading("not in the playbook"), Why.INTENT),
+        (None, reading(language=None), Why.LANGUAGE),
+        (None, reading(language="it"), Why.LANGUAGE),
+        (("public: none ", 'public: "09:00-09:30" '), reading(), Why.QUIET_HOURS),
+        (("public: none ", 'public: "22:00-09:30" '), reading(), Why.QUIET_HOURS),
+    ],
+)
+def test_silence_has_a_reason(change: tuple[str, str] | None, read: Reading | None, why: Why) -> None:
+    assert say(playbook(change) if change else SHOP, read) == Silence(why)
+
+
+def test_a_stopped_account_stops_no_other() -> None:
+    shop = playbook(("accounts: [] ", 'accounts: ["instagram:123", "facebook:12"] '))
+    assert isinstance(say(shop, reading()), Answer)
+    assert say(shop, reading(), product="instagram") == Silence(Why.KILL_SWITCH)
+
+
+def test_what_is_old_gets_no_automatic_reply() -> None:
+    assert isinstance(say(read=reading(), age=timedelta(minutes=10)), Answer)
+    assert say(read=reading(), age=timedelta(minutes=10, seconds=1)) == Silence(Why.TOO_OLD)
+
+
+def test_quiet_hours_are_kept_by_place_and_leave_escalation_alone() -> None:
+    shop = playbook(("public: none ", 'public: "22:00-09:30" '))
+    assert isinstance(say(shop, reading(), private=True), Answer)
+    assert isinstance(say(shop, reading(), now=MORNING + timedelta(minutes=28)), Answer)
+    assert shop.due("return", MORNING, 1) == SHOP.due("return", MORNING, 1)
+
+
+def test_the_place_is_the_first_that_is_stated() -> None:
+    shop = playbook(
+        ("  place: public ", "  place: both "),
+        ("instagram: {longest: 1000}", "instagram: {place: private}"),
+        ("  return:\n", "  return:\n    place: {default: private, x: public, instagram: both}\n"),
+        ("  refund:\n", "  refund:\n    place: private\n"),
+    )
+    places = {
+        (intent, product): answer.place
+        for intent in ("return", "refund", "stock")
+        for product in ("facebook", "instagram", "x")
+        if isinstance(answer := say(shop, reading(intent), product=product), Answer)
+    }
+    assert places == {
+        **{("return", "facebook"): "private", ("return", "instagram"): "both", ("return", "x"): "public"},
+        **{("refund", "facebook"): "private", ("refund", "instagram"): "private", ("refund", "x"): "private"},
+        **{("stock", "facebook"): "both", ("stock", "instagram"): "private", ("stock", "x"): "both"},
+    }
+
+
+def test_a_direct_message_is_answered_in_place() -> None:
+    answer = say(read=reading(), private=True)
+    assert isinstance(answer, Answer) and answer.place is Place.PRIVATE
+
+
+def test_a_complaint_gets_an_apology_only_when_the_retailer_says_so_and_a_person_in_any_case() -> None:
+    shop = playbook(("    apologise: false", "    apologise: true"))
+    answer = say(shop, reading("complaint", 0.85), by=MORNING + timedelta(hours=1))
+    assert isinstance(answer, Answer) and not answer.resolves
+    assert "We are sorry" in answer.text and "A colleague will answer you personally today by 10:05." in answer.text
+    assert say(shop, reading("complaint", 0.79)) == Silence(Why.NOT_SURE)
+    assert shop.needs_answer(reading("complaint", 0.85), {"complaint": 0.1})
+
+
+def thanking(reply: str) -> Playbook:
+    """A shop that says `reply` to praise, in every language."""
+    replies = ", ".join(f'{language}: "{reply}"' for language in LANGUAGES)
+    praise = "praise: {acknowledge: true, resolves: true, reply: {" + replies + "}"
+    return playbook(("praise: {team: customer_service, acknowledge: false", praise))
+
+
+def test_thanks_for_praise_are_possible_where_they_resolve() -> None:
+    answer = say(thanking("How kind!"), reading("praise", accepted=1), by=MORNING + timedelta(hours=1))
+    assert isinstance(answer, Answer) and answer.resolves and "How kind!" in answer.text
+
+
+def test_an_intent_without_any_text_that_fits_is_silence() -> None:
+    shop = thanking("{links.help}")
+    assert isinstance(say(shop, reading("praise", accepted=1)), Answer)
+    assert say(shop, reading("praise", accepted=1), product="x") == Silence(Why.NO_TEXT)
+
+
+# --- the file and its cost -------------------------------------------------------------------------------------------
+
+
+def test_the_default_names_every_intent_that_the_model_knows() -> None:
+    table = (Path(__file__).parent.parent.parent / "models" / "utterances" / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| ([a-z_]+) \|", table, re.MULTILINE)) - {"intent"} == set(INTENTS)
+    assert set(SHOP.intents) == set(INTENTS)
+    assert not [intent for intent in NEVER_ACKNOWLEDGED if SHOP.intents[intent].acknowledge]
+
+
+def test_no_mailbox_of_the_default_could_be_anybodys() -> None:
+    assert {team.email.partition("@")[2] for team in SHOP.teams.values()} == {"shop.example.com"}
+    assert {"customer_service", "delivery", "returns", "web_shop", "stores", "pr"} <= set(SHOP.teams)
+
+
+def test_a_playbook_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        SHOP.place = Place.BOTH  # type: ignore[misc]
+    assert not hasattr(SHOP, "__dict__")
+
+
+def test_decisions_take_well_below_a_millisecond() -> None:
+    SHOP.due("return", MORNING, 3)
+    start = time.perf_counter()
+    for _ in range(200):
+        SHOP.due("return", MORNING, 3)
+        say(read=reading(), by=MORNING + timedelta(hours=1))
+    assert (time.perf_counter() - start) / 200 < 0.001
+
+
+def test_the_module_checks_a_file_from_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT.replace("Europe/London", "Europe/Lndon"), "utf-8")
+    command = [sys.executable, "-m", "chalicelib.playbook"]
+    wrong = subprocess.run([*command, str(file)], capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert wrong.stdout.startswith("mine.yaml:6: shop.timezone: unknown time zone")
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0

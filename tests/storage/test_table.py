@@ -1,0 +1,126 @@
+"""The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their equality."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table
+from infra.replay.memory import MemoryTable
+from tests.aws_world import create_table
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+KEY = Key("t#x:1#2", "c#3")
+
+
+@pytest.fixture(params=["dynamodb", "memory"])
+def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    if request.param == "memory":
+        yield MemoryTable()
+        return
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        create_table(client, "contract")
+        yield DynamoTable(client, "contract")
+
+
+def test_an_item_comes_back_as_it_was_put(table: Table) -> None:
+    doc = {"text": "grüße 😀", "number": 3, "share": 0.25, "yes": True, "list": [1, "two"], "map": {"a": {"b": 1}}}
+    table.put(Item(KEY, doc, shard=2, wake_at=NOW, customer="x:1#3", expires_at=NOW + timedelta(days=1)))
+    found = table.get(KEY)
+    assert found is not None
+    assert {k: float(v) if k == "share" else v for k, v in found.doc.items()} == doc
+    assert (found.rev, found.shard, found.wake_at, found.customer) == (1, 2, NOW, "x:1#3")
+    assert found.expires_at == NOW + timedelta(days=1)
+
+
+def test_what_is_not_there_is_none(table: Table) -> None:
+    assert table.get(KEY) is None
+    assert table.partition(KEY.pk) == []
+
+
+def test_the_first_put_wins_and_the_second_sees_what_stands_there(table: Table) -> None:
+    table.put(Item(KEY, {"by": "first"}))
+    with pytest.raises(Conflict) as conflict:
+        table.put(Item(KEY, {"by": "second"}))
+    assert conflict.value.old is not None
+    assert (conflict.value.old.doc, conflict.value.old.rev) == ({"by": "first"}, 1)
+
+
+def test_a_put_of_an_old_revision_is_refused_and_of_the_present_one_done(table: Table) -> None:
+    table.put(Item(KEY, {"n": 1}))
+    assert table.put(Item(KEY, {"n": 2}, rev=1)).rev == 2
+    with pytest.raises(Conflict) as conflict:
+        table.put(Item(KEY, {"n": 3}, rev=1))
+    assert conflict.value.old is not None and conflict.value.old.rev == 2
+    with pytest.raises(Conflict):
+        table.put(Item(Key("t#x:1#2", "c#other"), {}, rev=4))
+
+
+def test_a_family_is_in_the_order_of_its_sort_keys(table: Table) -> None:
+    for sk in ("c#b", "brand", "c#a"):
+        table.put(Item(Key("t#1", sk), {"sk": sk}))
+    table.put(Item(Key("t#2", "c#a"), {}))
+    assert [item.key.sk for item in table.partition("t#1")] == ["brand", "c#a", "c#b"]
+
+
+def test_overdue_gives_its_shards_ripe_keys_oldest_first_and_forgets_the_settled(table: Table) -> None:
+    for minutes in (5, -5, 0, -9):
+        table.put(Item(Key("t#1", f"c#{minutes}"), {}, shard=1, wake_at=NOW + timedelta(minutes=minutes)))
+    table.put(Item(Key("t#1", "c#elsewhere"), {}, shard=2, wake_at=NOW - timedelta(days=1)))
+    assert [key.sk for key in table.overdue(1, NOW)] == ["c#-9", "c#-5", "c#0"]
+    table.put(Item(Key("t#1", "c#-9"), {}, rev=1))
+    table.put(Item(Key("t#1", "c#-5"), {}, rev=1, shard=1, wake_at=NOW + timedelta(hours=1)))
+    assert [key.sk for key in table.overdue(1, NOW)] == ["c#0"]
+
+
+def test_a_customers_items_are_found_and_gone_when_deleted(table: Table) -> None:
+    for name in ("a", "b"):
+        table.put(Item(Key(f"i#{name}", "i"), {}, customer="x:1#3"))
+    table.put(Item(Key("i#c", "i"), {}, customer="x:1#4"))
+    assert sorted(key.pk for key in table.of_customer("x:1#3")) == ["i#a", "i#b"]
+    table.delete(Key("i#a", "i"))
+    table.delete(Key("i#nobody", "i"))
+    assert [key.pk for key in table.of_customer("x:1#3")] == ["i#b"]
+    assert table.get(Key("i#a", "i")) is None
+
+
+def test_a_counter_stops_at_its_limit(table: Table) -> None:
+    key = Key("n#cap", "n")
+    assert [table.count(key, 3, NOW) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_everything_gives_every_document_and_no_counter(table: Table) -> None:
+    table.put(Item(KEY, {"n": 1}))
+    table.count(Key("n#cap", "n"), 3, NOW)
+    assert [item.key for item in table.everything()] == [KEY]
+
+
+def test_a_write_that_boto3_repeats_after_its_answer_was_lost_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repeated put fails its own condition; the token in the item that stands there tells that it was ours."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        client: Any = boto3.client("dynamodb", region_name="eu-west-1")
+        create_table(client, "contract")
+
+        class Repeating:
+            exceptions = client.exceptions
+
+            def put_item(self, **request: Any) -> Any:
+                client.put_item(**request)
+                return client.put_item(**request)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(client, name)
+
+        table = DynamoTable(Repeating(), "contract")
+        assert table.put(Item(KEY, {"n": 1})).rev == 1
+        assert table.put(Item(KEY, {"n": 2}, rev=1)).rev == 2
+        found = table.get(KEY)
+        assert found is not None and found.doc == {"n": 2}
