@@ -1,0 +1,142 @@
+"""Guards: what in the words of a message forbids an automatic reply, or all but a plain one, whatever the model says.
+
+Pure: a text and its language in, rows of a table out. A guard that is wrong costs a rung of the ladder, never a
+question: people are called all the same, and at once for an urgent one. The words stand in `guard_words/`, a file a
+language; phrases.py reads them.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chalicelib.conversations.interaction import Rung
+from chalicelib.phrases import ANY, LANGUAGES, found_in
+
+TEXT_CAP: Final = 2_000  # characters read of one message
+LONG: Final = 300  # characters: a message of that length has more in it than one intent's reply answers
+CAPITALS: Final = 20  # letters, nearly all of them capitals: shouting
+TAGS: Final = 4  # hashtags
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`most` is the highest rung that is left, None: silence. `urgent`: people are told at once."""
+
+    name: str
+    most: Rung | None = None
+    urgent: bool = False
+
+
+_ROWS: Final = (
+    *(Guard(name, urgent=True) for name in ("self_harm", "safety", "takeover", "fraud", "legal", "grief")),
+    *(Guard(name) for name in ("bare", "links", "advert", "news", "quotation", "advice")),
+    *(Guard(name) for name in ("another_shop_instead", "negated", "settled", "sarcasm")),
+    *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting")),
+    *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
+)
+GUARDS: Final[Mapping[str, Guard]] = {guard.name: guard for guard in _ROWS}
+
+# The same words inside a message that asks something: a person is to be told so in the plainest words.
+_ASKING: Final = {
+    name: Guard(name, Rung.GENERAL) for name in ("links", "another_shop_instead", "negated", "settled", "sarcasm")
+}
+
+_ABOUT_SHOPS: Final = ("another_shop", "another_shop_instead")
+
+_URL: Final = re.compile(r"https?://\S+|www\.\S+|\b[\w-]+\.(?:com|net|org|io|shop|store|ly|me|info)/\S*", re.IGNORECASE)
+_MENTION: Final = re.compile(r"(?<!\w)@[\w.]+")
+_MARKS: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "œ": "oe", "æ": "ae", "\ufe0f": None})
+_RUN: Final = re.compile(r"([^\w\s])\1{2,}")
+_SPACE: Final = re.compile(r"[^\S\n]+")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_QUOTED: Final = re.compile(r"“[^”]+”|\"[^\"]+\"|«[^»]+»|„[^“”]+[“”]|(?m:^>.+$)")
+_SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
+_POLITE: Final = frozenset(
+    (
+        *("hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "you", "ta", "hallo", "moin", "servus"),
+        *("bitte", "danke", "guten", "tag", "bonjour", "bonsoir", "salut", "merci", "svp", "stp", "hola", "buenas"),
+        *("buenos", "dias", "gracias", "favor", "por", "url"),
+    )
+)
+
+
+def guards(text: str, language: str | None, own: Collection[str] = ()) -> tuple[Guard, ...]:
+    """The guards that `text` trips, the gravest first; at most one row of a name.
+
+    `language` is the text's, None when unknown (then every language's words count). `own` are names of the shop itself,
+    which are nobody else's.
+    """
+    found = set(_tripped(text, language, own))
+    asks = "?" in text
+    return tuple(_ASKING.get(name, guard) if asks else guard for name, guard in GUARDS.items() if name in found)
+
+
+def urgent(found: Sequence[Guard]) -> bool:
+    """Whether one of them calls people at once."""
+    return any(guard.urgent for guard in found)
+
+
+def most(found: Sequence[Guard], best: Rung = Rung.OWN) -> Rung | None:
+    """The highest rung, from `best` down, that all of them leave; None: silence."""
+    ladder = list(Rung)
+    lowest = ladder.index(best)
+    for guard in found:
+        if guard.most is None:
+            return None
+        lowest = max(lowest, ladder.index(guard.most))
+    return ladder[lowest]
+
+
+def plain(text: str) -> str:
+    """`text` as the phrases are written: small letters without accents, "url" for an address, no @names."""
+    text = _MENTION.sub(" ", _URL.sub(" url ", html.unescape(text[:TEXT_CAP])))
+    text = unicodedata.normalize("NFKD", text.casefold().translate(_MARKS))
+    text = "".join(char for char in text if not unicodedata.combining(char))
+    return _RUN.sub(r"\1\1", _SPACE.sub(" ", text)).strip()
+
+
+def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[str]:
+    text = text[:TEXT_CAP]
+    words = plain(text)
+    yield from _shape(text, words)
+    found = {name for key in _tables(language) for name in _said(key, words, own)}
+    if "price_match" in found and "another_shop_instead" in found:  # comparing is asking this shop
+        found -= {"another_shop_instead"}
+        found |= {"another_shop"}
+    if "bait" in found and "url" in words:
+        found.add("advert" if "?" not in text else "links")
+    yield from found & GUARDS.keys()
+
+
+def _tables(language: str | None) -> Sequence[str]:
+    return (ANY, language) if language in LANGUAGES else (ANY, *LANGUAGES)
+
+
+def _shape(text: str, words: str) -> Iterator[str]:
+    """What the form of a message says without its words."""
+    meant = [word for word in _LETTERS.findall(words) if word not in _POLITE]
+    if len(meant) < 2 or (len(meant) == 2 and "?" not in text):
+        yield "bare"
+    links = len(_URL.findall(text))
+    if links > 1 or (links and len(meant) < 5) or text.count("#") >= TAGS:
+        yield "links"
+    letters = sum(map(str.isalpha, text))
+    if letters and sum(map(len, _QUOTED.findall(text))) > len(text) / 2:
+        yield "quotation"
+    if letters >= CAPITALS and sum(map(str.isupper, text)) > 0.8 * letters:
+        yield "shouting"
+    if len(text) > LONG:
+        yield "long"
+    asked = [part for part in _SENTENCES.findall(words) if "?" in part and len(part.split()) > 3]
+    if len(asked) > 1:
+        yield "two_questions"
+
+
+def _said(key: str, words: str, own: Collection[str]) -> Iterator[str]:
+    mine = [name for name in map(plain, own) if name]
+    for name, found in found_in(key, words):
+        if not (name in _ABOUT_SHOPS and any(each in found or found in each for each in mine)):
+            yield name
