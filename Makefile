@@ -26,7 +26,7 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package deploy smoke costs doctor redrive rotate-secret apps erase export backfill
+.PHONY: package deploy smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
 
 package: setup ## build the template and the zip, and say what they weigh
 	@$(PYTHON) -m infra.stack.package
@@ -51,6 +51,9 @@ redrive: setup ## QUEUE=inbox|due|escalations|mail-events: put dead letters back
 rotate-secret: setup ## APP=platform/key: add a new secret (asked for), FINISH=1: drop the old ones
 	@$(OPS) rotate-secret --platform "$(firstword $(subst /, ,$(APP)))" --app "$(lastword $(subst /, ,$(APP)))" \
 	  $(if $(FINISH),--finish)
+
+rotate-key: setup ## a new key for links and reply addresses; FRESH=1: begin anew, every link under way is void
+	@$(OPS) rotate-key $(if $(FRESH),--fresh)
 
 apps: setup ## FILE=apps.json: check the apps file and put it into the secret store
 	@$(OPS) apps --file "$(FILE)"

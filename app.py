@@ -168,7 +168,9 @@ def act(token: str) -> Response:
 
 
 def _acted(page: Callable[[], str]) -> Response:
+    from chalicelib.aws.client import AwsError
     from chalicelib.emails.links import LinkError
+    from chalicelib.keys import KeysError
     from chalicelib.staff.actions import BadAction
 
     headers: dict[str, str | list[str]] = {
@@ -180,6 +182,9 @@ def _acted(page: Callable[[], str]) -> Response:
     }
     try:
         return Response(page(), headers, 200)
+    except (KeysError, AwsError):
+        words = "This page cannot be shown just now. Try again in a minute."
+        return Response(words, {**headers, "Content-Type": "text/plain; charset=utf-8"}, 503)
     except LinkError as error:
         return Response(str(error), {**headers, "Content-Type": "text/plain; charset=utf-8"}, 404)
     except BadAction as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from chalicelib.apps import Apps, AppsError, load_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
 from chalicelib.aws.queues import Queue, SqsQueue
+from chalicelib.keys import Keys, KeysError, load_keys
 from chalicelib.settings import Settings, read_settings
 
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.staff.actions import StaffActions
     from chalicelib.storage.store import Store
 
-APPS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
+SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
 SAFE_TO_REPEAT = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 2, "read_timeout": 5}
 
@@ -45,6 +46,7 @@ class Overrides(TypedDict, total=False):
     client: "Callable[[str, dict[str, Any]], Any]"
     lean_aws: LeanAws
     registrations: "Callable[[], Apps]"
+    stack_keys: "Callable[[], Keys]"
     playbook: "Playbook"
     model: "IntentModel"
     store: "Store"
@@ -66,6 +68,7 @@ class Services:
             raise TypeError(f"no such service: {', '.join(sorted(unknown))}")
         self._settings = settings
         self._apps: tuple[datetime, Apps] | None = None
+        self._keys: tuple[datetime, Keys] | None = None
         self.__dict__ |= overrides  # where a cached property keeps what it made
 
     @property
@@ -102,9 +105,9 @@ class Services:
 
     @property
     def apps(self) -> Apps:
-        """The registrations, read again every APPS_CACHED_FOR. Raises AppsError."""
+        """The registrations, read again every SECRETS_CACHED_FOR. Raises AppsError."""
         now = self.now()
-        if self._apps is None or now - self._apps[0] > APPS_CACHED_FOR:
+        if self._apps is None or now - self._apps[0] > SECRETS_CACHED_FOR:
             self._apps = now, self.registrations()
         return self._apps[1]
 
@@ -119,10 +122,31 @@ class Services:
         if not self.settings.apps_secret:
             raise AppsError("set EARSHOT_APPS_SECRET (deployed) or EARSHOT_APPS_FILE (local)")
         try:
-            found = self.lean_aws.call(SECRETS, "GetSecretValue", {"SecretId": self.settings.apps_secret})
-            return str(found["SecretString"])
+            return self._secret(self.settings.apps_secret)
         except AwsError as error:
             raise AppsError(f"the registrations cannot be read: {error}") from error
+
+    def _secret(self, id: str) -> str:
+        return str(self.lean_aws.call(SECRETS, "GetSecretValue", {"SecretId": id})["SecretString"])
+
+    @property
+    def keys(self) -> Keys:
+        """The stack's own keys, read again every SECRETS_CACHED_FOR. Raises KeysError, AwsError."""
+        now = self.now()
+        if self._keys is None or now - self._keys[0] > SECRETS_CACHED_FOR:
+            self._keys = now, self.stack_keys()
+        return self._keys[1]
+
+    @cached_property
+    def stack_keys(self) -> "Callable[[], Keys]":
+        """Reads the keys from the secret store."""
+
+        def read() -> Keys:
+            if not self.settings.keys_secret:
+                raise KeysError("set EARSHOT_KEYS_SECRET, the secret that the stack makes for its keys")
+            return load_keys(self._secret(self.settings.keys_secret))
+
+        return read
 
     @cached_property
     def playbook(self) -> "Playbook":
@@ -233,6 +257,7 @@ class Services:
             apps=self.apps,
             mailer=self.mailer,
             new_token=self.new_token,
+            keys=self.keys,
             outcomes=self.telemetry,
             public_url=self.settings.public_url,
         )
@@ -241,7 +266,7 @@ class Services:
     def staff_actions(self) -> "StaffActions":
         from chalicelib.staff.actions import StaffActions
 
-        return StaffActions(self.store, self.playbook, self.apps)
+        return StaffActions(self.store, self.playbook, self.apps, self.keys)
 
     @property
     def eraser(self) -> "Eraser":

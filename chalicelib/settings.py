@@ -23,6 +23,7 @@ class Settings:
     mail_events: str = ""  # SES configuration set
     apps_secret: str = ""
     apps_file: str = ""
+    keys_secret: str = ""  # a Secrets Manager id: the stack's own random keys
     playbook_file: str = ""  # instead of the packaged one
     model_sha256: str = ""  # when set, the packaged model must have this hash
     platforms_via: str = ""  # address that stands in for the platforms' APIs
@@ -42,6 +43,7 @@ _NAMES = {
     "mail_events": "EARSHOT_MAIL_EVENTS",
     "apps_secret": "EARSHOT_APPS_SECRET",
     "apps_file": "EARSHOT_APPS_FILE",
+    "keys_secret": "EARSHOT_KEYS_SECRET",
     "playbook_file": "EARSHOT_PLAYBOOK_FILE",
     "model_sha256": "EARSHOT_MODEL_SHA256",
     "platforms_via": "EARSHOT_PLATFORMS_VIA",

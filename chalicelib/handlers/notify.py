@@ -14,6 +14,7 @@ from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Conversation, Outcome
 from chalicelib.emails import links
 from chalicelib.emails.escalation_email import EscalationEmail, Line, render
+from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.storage.store import ConversationKey, Store
@@ -32,6 +33,7 @@ class Notifier:
     apps: Apps
     mailer: Mailer
     new_token: Callable[[], str]
+    keys: Keys
     outcomes: Outcomes
     public_url: str = ""
 
@@ -167,7 +169,7 @@ class Notifier:
             link=next((line.link for line in reversed(asked) if line.link), None),
             window_closes_at=c.window_closes_at,
             private=c.private,
-            act=f"{self.public_url}/act/{links.make(self.apps, c, now)}" if self.public_url and owner else None,
+            act=f"{self.public_url}/act/{links.make(self.keys, c, now)}" if self.public_url and owner else None,
         )
 
     def _lines(self, c: Conversation) -> list[Line]:

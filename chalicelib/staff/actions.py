@@ -15,6 +15,7 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails import escalation_email as letter
 from chalicelib.emails import links
 from chalicelib.emails.links import Link, LinkError
+from chalicelib.keys import Keys
 from chalicelib.playbook.policy import INTENTS, Playbook
 from chalicelib.storage.store import ConversationKey, Store
 
@@ -34,10 +35,11 @@ class StaffActions:
     store: Store
     playbook: Playbook
     apps: Apps
+    keys: Keys
 
     def page(self, token: str, now: datetime, done: str = "") -> str:
         """The HTML page behind a link. Raises LinkError."""
-        link = links.read(self.apps, token, now)
+        link = links.read(self.keys, token, now)
         conversation = self._conversation(link)
         owner = self.apps.owner(conversation.product, conversation.account)
         view: dict[str, Any] = {
@@ -56,7 +58,7 @@ class StaffActions:
 
     def act(self, token: str, form: Mapping[str, str], now: datetime) -> str:
         """Does what the page's form asks for and returns the page again. Raises LinkError, BadAction."""
-        link = links.read(self.apps, token, now)
+        link = links.read(self.keys, token, now)
         action, intent = form.get("action", ""), form.get("intent", "")
         if action == "correct":
             if intent not in INTENTS:

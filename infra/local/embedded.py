@@ -16,6 +16,7 @@ from io import BytesIO
 from threading import Lock, Thread
 from typing import Any
 
+from chalicelib.keys import new_keys
 from chalicelib.settings import Settings, read_settings
 from infra.local.events import REGION
 from infra.stack.definitions import TIMER, Definitions, Made
@@ -277,7 +278,7 @@ class _Makers:
 
     def _secret(self, name: str, properties: Mapping[str, Any]) -> Made:
         answer = client("secretsmanager", self.endpoint).create_secret(
-            Name=properties["Name"], SecretString=properties["SecretString"]
+            Name=properties["Name"], SecretString=properties.get("SecretString") or new_keys().dump()
         )
         return Made(answer["ARN"], {"Id": answer["ARN"]})
 

@@ -24,6 +24,7 @@ from chalicelib.apps import AppsError, load_apps
 from chalicelib.codec import dump
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
+from chalicelib.keys import KeysError, load_keys, new_keys
 from chalicelib.operations.doctor import written
 from chalicelib.operations.erasure import Customer
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
@@ -152,6 +153,15 @@ def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, fini
     row["secrets"] = row["secrets"][:1] if finish else [new, *(s for s in row["secrets"] if s != new)]
     put_apps(settings, json.dumps(data))
     return len(row["secrets"])
+
+
+def rotate_key(settings: Settings, *, fresh: bool = False) -> None:
+    """Makes a new key for links, reply addresses and pseudonyms; the present one goes on verifying until the next
+    rotation. `fresh` begins anew where the secret is damaged: every link under way is void. Raises KeysError."""
+    secrets = client("secretsmanager")
+    found = secrets.get_secret_value(SecretId=settings.keys_secret)["SecretString"]
+    keys = new_keys() if fresh else load_keys(found).rotated()
+    secrets.put_secret_value(SecretId=settings.keys_secret, SecretString=keys.dump())
 
 
 # --- erasure and export ---
@@ -320,6 +330,12 @@ def _rotate(given: argparse.Namespace, services: Services) -> int:
     return 0
 
 
+def _rotate_key(given: argparse.Namespace, services: Services) -> int:
+    rotate_key(services.settings, fresh=given.fresh)
+    print("a new key signs links from now on; links made with the one before open until the next rotation")
+    return 0
+
+
 def _apps(given: argparse.Namespace, services: Services) -> int:
     count = put_apps(services.settings, Path(given.file).read_text("utf-8"))
     print(f"{count} accounts are registered; in use within five minutes")
@@ -355,6 +371,7 @@ COMMANDS: Mapping[str, tuple[Command, tuple[str, ...]]] = {
     "doctor": (_doctor, ()),
     "redrive": (_redrive, ("--queue",)),
     "rotate-secret": (_rotate, ("--platform", "--app")),
+    "rotate-key": (_rotate_key, ()),
     "apps": (_apps, ("--file",)),
     "erase": (_erase, ("--customer",)),
     "export": (_export, ("--customer",)),
@@ -372,9 +389,11 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(option, required=True)
         if name == "rotate-secret":
             command.add_argument("--finish", action="store_true")
+        if name == "rotate-key":
+            command.add_argument("--fresh", action="store_true")
     given = parser.parse_args(arguments)
     try:
         return COMMANDS[given.command][0](given, Services(settings_of(given.stage)))
-    except (OpsError, AppsError, ClientError, BotoCoreError, OSError) as error:
+    except (OpsError, AppsError, KeysError, ClientError, BotoCoreError, OSError) as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 2

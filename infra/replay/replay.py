@@ -26,6 +26,7 @@ from chalicelib.apps import Apps, AppsError, load_apps
 from chalicelib.codec import load, to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.keys import new_keys
 from chalicelib.platforms.base import PayloadError, Poison, Skipped
 from chalicelib.platforms.http import Answer, ConnectionRefused
 from chalicelib.playbook.policy import Playbook, PlaybookError
@@ -39,6 +40,7 @@ from infra.local.loopback import Call
 from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
 from infra.replay.outcomes import Outcomes
 
+REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
 NO_SETTINGS = Settings("", "", "", "", "", "", "")
 SWEEP_EVERY = timedelta(minutes=5)
 VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
@@ -153,6 +155,7 @@ class ReplayServices(Services):
             "clock": lambda: virtual_clock.now,
             "new_token": lambda: f"{next(ids):032x}",
             "registrations": lambda: apps,
+            "stack_keys": lambda: REPLAY_KEYS,
         }
         recorded.update(overrides)
         super().__init__(settings, **recorded)

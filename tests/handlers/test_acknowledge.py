@@ -9,7 +9,7 @@ import pytest
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.policy import Caps, Place
-from chalicelib.services import APPS_CACHED_FOR
+from chalicelib.services import SECRETS_CACHED_FOR
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
@@ -111,7 +111,7 @@ def test_a_new_token_closes_the_breaker_by_itself() -> None:
     apps = world.services.apps
     renewed = tuple(replace(a, token="token-new") for a in apps.apps[0].accounts)
     world.registered = replace(apps, apps=(replace(apps.apps[0], accounts=renewed), *apps.apps[1:]))
-    world.run(APPS_CACHED_FOR + timedelta(seconds=1))
+    world.run(SECRETS_CACHED_FOR + timedelta(seconds=1))
     world.post(delivery(comment("c2", COMMON, author="6001", post=f"{PAGE}_9")))
     world.run()
     assert len(world.platforms.posted) == 1

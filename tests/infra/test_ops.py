@@ -13,6 +13,7 @@ import pytest
 from chalicelib import platforms
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.keys import Keys, load_keys
 from chalicelib.platforms.base import Finding, TokenInvalid, Unsupported
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
@@ -281,3 +282,18 @@ def test_without_a_stack_the_command_says_so(
 
 def test_stage_and_settings_agree(operator: Operator) -> None:
     assert ops.settings_of("local") == replace(operator.aws.settings)
+
+
+def test_a_new_key_signs_and_the_one_of_before_still_opens_links(operator: Operator) -> None:
+    secrets = ops.client("secretsmanager")
+
+    def keys() -> Keys:
+        id = operator.aws.settings.keys_secret
+        return load_keys(secrets.get_secret_value(SecretId=id)["SecretString"])
+
+    before = keys()
+    ops.rotate_key(operator.aws.settings)
+    assert keys().verifies("act", b"m", before.sign("act", b"m"))
+    assert keys().current != before.current
+    ops.rotate_key(operator.aws.settings, fresh=True)
+    assert not keys().verifies("act", b"m", before.sign("act", b"m"))
