@@ -1,5 +1,6 @@
 """Replies, checks, fetches and backfills of Meta's products and X, over a scripted wire."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,14 +12,24 @@ from chalicelib import platforms
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms import base
-from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, ReplyError, TokenInvalid, WindowClosed
+from chalicelib.platforms.base import (
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    Reply,
+    ReplyError,
+    Request,
+    SignatureError,
+    TokenInvalid,
+    WindowClosed,
+)
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
 from chalicelib.platforms.meta import graph as meta
 from chalicelib.platforms.meta import webhook as meta_webhook
 from chalicelib.platforms.x import api as x_api
 from chalicelib.platforms.x import platform as x
-from tests.platforms.cases import META, X
+from tests.platforms.cases import META, PAYLOADS, X
 from tests.platforms.scripted_http import NOW, TOKEN, ScriptedHttp, answer, http, reply_to
 
 PAGE, IG, WA, ME = "100200300400500", "17841400000000001", "106500000000001", "700100200300400500"
@@ -423,6 +434,39 @@ def test_x_gets_its_token_signed_with_the_consumer_secret() -> None:
     for query in ({}, {"crc_token": ""}, {"crc_token": "x" * 5000}):
         assert x.challenge(X, query).status == 400
     assert x.challenge(replace(X, secrets=()), {"crc_token": "a"}).status == 400
+    for token in (
+        "9b4507b3-9040-4669-9ca3-6b94edb50553",
+        "MWYzZDU2OTctNGU1Mi00Y2Q1LTk4MDktZGI3OGE4ZmM2MWE0",
+        "YWI+/w==",
+    ):
+        assert x.challenge(X, {"crc_token": token}).status == 200
+
+
+NO_TOKENS = (
+    "earshot act v1",
+    "earshot reply v1",
+    '{"data":{}}',
+    "{}",
+    "[]",
+    "a.b",
+    "a b",
+    "a\n",
+    "ä",
+    "a" * 200,
+    "a===",
+)
+
+
+@pytest.mark.parametrize("token", [*NO_TOKENS, *((f.read_text()) for f in sorted((PAYLOADS / "x").glob("*.json")))])
+def test_x_signs_nothing_that_could_be_a_body_or_derive_a_key(token: str) -> None:
+    assert x.challenge(X, {"crc_token": token}).status == 400
+
+
+@pytest.mark.parametrize("token", ["9b4507b3-9040-4669-9ca3-6b94edb50553", "12345678901234567890", "bnVsbA=="])
+def test_what_x_was_asked_to_sign_is_no_delivery(token: str) -> None:
+    signed = json.loads(x.challenge(X, {"crc_token": token}).body)["response_token"]
+    with pytest.raises(SignatureError, match="handshake"):
+        x.verify(X, Request("POST", {"x-twitter-webhooks-signature": signed}, {}, token.encode(), NOW))
 
 
 # --- fetching what a mention leaves out -------------------------------------------------------------------------------

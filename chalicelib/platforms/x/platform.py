@@ -11,6 +11,7 @@ keeps links in posts (X charges more for those, so else they are removed); `app_
 Source: https://docs.x.com/x-api/activity/event-payloads
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from chalicelib.platforms.base import (
     Poison,
     Request,
     Response,
+    SignatureError,
     Skipped,
     hmac_base64,
     ident,
@@ -46,24 +48,30 @@ from chalicelib.platforms.x.messages import called, chat, direct, is_bot, spoken
 
 __all__ = ["MAX_REPLY", "backfill", "challenge", "check", "parse", "reply", "verify", "wording"]
 
-MAX_CRC_TOKEN = 1024  # characters
+# X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
+_CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}", re.ASCII)
 _CREATED = "%a %b %d %H:%M:%S %z %Y"  # how the Account Activity API writes times
 
 
 def challenge(app: App, query: Mapping[str, str]) -> Response:
     """The CRC: the token signed with the consumer secret. X repeats it hourly and drops a webhook that fails it.
 
+    Anybody may ask, and deliveries are verified with the same secret: so only what looks like one of X's tokens is
+    signed, and `verify` refuses a body that does.
+
     Source: https://docs.x.com/x-api/webhooks/introduction
     """
     token = query.get("crc_token", "")
-    if not token or len(token) > MAX_CRC_TOKEN or not app.secrets:
-        return Response(400, "crc_token is missing")
-    signed = hmac_base64(app.secrets[0], token.encode("utf-8", "replace"))
+    if not _CRC_TOKEN.fullmatch(token) or not app.secrets:
+        return Response(400, "crc_token is missing, or none that X sends")
+    signed = hmac_base64(app.secrets[0], token.encode())
     return Response(200, raw({"response_token": f"sha256={signed}"}), "application/json")
 
 
 def verify(app: App, request: Request) -> None:
     """x-twitter-webhooks-signature: base64, not hex, over the raw bytes, with the current or a previous secret."""
+    if _CRC_TOKEN.fullmatch(request.body.decode("latin-1")):
+        raise SignatureError("the body is a handshake's token, which anybody can have signed")
     expected = ["sha256=" + hmac_base64(secret, request.body) for secret in app.secrets]
     verify_any(request.headers.get("x-twitter-webhooks-signature"), expected)
 
