@@ -1,0 +1,111 @@
+"""What to change first: the three findings that touch most customers, each with its number and what to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from chalicelib.reports.ledger import Ledger, Line
+from chalicelib.reports.quality import Quality
+from chalicelib.reports.wording import percent, span, words
+
+LEAST = 5  # questions; below that a finding is an anecdote
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`questions` is how many customers' questions it touches."""
+
+    title: str
+    because: str
+    questions: int
+
+
+def advice(ledger: Ledger, quality: Quality, resolving: frozenset[str], top: int = 3) -> tuple[Advice, ...]:
+    """The findings that touch most questions, at most one of a kind; `resolving` are the intents whose reply already
+    answers the question."""
+    found = [a for find in _FINDERS for a in find(ledger, quality, resolving) if a.questions >= LEAST]
+    return tuple(sorted(found, key=lambda a: -a.questions)[:top])
+
+
+def _late_hours(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
+    """The three hours on end in which one team breaks most promises."""
+    missed = {(h.team, h.hour): h.missed for h in quality.hours}
+    decided = {(h.team, h.hour): h.missed + h.met for h in quality.hours}
+    best = max(
+        (
+            (sum(missed.get((t, (h + n) % 24), 0) for n in range(3)), t, h)
+            for t in {h.team for h in quality.hours}
+            for h in range(24)
+        ),
+        default=(0, "", 0),
+    )
+    count, team, hour = best
+    of = sum(decided.get((team, (hour + n) % 24), 0) for n in range(3))
+    if count and count / of > 0.1:
+        yield Advice(
+            f"Put people on {words(team)} between {hour:02}:00 and {(hour + 3) % 24:02}:00",
+            f"Of {of:,} promises on questions asked in these hours {count:,} were broken ({percent(count / of)}), more than in"
+            " any other three hours. How many people that takes stands under “People needed”.",
+            count,
+        )
+
+
+def _unknown(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
+    gap = quality.gaps[0]
+    if gap.value and gap.value > 0.1:
+        yield Advice(
+            "Teach Earshot what it does not know",
+            f"{gap.hits:,} of {gap.of:,} questions ({percent(gap.value)}) are about something that the playbook has no name for."
+            " The clusters under “Questions worth answering once” are a file that training takes.",
+            gap.hits,
+        )
+
+
+def _answer_once(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
+    """The most frequent kind of question that people answer one by one."""
+    lines = [x for x in ledger.groups["intent"] if x.name not in {*resolving, "other", "complaint", "legal_safety"}]
+    top = max(lines, key=lambda x: x.needed, default=None)
+    if top and top.needed / max(ledger.total.needed, 1) > 0.1:
+        yield Advice(
+            f"Answer “{words(top.name)}” once, where everybody finds it",
+            f"{top.needed:,} of {ledger.total.needed:,} questions that people had to answer are of this one kind. Put the answer"
+            " on the page of questions, and let the reply resolve it in the playbook (resolves: true) where it truly does.",
+            top.needed,
+        )
+
+
+def _never(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
+    """The platform on which most questions are overdue or never answered."""
+
+    def lost(line: Line) -> int:
+        return line.ended["overdue"]
+
+    worst = max(ledger.groups["platform"], key=lost, default=None)
+    if worst and lost(worst):
+        yield Advice(
+            f"Look after {words(worst.name)}",
+            f"{lost(worst):,} of {worst.needed:,} questions there ({percent(lost(worst) / max(worst.needed, 1))}) are later than"
+            " promised and still without an answer; the list is under “How every question ended”.",
+            lost(worst),
+        )
+
+
+def _promise(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
+    """A promise that is broken more often than kept cannot be the right one."""
+    worst = [x for x in ledger.groups["intent"] if x.attainment is not None and x.attainment < 0.5]
+    top = max(worst, key=lambda x: x.missed, default=None)
+    if top and top.p90 is not None:
+        yield Advice(
+            f"Promise what you can keep for “{words(top.name)}”",
+            f"{top.missed:,} of {top.met + top.missed:,} promises were broken. Half of the answers came within"
+            f" {span(top.median)}, nine of ten within {span(top.p90)}: promise that, or add people.",
+            top.missed,
+        )
+
+
+_FINDERS: tuple[Callable[[Ledger, Quality, frozenset[str]], Iterator[Advice]], ...] = (
+    _late_hours,
+    _unknown,
+    _answer_once,
+    _never,
+    _promise,
+)

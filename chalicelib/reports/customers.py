@@ -1,0 +1,37 @@
+"""The customers, as far as the facts tell: how many, who asks again, who was left without an answer and asks again."""
+
+from dataclasses import dataclass
+
+from chalicelib.reports.asked import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """`again`: asked more than once in the span; `unheard`: asked again after a question that nobody had answered
+    within 48 hours; `unheard_complained`: of those, who complained the next time."""
+
+    number: int = 0
+    again: int = 0
+    unheard: int = 0
+    unheard_complained: int = 0
+    most: int = 0
+
+
+def customers(asked: Asked) -> Customers:
+    row = asked.rows("""
+        WITH one AS (
+          SELECT customer, intent, reaction, asked_at,
+            lag(by_person) OVER w AS before_answered, lag(asked_at) OVER w AS before_asked, lag(needs) OVER w AS before_needed
+          FROM asked WHERE customer IS NOT NULL
+          WINDOW w AS (PARTITION BY customer ORDER BY asked_at, question)),
+        flagged AS (
+          SELECT *, before_needed AND before_asked + INTERVAL 48 HOUR <= asked_at
+            AND (before_answered IS NULL OR before_answered > before_asked + INTERVAL 48 HOUR) AS unheard FROM one),
+        each AS (
+          SELECT customer, count(*) AS n, coalesce(bool_or(unheard), FALSE) AS unheard,
+            coalesce(bool_or(unheard AND (intent = 'complaint' OR reaction = 'complaint')), FALSE) AS complained
+          FROM flagged GROUP BY customer)
+        SELECT count(*), count(*) FILTER (WHERE n > 1), count(*) FILTER (WHERE unheard),
+          count(*) FILTER (WHERE complained), coalesce(max(n), 0) FROM each
+    """)[0]
+    return Customers(*(int(n) for n in row))

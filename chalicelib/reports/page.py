@@ -1,0 +1,72 @@
+"""The report as one page: HTML by Jinja with its pictures inside, no script and nothing from elsewhere."""
+
+import csv
+import io
+from functools import cache
+from typing import Any
+
+from chalicelib.reports import wording
+from chalicelib.reports.asked import Asked
+from chalicelib.reports.charts import Picture, pictures, svg
+from chalicelib.reports.forecast import LEAST
+from chalicelib.reports.ledger import STELLA, STELLA_BEST_S, VERY_RESPONSIVE, WITHIN, conversations
+from chalicelib.reports.report import Report
+
+
+def page(report: Report) -> str:
+    """The whole page."""
+    shown = pictures(report)
+    return str(_template().render(r=report, pictures={p.name: _figure(p) for p in shown}, **_words(report)))
+
+
+def _figure(picture: Picture) -> dict[str, str]:
+    return {"says": picture.says, "wide": svg(picture, wide=True), "narrow": svg(picture, wide=False)}
+
+
+def _words(report: Report) -> dict[str, Any]:
+    return {
+        "bars": [bar for bar, _ in WITHIN],
+        "stella": {name: hits / of for name, (hits, of) in STELLA.items()},
+        "stella_counts": STELLA,
+        "stella_best": STELLA_BEST_S,
+        "least": LEAST,
+        "very_responsive": VERY_RESPONSIVE,
+        "days": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    }
+
+
+def conversations_csv(asked: Asked) -> str:
+    """One row a conversation, for a spreadsheet. Cells that a spreadsheet would take for a formula are quoted."""
+    names, rows = conversations(asked)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(names)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("chalicelib.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": wording.percent,
+        "span": wording.span,
+        "count": wording.count,
+        "words": wording.words,
+        "date": wording.day,
+        "stamp": wording.stamp,
+        "local": wording.local,
+    }
+    return environment.get_template("report.html")

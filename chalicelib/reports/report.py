@@ -1,0 +1,141 @@
+"""The report: everything that is shown, worked out once. Page, pictures, CSV, JSON and e-mail are made from this."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime, timedelta
+from enum import Enum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from chalicelib.reports.advice import Advice, advice
+from chalicelib.reports.asked import Asked
+from chalicelib.reports.customers import Customers, customers
+from chalicelib.reports.forecast import Forecast
+from chalicelib.reports.lake import Lake
+from chalicelib.reports.ledger import Ledger, ledger
+from chalicelib.reports.listed import Listed, listed
+from chalicelib.reports.quality import Quality, quality
+from chalicelib.reports.questions import Questions
+from chalicelib.reports.staffing import Plan, plan
+from chalicelib.reports.volume import Volume, volume
+
+HANDLING: Final = timedelta(minutes=6)
+"""How long a person works on a question, where nobody has stated it: an assumption, and the page says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the report takes from the playbook. `within` is the promise that people are planned for, `share` of the
+    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first."""
+
+    shop: str
+    zone: ZoneInfo
+    within: timedelta = timedelta(hours=1)
+    share: float = 0.9
+    handling: timedelta = HANDLING
+    stated: bool = True
+    open_hours: tuple[bool, ...] = ()
+    resolving: frozenset[str] = frozenset()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    special: Mapping[str, frozenset[date]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    policy: Policy
+    since: datetime
+    until: datetime
+    made_at: datetime
+    ledger: Ledger
+    volume: Volume
+    forecast: Forecast
+    plan: Plan | None
+    quality: Quality
+    customers: Customers
+    questions: Questions
+    advice: tuple[Advice, ...]
+    listed: tuple[Listed, ...]
+
+    @property
+    def last(self) -> datetime:
+        """The last moment of the span: its end is the first one after it."""
+        return self.until - timedelta(microseconds=1)
+
+    @property
+    def empty(self) -> bool:
+        return self.ledger.total.asked == 0
+
+
+def build(
+    lake: Lake,
+    policy: Policy,
+    *,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    forecast: Forecast,
+    questions: Questions | None = None,
+    stored: Iterable[str] | None = None,
+) -> tuple[Report, Asked]:
+    """The report of [`since`, `until`) as things stand at `now`, and the questions that it counts."""
+    asked = Asked(lake, since, until, now, policy.zone)
+    book, came, how = ledger(asked, stored), volume(asked), quality(asked)
+    return (
+        Report(
+            policy=policy,
+            since=since,
+            until=until,
+            made_at=now,
+            ledger=book,
+            volume=came,
+            forecast=forecast,
+            plan=_plan(came, forecast, policy),
+            quality=how,
+            customers=customers(asked),
+            questions=questions or Questions(),
+            advice=advice(book, how, policy.resolving),
+            listed=listed(asked),
+        ),
+        asked,
+    )
+
+
+def _plan(came: Volume, forecast: Forecast, policy: Policy) -> Plan | None:
+    """People for a week of the forecast (where there is none: for a week as the last ones), by the hours' profile."""
+    if not came.heat.total:
+        return None
+    per_week = sum(d.expected for d in forecast.days[:28]) / len(forecast.days[:28]) * 7 if forecast.days else None
+    known = came.total / (len(came.days) / 7) if came.days else 0.0
+    return plan(
+        came.heat,
+        scale=per_week / known if per_week and known else 1.0,
+        handling_s=policy.handling.total_seconds(),
+        within_s=policy.within.total_seconds(),
+        share=policy.share,
+        open_hours=policy.open_hours,
+        stated=policy.stated,
+    )
+
+
+def to_json(report: Report) -> str:
+    """Everything that the page shows, for machines."""
+    return json.dumps(_plain(report), ensure_ascii=False, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (frozenset, set)):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, ZoneInfo):
+        return value.key
+    return value.value if isinstance(value, Enum) else value

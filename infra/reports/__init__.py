@@ -1,0 +1,1 @@
+"""The reports' commands: `make report`, `make study`, and the synthetic years that they are proven on."""
