@@ -66,7 +66,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The escalation e-mail of one tier."""
+    """The escalation e-mail of one tier; `sent_at` is when it left."""
 
     tier: int
     due_at: datetime
@@ -74,6 +74,7 @@ class Notice:
     again_at: datetime | None = None
     token: str = ""
     id: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,11 +249,18 @@ def claim_notice(conversation: Conversation, key: str, token: str, now: datetime
 
 
 def record_notice(
-    conversation: Conversation, key: str, state: Outcome, *, id: str | None = None, again_at: datetime | None = None
+    conversation: Conversation,
+    key: str,
+    state: Outcome,
+    *,
+    id: str | None = None,
+    again_at: datetime | None = None,
+    at: datetime | None = None,
 ) -> Conversation:
-    """The outcome of sending notice `key`; one that was sent stays sent."""
+    """The outcome of sending notice `key`, `at`; one that was sent stays sent."""
     notice = conversation.notices.get(key)
     if notice is None or notice.state is Outcome.SENT:
         return conversation
-    notice = replace(notice, state=state, id=id or notice.id, again_at=again_at)
+    sent_at = at if state is Outcome.SENT else notice.sent_at
+    notice = replace(notice, state=state, id=id or notice.id, again_at=again_at, sent_at=sent_at)
     return replace(conversation, notices={**conversation.notices, key: notice})

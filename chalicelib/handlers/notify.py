@@ -100,7 +100,7 @@ class Notifier:
         again_at: datetime | None = None,
     ) -> None:
         self.store.update_conversation(
-            key, lambda old: rules.record_notice(old, name, state, id=id, again_at=again_at), now
+            key, lambda old: rules.record_notice(old, name, state, id=id, again_at=again_at, at=now), now
         )
 
     def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:

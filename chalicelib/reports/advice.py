@@ -43,8 +43,8 @@ def _late_hours(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> 
     if count and count / of > 0.1:
         yield Advice(
             f"Put people on {words(team)} between {hour:02}:00 and {(hour + 3) % 24:02}:00",
-            f"Of {of:,} promises on questions asked in these hours {count:,} were broken ({percent(count / of)}), more than in"
-            " any other three hours. How many people that takes stands under “People needed”.",
+            f"Of {of:,} promises on questions asked in these hours {count:,} were broken ({percent(count / of)}),"
+            " more than in any other three hours. How many people that takes stands under “People needed”.",
             count,
         )
 
@@ -54,8 +54,8 @@ def _unknown(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Ite
     if gap.value and gap.value > 0.1:
         yield Advice(
             "Teach Earshot what it does not know",
-            f"{gap.hits:,} of {gap.of:,} questions ({percent(gap.value)}) are about something that the playbook has no name for."
-            " The clusters under “Questions worth answering once” are a file that training takes.",
+            f"{gap.hits:,} of {gap.of:,} questions ({percent(gap.value)}) are about something that the playbook has no"
+            " name for. The clusters under “Questions worth answering once” are a file that training takes.",
             gap.hits,
         )
 
@@ -67,8 +67,9 @@ def _answer_once(ledger: Ledger, quality: Quality, resolving: frozenset[str]) ->
     if top and top.needed / max(ledger.total.needed, 1) > 0.1:
         yield Advice(
             f"Answer “{words(top.name)}” once, where everybody finds it",
-            f"{top.needed:,} of {ledger.total.needed:,} questions that people had to answer are of this one kind. Put the answer"
-            " on the page of questions, and let the reply resolve it in the playbook (resolves: true) where it truly does.",
+            f"{top.needed:,} of {ledger.total.needed:,} questions that people had to answer are of this one kind."
+            " Put the answer on the page of questions, and let the reply resolve it in the playbook (resolves: true)"
+            " where it truly does.",
             top.needed,
         )
 
@@ -83,8 +84,8 @@ def _never(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Itera
     if worst and lost(worst):
         yield Advice(
             f"Look after {words(worst.name)}",
-            f"{lost(worst):,} of {worst.needed:,} questions there ({percent(lost(worst) / max(worst.needed, 1))}) are later than"
-            " promised and still without an answer; the list is under “How every question ended”.",
+            f"{lost(worst):,} of {worst.needed:,} questions there ({percent(lost(worst) / max(worst.needed, 1))}) are"
+            " later than promised and still without an answer; the list is under “How every question ended”.",
             lost(worst),
         )
 

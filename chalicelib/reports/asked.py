@@ -46,8 +46,9 @@ SELECT *,
 FROM (
   SELECT *, ended NOT IN ('resolved', 'closed', 'no_answer_needed', 'withdrawn') AS needs
   FROM (
-    SELECT question, conversation, customer, platform, account, post, team, language, coalesce(intent, 'other') AS intent,
-      confidence, private, urgent, asked_at, received_at, acknowledged_at, rung, promised_by, told_at, tier, edited,
+    SELECT question, conversation, customer, platform, account, post, team, language,
+      coalesce(intent, 'other') AS intent, confidence, private, urgent, asked_at, received_at, acknowledged_at, rung,
+      promised_by, told_at, tier, edited,
       follow_ups, reaction, campaign, spike, closed_why, answered_by,
       timezone($zone, timezone('UTC', asked_at)) AS local_at,
       CASE WHEN first_response_by IN ({_BY}) THEN first_response_at END AS by_person,

@@ -141,10 +141,11 @@ def _days(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
 
 
 def _dates(axes: Any, at_most: int) -> None:
-    from matplotlib.dates import AutoDateLocator, DateFormatter
+    import matplotlib.dates
 
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=at_most))
-    axes.xaxis.set_major_formatter(DateFormatter("%-d %b"))
+    dates: Any = matplotlib.dates
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=2, maxticks=at_most))
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%-d %b"))
 
 
 def _week(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
@@ -204,26 +205,27 @@ def _grid(
 
 
 def _days_in_words(report: Report) -> str:
-    busiest = max(report.volume.days, key=lambda d: d[1])
+    busiest, ahead = max(report.volume.days, key=lambda d: d[1]), report.forecast.days
     text = f"Questions a day. The busiest day was {busiest[0]:%-d %B} with {busiest[1]:,}."
-    if report.forecast.days:
-        low, high = (
-            sum(getattr(d, n) for d in report.forecast.days) / len(report.forecast.days) for n in ("low80", "high80")
-        )
-        text += f" The next four weeks: about {report.forecast.total / len(report.forecast.days):,.0f} a day, mostly {low:,.0f} to {high:,.0f}."
+    if ahead:
+        low, high = (sum(getattr(d, name) for d in ahead) / len(ahead) for name in ("low80", "high80"))
+        mean = report.forecast.total / len(ahead)
+        text += f" The next four weeks: about {mean:,.0f} a day, mostly {low:,.0f} to {high:,.0f}."
     return text
 
 
 def _week_in_words(report: Report) -> str:
     cells = report.volume.heat.cells
     n, day, hour = max((n, d, h) for d, row in enumerate(cells) for h, n in enumerate(row))
-    return f"Questions that people have to answer, by weekday and hour. The busiest hour is {DAYS[day]} {hour:02}:00 with {n:,.1f}."
+    what = "Questions that people have to answer, by weekday and hour."
+    return f"{what} The busiest hour is {DAYS[day]} {hour:02}:00 with {n:,.1f}."
 
 
 def _people_in_words(report: Report) -> str:
     assert report.plan
     peak = report.plan.peak
-    return f"People needed by weekday and hour. Most are needed on {DAYS[peak.weekday - 1]} at {peak.hour:02}:00: {peak.people}."
+    when = f"{DAYS[peak.weekday - 1]} at {peak.hour:02}:00"
+    return f"People needed by weekday and hour. Most are needed on {when}: {peak.people}."
 
 
 def _broken_in_words(report: Report) -> str:

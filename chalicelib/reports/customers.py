@@ -21,7 +21,8 @@ def customers(asked: Asked) -> Customers:
     row = asked.rows("""
         WITH one AS (
           SELECT customer, intent, reaction, asked_at,
-            lag(by_person) OVER w AS before_answered, lag(asked_at) OVER w AS before_asked, lag(needs) OVER w AS before_needed
+            lag(by_person) OVER w AS before_answered, lag(asked_at) OVER w AS before_asked,
+            lag(needs) OVER w AS before_needed
           FROM asked WHERE customer IS NOT NULL
           WINDOW w AS (PARTITION BY customer ORDER BY asked_at, question)),
         flagged AS (

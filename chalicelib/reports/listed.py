@@ -42,7 +42,8 @@ def listed(asked: Asked) -> tuple[Listed, ...]:
     worst = "CASE WHEN ended = 'overdue' THEN 1e12 - epoch(asked_at) WHEN wait IS NULL THEN -1.0 ELSE wait END"
     found = []
     for by in _BY:
-        sql = f"SELECT {by}, count(*), max_by({entry}, {worst}, {SHOWN}) FROM asked GROUP BY {by} ORDER BY count(*) DESC, {by}"
+        picked = f"{by}, count(*), max_by({entry}, {worst}, {SHOWN})"
+        sql = f"SELECT {picked} FROM asked GROUP BY {by} ORDER BY count(*) DESC, {by}"
         for value, total, entries in asked.rows(sql):
             found.append(Listed(by, str(value), total, tuple(Entry(**e) for e in entries)))
     return tuple(found)

@@ -107,7 +107,8 @@ _GAPS: Final = (
     _Definition(
         "gap4",
         "Gap 4: what is said in public and what happened",
-        "questions whose customer was told a time in public and got no personal answer by then ÷ all that were told one",
+        "questions whose customer was told a time in public and got no personal answer by then ÷ all that were told"
+        " one",
         "Only questions with an automatic reply; what staff promise by hand is not seen.",
         "acknowledged_at IS NOT NULL AND NOT met",
         "acknowledged_at IS NOT NULL AND met IS NOT NULL",

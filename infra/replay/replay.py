@@ -1,6 +1,7 @@
 """Replay: recorded deliveries through the real handlers on a virtual clock, to see what Earshot would have done.
 
     python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
+                           [--facts FOLDER] [--report FILE.html]
 
 No network: replies and e-mails are recorded; everything else is app.py's own handlers over infra/replay/memory.py.
 The formats of both files are in README, "Replay".
@@ -10,7 +11,9 @@ import argparse
 import base64
 import json
 import re
+import secrets
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO, Unpack
+from typing import TYPE_CHECKING, Any, TextIO, Unpack
 from urllib.parse import urlencode
 
 from chalicelib import platforms
@@ -40,7 +43,13 @@ from infra.local.loopback import Call
 from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
 from infra.replay.outcomes import Outcomes
 
+<<<<<<< HEAD
 REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
+=======
+if TYPE_CHECKING:
+    from infra.replay.streamed import StreamedTable
+
+>>>>>>> d14f6d8 (Facts from the change stream, a ledger that reconciles, a report page; replay writes both)
 NO_SETTINGS = Settings("", "", "", "", "", "", "")
 SWEEP_EVERY = timedelta(minutes=5)
 VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
@@ -137,13 +146,14 @@ class ReplayServices(Services):
         virtual_clock: VirtualClock,
         outcomes: Outcomes,
         settings: Settings = NO_SETTINGS,
+        table: MemoryTable | None = None,
         **overrides: Unpack[Overrides],
     ) -> None:
         self.virtual_clock = virtual_clock
         ids = count(1)
         recorded: Overrides = {
             "playbook": policy,
-            "store": Store(MemoryTable()),
+            "store": Store(table or MemoryTable()),
             "inbox": MemoryQueue("inbox", virtual_clock),
             "due": MemoryQueue("due", virtual_clock),
             "escalations": MemoryQueue("escalations", virtual_clock),
@@ -236,19 +246,58 @@ class Replay:
         return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
 
 
-def replay(recorded: list[Recorded], apps: Apps, playbook: Any, after: timedelta, out: TextIO) -> Outcomes:
-    """Replays `recorded` until `after` the last delivery and writes the outcomes, a JSON object a line, to `out`."""
+def replay(
+    recorded: list[Recorded],
+    apps: Apps,
+    playbook: Any,
+    after: timedelta,
+    out: TextIO,
+    table: MemoryTable | None = None,
+) -> Outcomes:
+    """Replays `recorded` until `after` the last delivery and writes the outcomes, a JSON object a line, to `out`.
+    `table` is where everything is stored, for who wants to look at it afterwards."""
     start = min((r.at for r in recorded), default=to_time("2026-01-01T00:00:00Z"))
     end = max((r.at for r in recorded), default=start) + after
     virtual_clock = VirtualClock(start)
     outcomes = Outcomes(out, virtual_clock)
-    run = Replay(recorded, ReplayServices(apps, playbook, virtual_clock, outcomes), outcomes)
+    run = Replay(recorded, ReplayServices(apps, playbook, virtual_clock, outcomes, table=table), outcomes)
     run.run(end)
     virtual_clock.now = end
     for conversation in run.conversations():
         outcomes.conversation(conversation)
     outcomes.summary()
     return outcomes
+
+
+def streamed(playbook: Playbook, folder: Path | None) -> "StreamedTable":
+    """A table whose changes become facts, under pseudonyms of a key that nobody keeps. Raises ReplayError for a folder
+    that already holds facts: two replays in one would count everything twice."""
+    from chalicelib.reports.facts import Deriver
+    from chalicelib.reports.pseudonyms import Pseudonyms
+    from infra.replay.streamed import StreamedTable
+
+    if folder and folder.exists() and any(folder.iterdir()):
+        raise ReplayError(f"{folder} is not empty; name a new folder for the facts, or empty this one")
+    return StreamedTable(Deriver(playbook, Pseudonyms(secrets.token_bytes(32))))
+
+
+def learn(
+    table: "StreamedTable", playbook: Playbook, apps: Apps, recorded: list[Recorded], options: argparse.Namespace
+) -> None:
+    """Writes the facts, and the report of the days that were recorded."""
+    from chalicelib.reports.span import policy_of, whole_days
+    from infra.reports.made import make
+
+    with tempfile.TemporaryDirectory() as kept:
+        folder = options.facts or Path(kept)
+        print(f"  {table.write_facts(folder):,} facts{f' in {options.facts}' if options.facts else ''}")
+        if options.report:
+            first, last = min(r.at for r in recorded), max(r.at for r in recorded)
+            now = last + options.until
+            policy = policy_of(playbook, now, apps=apps, years=range(first.year, now.year + 2))
+            since, until = whole_days(first, last, policy.zone)
+            make(folder, options.report, policy, since=since, until=until, now=now, stored=table.stored())
+            print(f"  report: {options.report.resolve()}")
 
 
 def duration(text: str) -> timedelta:
@@ -269,6 +318,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery"
     )
+    parser.add_argument(
+        "--facts", type=Path, help="a new or empty folder for the facts, one row a question, as Parquet"
+    )
+    parser.add_argument("--report", type=Path, help="where the report goes, HTML; JSON and CSV lie beside it")
     options = parser.parse_args(arguments)
     try:
         apps = load_apps(options.apps.read_text("utf-8"))
@@ -277,9 +330,12 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with options.out.open("w", encoding="utf-8") as out:
-            outcomes = replay(recorded, apps, playbook, options.until, out)
+            table = streamed(playbook, options.facts) if options.facts or options.report else None
+            outcomes = replay(recorded, apps, playbook, options.until, out, table)
     except (AppsError, PlaybookError, ReplayError, OSError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
     print(outcomes.table(len(recorded), time.monotonic() - began))
+    if table:
+        learn(table, playbook, apps, recorded, options)
     return 0

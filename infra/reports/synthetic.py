@@ -63,7 +63,8 @@ class Shape:
 
     def counts(self, random: np.random.Generator) -> Array:
         """The questions that came on each day: Poisson, with days that are better and worse by `noise`."""
-        return random.poisson(self.rates() * np.exp(random.normal(-(self.noise**2) / 2, self.noise, self.days)))
+        better = np.exp(random.normal(-(self.noise**2) / 2, self.noise, self.days))
+        return np.asarray(random.poisson(self.rates() * better))
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,3 +140,17 @@ def test_a_playbook_of_the_retailers_own_is_used(files: Path) -> None:
     (files / "own.yaml").write_text(own, "utf-8")
     run(files, "--playbook", str(files / "own.yaml"))
     assert "Corner Shop" in outcomes(files, "reply")[0]["text"]
+
+
+def test_facts_and_report_of_what_was_replayed(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts, report = files / "facts", files / "report.html"
+    assert run(files, "--facts", str(facts), "--report", str(report)) == 0
+    assert [f.name for f in facts.rglob("*.parquet")] == ["facts.parquet"]
+    figures = json.loads(report.with_suffix(".json").read_text("utf-8"))
+    assert figures["ledger"]["reconciled"] == {"facts": 2, "stored": 2, "missing": [], "surplus": []}
+    assert figures["ledger"]["total"]["ended"]["person"] == 1
+    assert "Exact." in report.read_text("utf-8")
+    assert len(report.with_suffix(".csv").read_text("utf-8").splitlines()) == 3
+    assert str(report) in capsys.readouterr().out
+    assert run(files, "--facts", str(facts)) == 2
+    assert "is not empty" in capsys.readouterr().err

@@ -1,0 +1,151 @@
+"""The table's change stream → facts. Duplicates and disorder do no harm: a fact carries its revision.
+
+Each change of a conversation gives its questions' facts anew; nothing is counted here, so nothing is counted twice. A
+conversation that goes because its time is up keeps its facts; one that is erased loses the customer's name in them.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, Final
+
+from chalicelib.codec import load
+from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.reports.columns import End, Fact, to_lines
+from chalicelib.reports.facts import Deriver, Revised
+from chalicelib.storage.store import ConversationKey, conversation_key, interaction_key
+from chalicelib.storage.table import Item, Key, Table
+
+TTL: Final = "dynamodb.amazonaws.com"  # who deletes what has expired
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An item before and after a write (None: not there); `expired`: it went because its time was up."""
+
+    key: Key
+    old: Item | None
+    new: Item | None
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FactsOfChanges:
+    """Derives the facts of changes; `table` is where a conversation's interactions are read."""
+
+    table: Table
+    deriver: Deriver
+
+    def facts(self, changes: Iterable[Changed]) -> list[Fact]:
+        """The newest fact of each question that `changes` tell of, and of each day that it was counted under."""
+        newest: dict[tuple[str, date], Fact] = {}
+        for change in changes:
+            for fact in self._of(change):
+                at = (fact.question, fact.day)
+                if at not in newest or newest[at].revision <= fact.revision:
+                    newest[at] = fact
+        return list(newest.values())
+
+    def _of(self, change: Changed) -> Iterator[Fact]:
+        if change.key.sk.startswith("c#"):
+            yield from self._conversation(change)
+        elif (
+            change.key.sk == "i" and change.old and change.new
+        ):  # an interaction that is new comes with its conversation
+            i = load(Interaction, change.new.doc)
+            item = self.table.get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
+            if item:
+                yield from self._derived(item)
+
+    def _conversation(self, change: Changed) -> Iterator[Fact]:
+        if change.new:
+            yield from self._derived(change.new)
+            yield from self._moved(change.old, change.new)
+        elif change.old and not change.expired:
+            erased = Item(change.old.key, change.old.doc, change.old.rev + 1)
+            yield from self._derived(erased, erased=True)
+
+    def _derived(self, item: Item, *, erased: bool = False) -> Iterator[Fact]:
+        c = load(Conversation, item.doc)
+        interactions = dict(self._interactions(c, erased))
+        yield from self.deriver.facts(Revised(c, item.rev), interactions, erased=erased)
+
+    def _interactions(self, c: Conversation, erased: bool) -> Iterator[tuple[str, Revised[Interaction]]]:
+        for id in c.questions:
+            item = self.table.get(interaction_key(c.product, c.account, id))
+            if item:
+                i = load(Interaction, item.doc)
+                yield id, Revised(replace(i, author=c.customer) if erased else i, item.rev)
+
+    def _moved(self, old: Item | None, new: Item) -> Iterator[Fact]:
+        """For each question that turned out to be of another day, a row that takes its place on the day before."""
+        if old is None:
+            return
+        before, after = load(Conversation, old.doc), load(Conversation, new.doc)
+        moved = {
+            id: q.at for id, q in before.questions.items() if id in after.questions and q.at != after.questions[id].at
+        }
+        names = {self.deriver.question(after.product, after.account, id): at for id, at in moved.items()}
+        for fact in self._derived(new) if names else ():
+            at = names.get(fact.question)
+            if at and at.date() != fact.day:
+                yield replace(fact, asked_at=at, state=End.MOVED)
+
+
+Put = Callable[[str, bytes], None]
+"""(object key, content): writes an object, replacing what had that key."""
+
+
+def work(event: Mapping[str, Any], facts: FactsOfChanges, put: Put) -> int:
+    """One batch of the stream: an object for each day that its facts belong to; how many facts. The objects are named
+    by the batch, so that a batch which comes again replaces what it wrote."""
+    records = event["Records"]
+    if not records:
+        return 0
+    found = sorted(facts.facts(changed(r) for r in records), key=lambda f: (f.day, f.question))
+    first, last = (r["dynamodb"]["SequenceNumber"] for r in (records[0], records[-1]))
+    for day, rows in groupby(found, key=lambda f: f.day):
+        put(f"facts/day={day}/{first}-{last}.jsonl", to_lines(rows))
+    return len(found)
+
+
+def changed(record: Mapping[str, Any]) -> Changed:
+    """A stream's record. Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html"""
+    told = record["dynamodb"]
+    key = Key(told["Keys"]["pk"]["S"], told["Keys"]["sk"]["S"])
+    expired = record.get("userIdentity", {}).get("principalId") == TTL
+    return Changed(key, _item(key, told.get("OldImage")), _item(key, told.get("NewImage")), expired)
+
+
+def _item(key: Key, image: Mapping[str, Any] | None) -> Item | None:
+    if not image or "doc" not in image:  # counters are no documents
+        return None
+    return Item(key, _value(image["doc"]), int(_value(image.get("rev", {"N": "0"}))))
+
+
+def _value(typed: Mapping[str, Any]) -> Any:
+    """DynamoDB's typed JSON as plain values."""
+    ((kind, value),) = typed.items()
+    return _VALUES[kind](value)
+
+
+def _number(text: str) -> int | float:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+_VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "S": str,
+    "N": _number,
+    "BOOL": bool,
+    "NULL": lambda _: None,
+    "B": base64.b64decode,
+    "L": lambda values: [_value(v) for v in values],
+    "M": lambda values: {name: _value(v) for name, v in values.items()},
+    "SS": list,
+    "NS": lambda values: [_number(v) for v in values],
+}

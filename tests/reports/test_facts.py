@@ -1,0 +1,197 @@
+"""Facts: derived from what the real handlers stored, by way of the change stream, with its duplicates and disorder."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from chalicelib.apps import Apps, load_apps
+from chalicelib.conversations.conversation import Conversation, Question
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.operations.erasure import Customer, Eraser
+from chalicelib.platforms.base import hmac_hex
+from chalicelib.reports import stream
+from chalicelib.reports.asked import Asked
+from chalicelib.reports.columns import End, Fact, to_lines
+from chalicelib.reports.facts import Deriver, Revised
+from chalicelib.reports.lake import Lake
+from chalicelib.reports.ledger import ledger
+from chalicelib.reports.pseudonyms import Pseudonyms
+from chalicelib.reports.stream import FactsOfChanges
+from chalicelib.storage.store import Store
+from chalicelib.storage.table import DynamoTable, Item, Key
+from infra.local.deliveries import DEMO_APPS, PRODUCTS
+from infra.replay.memory import MemoryQueue, VirtualClock
+from infra.replay.replay import Recorded, replay
+from infra.replay.sample import TEXTS, recording
+from infra.replay.streamed import StreamedTable
+from tests.world import APPS, NOW, PAGE, QUESTION, comment, delivery, playbook
+
+KEY = b"a key of the stack's own"
+MINUTE = timedelta(minutes=1)
+DERIVER = Deriver(playbook(), Pseudonyms(KEY))
+
+
+def posted(body: bytes, at: datetime) -> Recorded:
+    headers = {"X-Hub-Signature-256": "sha256=" + hmac_hex("current", body)}
+    return Recorded(at, "POST", "/webhooks/meta/main", {}, headers, body)
+
+
+def told(*changes: tuple[dict[str, Any], datetime], apps: Apps = APPS, hours: int = 72) -> StreamedTable:
+    """The table after these changes of the Page's feed, each delivered at its time."""
+    table = StreamedTable(DERIVER)
+    recorded = [posted(delivery(change), at) for change, at in changes]
+    replay(recorded, apps, playbook(), timedelta(hours=hours), StringIO(), table)
+    return table
+
+
+def one(table: StreamedTable, id: str = "c1") -> Fact:
+    name = DERIVER.question("facebook", PAGE, id)
+    return next(f for f in table.facts() if f.question == name)
+
+
+def test_the_life_of_a_question_is_one_row() -> None:
+    answer = comment("r1", "Here you are.", author=PAGE, parent="c1", at=NOW + 90 * MINUTE)
+    thanks = comment("c2", "thanks so much, that helped!", parent="c1", at=NOW + 95 * MINUTE)
+    fact = one(told((comment("c1", QUESTION), NOW), (answer, NOW + 90 * MINUTE), (thanks, NOW + 95 * MINUTE)))
+    assert (fact.platform, fact.account, fact.team, fact.language) == ("facebook", PAGE, "delivery", "en")
+    assert (fact.asked_at, fact.received_at, fact.promised_by) == (NOW, NOW, NOW + 60 * MINUTE)
+    assert (fact.told_at, fact.tier) == (NOW + 60 * MINUTE, 1)
+    assert (fact.first_response_at, fact.first_response_by) == (NOW + 90 * MINUTE, "person")
+    assert (fact.state, fact.answered_by) == (End.ANSWERED, "person")
+
+
+def test_nothing_of_a_person_stands_in_a_fact() -> None:
+    table = told((comment("c1", QUESTION, author="5001"), NOW))
+    written = to_lines(table.facts()).decode()
+    for personal in ('"5001', '"c1', "Ann", "order? it", f"{PAGE}_77"):
+        assert personal not in written
+
+
+def test_taken_back_hidden_closed_and_open_are_told_apart() -> None:
+    removed = comment("c1", "", verb="remove", at=NOW + MINUTE)
+    assert one(told((comment("c1", QUESTION), NOW), (removed, NOW + MINUTE))).state is End.WITHDRAWN
+    hidden = comment("c1", QUESTION, verb="hide", author=PAGE, at=NOW + MINUTE)
+    assert one(told((comment("c1", QUESTION), NOW), (hidden, NOW + MINUTE))).state is End.WITHDRAWN
+    assert one(told((comment("c1", QUESTION), NOW))).state is End.OPEN
+
+
+@pytest.mark.parametrize(
+    ("question", "closed_at", "expected"),
+    [
+        (Question(NOW, NOW, NOW, "praise", needs_answer=False), None, (End.CLOSED, "needs_none", None)),
+        (Question(NOW, NOW, NOW, "refund", needs_answer=False), NOW + MINUTE, (End.CLOSED, "by_staff", NOW + MINUTE)),
+        (Question(NOW, NOW, NOW, "refund", resolved=True), None, (End.RESOLVED, None, None)),
+        (Question(NOW, NOW, NOW, "refund", deleted=True, answered_at=NOW + MINUTE), None, (End.ANSWERED, None, None)),
+    ],
+)
+def test_why_a_question_is_no_longer_open(question: Question, closed_at: datetime | None, expected: object) -> None:
+    c = Conversation("facebook", PAGE, "t", "5001", questions={"c1": question}, closed_at=closed_at)
+    i = Interaction("facebook", PAGE, "c1", Kind.NEW, NOW, NOW, thread="t", author="5001")
+    (fact,) = DERIVER.facts(Revised(c, 2), {"c1": Revised(i, 1)})
+    assert (fact.state, fact.closed_why, fact.closed_at) == expected
+    assert fact.revision == 3
+
+
+@pytest.mark.parametrize(
+    ("intent", "reaction"), [("closing", "thanks"), ("praise", "thanks"), ("complaint", "complaint"), ("refund", None)]
+)
+def test_what_is_written_after_an_answer_is_the_reaction(intent: str, reaction: str | None) -> None:
+    answered = Question(NOW, NOW, NOW, "refund", answered_at=NOW + MINUTE, answered_by="r1")
+    earlier, later = NOW + MINUTE / 2, NOW + 2 * MINUTE
+    impatient = Question(earlier, earlier, earlier, "complaint", answered_at=NOW + MINUTE, answered_by="r1")
+    after = Question(later, later, later, intent, needs_answer=False)
+    questions = {"c1": answered, "c2": impatient, "c3": after}
+    c = Conversation("facebook", PAGE, "t", "5001", questions=questions)
+    interactions = {
+        id: Revised(Interaction("facebook", PAGE, id, Kind.NEW, q.at, q.at, thread="t", author="5001"), 1)
+        for id, q in questions.items()
+    }
+    first, *_ = DERIVER.facts(Revised(c, 1), interactions)
+    assert (first.reaction, first.follow_ups) == (reaction, 1)
+    (alone,) = DERIVER.facts(Revised(replace(c, questions={"c1": answered}), 1), interactions)
+    assert (alone.reaction, alone.follow_ups) == ("silence", 0)
+
+
+def test_a_key_that_is_too_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        Pseudonyms(b"short")
+
+
+# --- the sample on every platform of the demo ---
+
+
+@pytest.fixture(scope="module")
+def sample() -> StreamedTable:
+    apps = load_apps(DEMO_APPS.read_text("utf-8"))
+    table = StreamedTable(DERIVER)
+    rows = sorted(recording(apps, NOW), key=lambda row: row[0])
+    recorded = [Recorded(at, "POST", d.path, {}, dict(d.headers), d.body) for at, d in rows]
+    replay(recorded, apps, playbook(), timedelta(hours=72), StringIO(), table)
+    return table
+
+
+def test_every_stored_question_has_one_fact(sample: StreamedTable, tmp_path: Path) -> None:
+    sample.write_facts(tmp_path)
+    asked = Asked(Lake(tmp_path), NOW - timedelta(days=1), NOW + timedelta(days=1), NOW + timedelta(days=3), _ZONE)
+    book = ledger(asked, sample.stored())
+    assert book.reconciled.exact and book.adds_up
+    assert book.total.asked == len(TEXTS) * (len(PRODUCTS) - 1)  # standard's signatures are of the machine's own time
+
+
+def test_duplicates_and_disorder_of_the_stream_change_nothing(sample: StreamedTable) -> None:
+    """Every change of the sample as DynamoDB Streams tells it, in batches that come twice and in any order."""
+    events = [_record(n, item.key, None, item) for n, item in enumerate(sample.everything())]
+    facts = FactsOfChanges(sample, DERIVER)
+    expected = {f.question: f for f in facts.facts(stream.changed(e) for e in events)}
+    assert expected == {f.question: f for f in sample.facts()}
+    batches = [events[n : n + 7] for n in range(0, len(events), 7)] * 2
+    Random(4).shuffle(batches)
+    put: dict[str, bytes] = {}
+    for batch in batches:
+        stream.work({"Records": batch}, facts, put.__setitem__)
+    rows = [json.loads(line) for content in put.values() for line in content.splitlines()]
+    newest: dict[str, int] = {}
+    for row in rows:
+        newest[row["question"]] = max(newest.get(row["question"], 0), row["revision"])
+    assert newest == {f.question: f.revision for f in expected.values()}
+    assert all(name.startswith(f"facts/day={NOW.date()}/") for name in put)
+
+
+def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> None:
+    table = told((comment("c1", QUESTION), NOW))
+    (item,) = [i for i in table.everything() if i.key.sk.startswith("c#")]
+    facts = FactsOfChanges(table, DERIVER)
+    expired = _record(1, item.key, item, None) | {"userIdentity": {"principalId": stream.TTL, "type": "Service"}}
+    assert facts.facts([stream.changed(expired)]) == []
+    before = one(table)
+    Eraser(Store(table), MemoryQueue("again", VirtualClock(NOW))).erase(Customer("facebook", PAGE, "5001"), NOW)
+    after = one(table)
+    assert before.customer and after.customer is None
+    assert after.revision > before.revision
+    assert after.conversation == after.question and after.post is None
+    assert (after.asked_at, after.intent, after.team) == (before.asked_at, before.intent, before.team)
+
+
+# --- DynamoDB's typed JSON ---
+
+_ZONE = ZoneInfo("Europe/London")
+
+
+def _record(number: int, key: Key, old: Item | None, new: Item | None) -> dict[str, Any]:
+    """A stream record, written by boto3's own serializer, as `DynamoTable` stores items."""
+    images = {name: _image(item) for name, item in (("OldImage", old), ("NewImage", new)) if item}
+    told = {"Keys": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}, "SequenceNumber": f"{number:021}", **images}
+    return {"eventName": "MODIFY" if old and new else "INSERT" if new else "REMOVE", "dynamodb": told}
+
+
+def _image(item: Item) -> dict[str, Any]:
+    table = DynamoTable(None, "t")
+    before = Item(item.key, item.doc, item.rev - 1, item.shard, item.wake_at, item.customer, item.expires_at)
+    return dict(table._attributes(before, "token"))
