@@ -7,9 +7,9 @@ from typing import Final
 
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Notice, Outcome, Question
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.keys import Keys
 from chalicelib.playbook.policy import NEED_NO_ANSWER, Playbook
 from chalicelib.reports.columns import End, Fact
-from chalicelib.reports.pseudonyms import Pseudonyms
 
 NEEDS_NONE: Final = "needs_none"
 BY_STAFF: Final = "by_staff"
@@ -31,7 +31,7 @@ class Deriver:
     """What a fact depends on beside what is stored: the policy (teams, urgency, promises) and the stack's key."""
 
     playbook: Playbook
-    pseudonyms: Pseudonyms
+    keys: Keys
 
     def facts(
         self,
@@ -51,14 +51,18 @@ class Deriver:
 
     def question(self, product: str, account: str, id: str) -> str:
         """The pseudonym of a question: the same in the facts and where they are held against what is stored."""
-        return self.pseudonyms.of("question", product, account, id)
+        return self.name("question", product, account, id)
 
     def customer(self, product: str, account: str, id: str) -> str:
         """The pseudonym of a customer of one account: another account's is another one."""
-        return self.pseudonyms.of("customer", product, account, id)
+        return self.name("customer", product, account, id)
+
+    def name(self, kind: str, *ids: str) -> str:
+        """The pseudonym of what `ids` name; `kind` keeps a customer and a post of the same id apart."""
+        return self.keys.pseudonym("\0".join((kind, *ids)))
 
     def _fact(self, c: Conversation, id: str, q: Question, i: Interaction, revision: int, erased: bool) -> Fact:
-        name, owner = self.pseudonyms.of, (c.product, c.account)
+        name, owner = self.name, (c.product, c.account)
         question = self.question(*owner, id)
         ack = _acknowledgement(c, id)
         state, closed_why = _state(c, q)

@@ -11,7 +11,6 @@ import argparse
 import base64
 import json
 import re
-import secrets
 import sys
 import tempfile
 import time
@@ -43,13 +42,10 @@ from infra.local.loopback import Call
 from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
 from infra.replay.outcomes import Outcomes
 
-<<<<<<< HEAD
-REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
-=======
 if TYPE_CHECKING:
     from infra.replay.streamed import StreamedTable
 
->>>>>>> d14f6d8 (Facts from the change stream, a ledger that reconciles, a report page; replay writes both)
+REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
 NO_SETTINGS = Settings("", "", "", "", "", "", "")
 SWEEP_EVERY = timedelta(minutes=5)
 VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
@@ -270,15 +266,14 @@ def replay(
 
 
 def streamed(playbook: Playbook, folder: Path | None) -> "StreamedTable":
-    """A table whose changes become facts, under pseudonyms of a key that nobody keeps. Raises ReplayError for a folder
+    """A table whose changes become facts, under pseudonyms of this process's key. Raises ReplayError for a folder
     that already holds facts: two replays in one would count everything twice."""
     from chalicelib.reports.facts import Deriver
-    from chalicelib.reports.pseudonyms import Pseudonyms
     from infra.replay.streamed import StreamedTable
 
     if folder and folder.exists() and any(folder.iterdir()):
         raise ReplayError(f"{folder} is not empty; name a new folder for the facts, or empty this one")
-    return StreamedTable(Deriver(playbook, Pseudonyms(secrets.token_bytes(32))))
+    return StreamedTable(Deriver(playbook, REPLAY_KEYS))
 
 
 def learn(

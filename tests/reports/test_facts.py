@@ -14,6 +14,7 @@ import pytest
 from chalicelib.apps import Apps, load_apps
 from chalicelib.conversations.conversation import Conversation, Question
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.keys import new_keys
 from chalicelib.operations.erasure import Customer, Eraser
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.reports import stream
@@ -22,7 +23,6 @@ from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import ledger
-from chalicelib.reports.pseudonyms import Pseudonyms
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import DynamoTable, Item, Key
@@ -33,9 +33,8 @@ from infra.replay.sample import TEXTS, recording
 from infra.replay.streamed import StreamedTable
 from tests.world import APPS, NOW, PAGE, QUESTION, comment, delivery, playbook
 
-KEY = b"a key of the stack's own"
 MINUTE = timedelta(minutes=1)
-DERIVER = Deriver(playbook(), Pseudonyms(KEY))
+DERIVER = Deriver(playbook(), new_keys())
 
 
 def posted(body: bytes, at: datetime) -> Recorded:
@@ -117,11 +116,6 @@ def test_what_is_written_after_an_answer_is_the_reaction(intent: str, reaction: 
     assert (first.reaction, first.follow_ups) == (reaction, 1)
     (alone,) = DERIVER.facts(Revised(replace(c, questions={"c1": answered}), 1), interactions)
     assert (alone.reaction, alone.follow_ups) == ("silence", 0)
-
-
-def test_a_key_that_is_too_short_is_refused() -> None:
-    with pytest.raises(ValueError, match="16 bytes"):
-        Pseudonyms(b"short")
 
 
 # --- the sample on every platform of the demo ---
