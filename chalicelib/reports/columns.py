@@ -1,7 +1,8 @@
 """The columns of a fact: one row a question, the interface between what happened and everything that is learnt of it.
 
-No text, no name, no id of a customer: what names a person is a pseudonym, made with the stack's own key (`chalicelib/keys.py`). Only the standard library
-is needed here, because the function on the table's stream loads this and nothing else.
+No text, no name, no id of a customer: what names a person is a pseudonym, made with the stack's own key
+(`chalicelib/keys.py`). Only the standard library is needed here, because the function on the table's stream loads this
+and nothing else.
 """
 
 import json
