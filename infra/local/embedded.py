@@ -190,6 +190,7 @@ def _moto() -> Iterator[tuple[str, Door]]:
             yield endpoint, door
     finally:
         default_user_config["stepfunctions"]["execute_state_machine"] = executed
+        _end_executions()
         _reset()
         server.shutdown()
         server.server_close()
@@ -198,6 +199,22 @@ def _moto() -> Iterator[tuple[str, Door]]:
 
 def _handler(base: Any) -> Any:
     return type("QuickHandler", (base,), {"protocol_version": "HTTP/1.1", "disable_nagle_algorithm": True})
+
+
+def _end_executions() -> None:
+    """Stops what still waits: each is a thread of moto's, which would deliver into the next embedded AWS."""
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+    from moto.stepfunctions.parser.utils import TMP_THREADS
+
+    for machine in stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
+        executions: Any = tuple(machine.executions)
+        for execution in executions:
+            execution.stop(stop_date=datetime.now(UTC), error=None, cause=None)
+            if execution.exec_worker:  # stop's own signal is lost on one that has not begun to wait
+                execution.exec_worker.env.program_state_event.set()
+    for thread in TMP_THREADS:
+        thread.join(5)
+    TMP_THREADS.clear()
 
 
 def _reset() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from threading import enumerate as enumerate_threads
 from time import monotonic, sleep
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_moto_runs_it_and_the_due_queue_gets_one_message() -> None:
         timer.wake(at)
         other = StepFunctionsTimer(machines, aws.settings.state_machine_arn, timedelta(seconds=1))
         other.wake(at)  # another process, the same moment: the same name, so no second execution
-        message = _first(client("sqs", aws.endpoint), queue, at.replace(microsecond=0))
+        message = _first(client("sqs", aws.endpoint), queue)
         told = json.loads(message["Body"])
         assert told["v"] == 1
         assert datetime.fromisoformat(told["wake_at"]) >= at.replace(microsecond=0)
@@ -59,13 +60,21 @@ def test_moto_runs_it_and_the_due_queue_gets_one_message() -> None:
         assert '"input": "{\\"wake_at\\":' in history
 
 
-def _first(sqs: Any, url: str, not_before: datetime) -> dict[str, Any]:
-    """The first message of a timer from `not_before` on. An execution that another test of this process left waiting is
-    a thread of moto's that outlives its embedded AWS: its message can arrive here too."""
+def test_an_execution_that_still_waits_ends_with_its_embedded_aws() -> None:
+    before = {t.ident for t in enumerate_threads()}
+    with embedded_aws() as aws:
+        timer = StepFunctionsTimer(client("stepfunctions", aws.endpoint), aws.settings.state_machine_arn)
+        timer.wake(datetime.now(UTC) + timedelta(hours=1))
+        machines = client("stepfunctions", aws.endpoint)
+        (run,) = machines.list_executions(stateMachineArn=aws.settings.state_machine_arn)["executions"]
+        assert run["status"] == "RUNNING"
+    assert not [t for t in enumerate_threads() if t.ident not in before and "_execution_logic" in t.name]
+
+
+def _first(sqs: Any, url: str) -> dict[str, Any]:
     end = monotonic() + 20
     while monotonic() < end:
         for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
-            if datetime.fromisoformat(json.loads(message["Body"])["wake_at"]) >= not_before:
-                return dict(message)
+            return dict(message)
         sleep(0.1)
     pytest.fail("no message came")

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from chalicelib.conversations.interaction import Reading
 from chalicelib.conversations.why import Why
 from chalicelib.playbook.policy import INTENTS, NEVER_ACKNOWLEDGED, Answer, Place, Playbook, Silence
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from tests.counting import calls
 
 TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")
 SHOP = load_playbook(TEXT)
@@ -364,13 +364,10 @@ def test_a_playbook_cannot_be_changed() -> None:
     assert not hasattr(SHOP, "__dict__")
 
 
-def test_decisions_take_well_below_a_millisecond() -> None:
-    SHOP.due("return", MORNING, 3)
-    start = time.perf_counter()
-    for _ in range(200):
-        SHOP.due("return", MORNING, 3)
-        say(read=reading(), by=MORNING + timedelta(hours=1))
-    assert (time.perf_counter() - start) / 200 < 0.001
+def test_decisions_take_few_steps_however_far_away_the_time_is() -> None:
+    SHOP.due("return", MORNING, 3)  # the years' holidays are looked up once
+    assert calls(lambda: SHOP.due("return", MORNING, 3)) < 300
+    assert calls(lambda: say(read=reading(), by=MORNING + timedelta(hours=1))) < 300
 
 
 def test_the_module_checks_a_file_from_the_command_line(tmp_path: Path) -> None:
