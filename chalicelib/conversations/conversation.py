@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 
 class State(StrEnum):
@@ -40,12 +41,14 @@ class Question:
     round: int = 1
     answered_at: datetime | None = None
     answered_by: str | None = None
+    closed_text_at: datetime | None = None  # of the version of the text that staff said needs no answer
 
     @property
     def pending(self) -> bool:
         """Whether a person still has to answer."""
         hidden = self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
-        return self.needs_answer and not (self.resolved or self.deleted or hidden or self.answered_at)
+        closed = self.closed_text_at is not None and self.text_at <= self.closed_text_at
+        return self.needs_answer and not (self.resolved or self.deleted or hidden or closed or self.answered_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The escalation e-mail of one tier; `sent_at` is when it left."""
+    """The escalation e-mail of one tier; `sent_at` is when it left. `team` is named where it is not the tier's own
+    (handed over, corrected); `fallback`: the team's mailbox sent it back, so it goes to the fallback address."""
 
     tier: int
     due_at: datetime
@@ -75,6 +79,56 @@ class Notice:
     token: str = ""
     id: str | None = None
     sent_at: datetime | None = None
+    team: str = ""
+    fallback: bool = False
+
+
+class Deed(StrEnum):
+    """What people do from the e-mail."""
+
+    ANSWER = "answer"
+    CLAIM = "claim"
+    SNOOZE = "snooze"
+    HAND_OVER = "hand_over"
+    CORRECT = "correct"
+    ANSWERED = "answered"
+    CLOSE = "close"
+    REOPEN = "reopen"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One of these, done by `who` at that time to the questions (their tags) that the page had shown. `before` is what
+    an undo puts back, by question id; `link` the notice whose e-mail it came from."""
+
+    deed: Deed
+    at: datetime
+    who: str
+    questions: tuple[str, ...] = ()
+    until: datetime | None = None
+    team: str = ""
+    intent: str = ""
+    note: str = ""
+    before: dict[str, str] = field(default_factory=dict)
+    link: str = ""
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalAnswer:
+    """What a person answered from the e-mail, posted as the brand under interaction `to`, by the protocol of
+    acknowledgements: at most once. `token` is its claim, `id` what the platform calls the reply, `code` its error."""
+
+    state: Outcome
+    at: datetime
+    who: str
+    to: str
+    text: str = ""
+    token: str = ""
+    questions: tuple[str, ...] = ()
+    id: str | None = None
+    code: str = ""
+    by_mail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +149,11 @@ class Thread:
     account: str
     thread: str
     replies: dict[str, BrandReply] = field(default_factory=dict)
+
+
+def tag(id: str, question: Question) -> str:
+    """Names one version of a question's text: what a page showed, and nothing that came later."""
+    return sha256(f"{id}|{question.text_at.isoformat()}".encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +177,9 @@ class Conversation:
     closed_at: datetime | None = None
     window_closes_at: datetime | None = None
     delivery: str = ""
+    post: str = ""
+    acts: dict[str, Act] = field(default_factory=dict)
+    answers: dict[str, PersonalAnswer] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -145,6 +207,12 @@ class Conversation:
     def acknowledged_at(self) -> datetime | None:
         times = [a.at for a in self.acknowledgements.values() if a.state is Outcome.SENT]
         return max(times) if times else None
+
+    def held_until(self, id: str) -> datetime | None:
+        """Until when somebody has claimed or put off the question `id`, as it reads now."""
+        mark = tag(id, self.questions[id])
+        holds = (a.until for a in self.acts.values() if a.until and not a.undone_at and mark in a.questions)
+        return max(holds, default=None)
 
     @property
     def wake_times(self) -> list[datetime]:

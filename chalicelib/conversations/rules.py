@@ -66,6 +66,7 @@ def apply_interaction(
     c = replace(
         c,
         app=interaction.app or c.app,
+        post=interaction.post or c.post,
         private=interaction.private,
         questions=_remember({**c.questions, interaction.id: question}),
         window_closes_at=max(filter(None, (window, c.window_closes_at)), default=None),
@@ -127,10 +128,11 @@ def _remember(questions: dict[str, Question]) -> dict[str, Question]:
 def schedule(conversation: Conversation, due: DueTime) -> Conversation:
     """Sets `due_at` from the oldest promise among this round's open questions; a closed conversation is never due."""
     c, times = conversation, []
-    for q in c.questions.values():
+    for id, q in c.questions.items():
         if q.pending and q.round == c.round:
             closes = c.window_closes_at if c.window_closes_at and c.window_closes_at > q.received_at else None
-            times.append(due(q.intent, q.received_at, c.tier + 1, closes))
+            at, held = due(q.intent, q.received_at, c.tier + 1, closes), c.held_until(id)
+            times.append(max(at, held) if at and held else at)
     return replace(c, due_at=min((t for t in times if t), default=None))
 
 
@@ -253,13 +255,15 @@ def record_notice(
     key: str,
     state: Outcome,
     *,
+    token: str | None = None,
     id: str | None = None,
     again_at: datetime | None = None,
     at: datetime | None = None,
 ) -> Conversation:
-    """The outcome of sending notice `key`, `at`; one that was sent stays sent."""
+    """The outcome of sending notice `key`, `at`, from the one who holds the claim `token` (None: SES's own word); one
+    that was sent stays sent."""
     notice = conversation.notices.get(key)
-    if notice is None or notice.state is Outcome.SENT:
+    if notice is None or notice.state is Outcome.SENT or (token is not None and notice.token != token):
         return conversation
     sent_at = at if state is Outcome.SENT else notice.sent_at
     notice = replace(notice, state=state, id=id or notice.id, again_at=again_at, sent_at=sent_at)

@@ -1,0 +1,226 @@
+"""The pure rules about what staff do: each act applies to what the page had shown and to nothing that came later.
+
+A page names what it shows by the questions' tags (`conversation.tag`). An act is stored with them; what it changes can
+be put back for UNDO_WITHIN.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.conversations import rules
+from chalicelib.conversations.conversation import (
+    Act,
+    Conversation,
+    Deed,
+    Notice,
+    Outcome,
+    PersonalAnswer,
+    Question,
+    tag,
+)
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.rules import DueTime
+
+UNDO_WITHIN = timedelta(minutes=10)
+LEASE = timedelta(seconds=60)  # a claimed answer without an outcome by then may have been posted
+REMEMBERED = 40  # acts and answers
+STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
+
+
+def shown(conversation: Conversation) -> tuple[str, ...]:
+    """The version of a conversation: the tags of all that was asked in it and not deleted."""
+    return tuple(tag(i, q) for i, q in conversation.questions.items() if not q.deleted)
+
+
+def open_questions(conversation: Conversation, tags: Collection[str] | None = None) -> list[tuple[str, Question]]:
+    """What waits for an answer, oldest first; only what `tags` names, where they are given."""
+    found = [(i, q) for i, q in conversation.questions.items() if q.pending and (tags is None or tag(i, q) in tags)]
+    return sorted(found, key=lambda row: (row[1].at, row[0]))
+
+
+def came_later(conversation: Conversation, tags: Collection[str]) -> list[tuple[str, Question]]:
+    """What waits for an answer and was not on the page: the customer has written since."""
+    return [(i, q) for i, q in open_questions(conversation) if tag(i, q) not in tags]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks for. `id` makes it happen once; `shown` are the tags of what their page had shown."""
+
+    id: str
+    deed: Deed
+    who: str
+    shown: tuple[str, ...]
+    until: datetime | None = None
+    team: str = ""
+    intent: str = ""
+    note: str = ""
+    link: str = ""
+
+
+def act(conversation: Conversation, wish: Wish, due: DueTime, now: datetime) -> Conversation:
+    """`conversation` after `wish`; unchanged when it was granted before, or when nothing that it names is there."""
+    if wish.id in conversation.acts:
+        return conversation
+    reopens = wish.deed is Deed.REOPEN
+    names = set(wish.shown)
+    asked = {i: q for i, q in conversation.questions.items() if tag(i, q) in names and not q.deleted}
+    meant = {i: q for i, q in asked.items() if q.pending is not reopens}
+    if not meant:
+        return conversation
+    done = Act(
+        wish.deed,
+        now,
+        wish.who,
+        tuple(tag(i, q) for i, q in meant.items()),
+        until=wish.until,
+        team=wish.team,
+        intent=wish.intent,
+        note=wish.note,
+        before={i: q.intent or "" for i, q in meant.items()} if wish.deed is Deed.CORRECT else {},
+        link=wish.link,
+    )
+    changed = {i: _changed(q, wish) for i, q in meant.items()}
+    c = replace(
+        conversation,
+        questions={**conversation.questions, **changed},
+        acts=_newest({**conversation.acts, wish.id: done}),
+    )
+    if reopens:
+        c = _next_round(c, changed)
+    if wish.deed in (Deed.HAND_OVER, Deed.CORRECT) and wish.team:
+        c = _told(c, wish.team, now)
+    return rules.schedule(c, due)
+
+
+def _changed(question: Question, wish: Wish) -> Question:
+    if wish.deed in (Deed.CLOSE, Deed.ANSWERED):
+        return replace(question, closed_text_at=question.text_at)
+    if wish.deed is Deed.CORRECT:
+        return replace(question, intent=wish.intent)
+    if wish.deed is Deed.REOPEN:
+        opened = replace(question, closed_text_at=None, answered_at=None, answered_by=None)
+        return replace(opened, resolved=False, needs_answer=True)
+    return question
+
+
+def _next_round(c: Conversation, opened: Mapping[str, Question]) -> Conversation:
+    """Opened again after its tiers had been called: the next round calls them anew."""
+    if not c.tier or any(q.pending for i, q in c.questions.items() if i not in opened):
+        return c
+    questions = {i: replace(q, round=c.round + 1) if i in opened else q for i, q in c.questions.items()}
+    return replace(c, questions=questions, round=c.round + 1, tier=0)
+
+
+def _told(c: Conversation, team: str, now: datetime) -> Conversation:
+    """A notice of its own for a team that is told at once; the tiers go on beside it."""
+    count = sum(1 for n in c.notices.values() if n.team)
+    notice = Notice(max(c.tier, 1), now, again_at=now + rules.NOTICE_RETRY, team=team)
+    return replace(c, notices={**c.notices, f"{c.round}.{c.tier}+{count + 1}": notice})
+
+
+def undo(conversation: Conversation, id: str, due: DueTime, now: datetime) -> Conversation:
+    """`conversation` without the act `id`, as long as that can be taken back; otherwise unchanged.
+
+    What a hand-over told a team stays told.
+    """
+    done = conversation.acts.get(id)
+    if done is None or not can_undo(done, now):
+        return conversation
+    questions = {
+        i: _put_back(i, q, done) if tag(i, q) in done.questions else q for i, q in conversation.questions.items()
+    }
+    acts = {**conversation.acts, id: replace(done, undone_at=now)}
+    return rules.schedule(replace(conversation, questions=questions, acts=acts), due)
+
+
+def can_undo(done: Act, now: datetime) -> bool:
+    """An answer was posted: it cannot; anything else can for UNDO_WITHIN."""
+    return done.deed is not Deed.ANSWER and not done.undone_at and now - done.at <= UNDO_WITHIN
+
+
+def _put_back(id: str, question: Question, done: Act) -> Question:
+    if done.deed in (Deed.CLOSE, Deed.ANSWERED):
+        return replace(question, closed_text_at=None)
+    if done.deed is Deed.CORRECT:
+        return replace(question, intent=done.before.get(id) or None)
+    if done.deed is Deed.REOPEN:
+        return replace(question, closed_text_at=question.text_at)
+    return question
+
+
+# --- answering as the brand: at most once ----------------------------------------------------------------------------
+
+
+def claim_answer(conversation: Conversation, id: str, answer: PersonalAnswer) -> Conversation:
+    """`conversation` with the answer `id` claimed; unchanged when it is there already and was not held back."""
+    known = conversation.answers.get(id)
+    if known and known.state is not Outcome.PENDING:
+        return conversation
+    return replace(conversation, answers=_newest({**conversation.answers, id: answer}))
+
+
+def record_answer(
+    conversation: Conversation,
+    id: str,
+    state: Outcome,
+    due: DueTime,
+    now: datetime,
+    *,
+    token: str | None = None,
+    reply_id: str | None = None,
+    code: str = "",
+) -> Conversation:
+    """The outcome of posting the answer `id` (from the holder of `token`; None: the platform's own word). One that was
+    sent answers what the page had shown."""
+    answer = conversation.answers.get(id)
+    if answer is None or answer.state is Outcome.SENT or (token is not None and token != answer.token):
+        return conversation
+    answer = replace(answer, state=state, id=reply_id or answer.id, code=code)
+    c = replace(conversation, answers={**conversation.answers, id: answer})
+    if state is not Outcome.SENT:
+        return c
+    questions = {
+        i: replace(q, answered_at=max(answer.at, q.at), answered_by=f"{STAFF}{id}")
+        if q.pending and tag(i, q) in answer.questions
+        else q
+        for i, q in c.questions.items()
+    }
+    done = Act(Deed.ANSWER, answer.at, answer.who, answer.questions)
+    acts = _newest({**c.acts, id: done})
+    return rules.schedule(replace(c, questions=questions, acts=acts), due)
+
+
+def our_answer(conversations: Collection[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:
+    """The conversation and answer that came back as the brand's `reply`."""
+    for c in conversations:
+        for id, answer in c.answers.items():
+            if answer.state is Outcome.REFUSED:
+                continue
+            same = bool(answer.token) and answer.token == reply.token
+            text = " ".join(answer.text.split()) == " ".join(reply.text.split())
+            if same or (answer.id and answer.id == reply.id) or (answer.id is None and reply.text and text):
+                return c, id
+    return None
+
+
+def unsure(answer: PersonalAnswer, now: datetime) -> bool:
+    """Whether nobody knows if it was posted: look before you post again."""
+    lapsed = answer.state is Outcome.CLAIMED and now - answer.at > LEASE
+    return answer.state is Outcome.UNKNOWN or lapsed
+
+
+def bounce(conversation: Conversation, key: str, now: datetime) -> Conversation:
+    """Notice `key` goes to the fallback address, once, and by the same protocol as the first time; unchanged when it
+    went there before, or when nothing waits for an answer any more."""
+    notice = conversation.notices.get(key)
+    if notice is None or notice.fallback or not open_questions(conversation):
+        return conversation
+    again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=now + rules.NOTICE_RETRY)
+    return replace(conversation, notices={**conversation.notices, key: again})
+
+
+def _newest[T: (Act, PersonalAnswer)](rows: dict[str, T]) -> dict[str, T]:
+    kept = sorted(rows.items(), key=lambda row: row[1].at)[-REMEMBERED:]
+    return dict(kept)
