@@ -124,7 +124,8 @@ def _shape(text: str, words: str) -> Iterator[str]:
     if links > 1 or (links and len(meant) < 5) or text.count("#") >= TAGS:
         yield "links"
     letters = sum(map(str.isalpha, text))
-    if letters and sum(map(len, _QUOTED.findall(text))) > len(text) / 2:
+    said = _QUOTED.sub("", text)
+    if letters and len(said) < len(text) / 2 and "?" not in said:
         yield "quotation"
     if letters >= CAPITALS and sum(map(str.isupper, text)) > 0.8 * letters:
         yield "shouting"
