@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run test lint bench replay train evaluate
+.PHONY: help setup demo run test lint bench replay report train evaluate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -72,6 +72,11 @@ replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAY
 	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),infra/local/demo_apps.json) \
 	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h) \
 	  --report $(or $(REPORT),build/report.html) $(if $(FACTS),--facts $(FACTS))
+
+report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 HANDLING=6 PLAYBOOK= APPS= OUT=]: what was asked
+	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts $(FACTS),--stage $(STAGE)) --out $(or $(OUT),build/report.html) \
+	  $(if $(SINCE),--since $(SINCE)) $(if $(UNTIL),--until $(UNTIL)) $(if $(HANDLING),--handling $(HANDLING)) \
+	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS))
 
 train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelled rows
 	@$(PYTHON) -m models.train $(if $(OWN),--own $(OWN)) --out models/intents.model

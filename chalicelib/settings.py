@@ -27,6 +27,7 @@ class Settings:
     playbook_file: str = ""  # instead of the packaged one
     model_sha256: str = ""  # when set, the packaged model must have this hash
     platforms_via: str = ""  # address that stands in for the platforms' APIs
+    facts_bucket: str = ""  # S3: the facts, the newest forecast and report
     public_url: str = ""  # where the e-mail's links lead
     retention_days: int = 400
     stage: str = "local"
@@ -47,6 +48,7 @@ _NAMES = {
     "playbook_file": "EARSHOT_PLAYBOOK_FILE",
     "model_sha256": "EARSHOT_MODEL_SHA256",
     "platforms_via": "EARSHOT_PLATFORMS_VIA",
+    "facts_bucket": "EARSHOT_FACTS_BUCKET",
     "public_url": "EARSHOT_PUBLIC_URL",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",

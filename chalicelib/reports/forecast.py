@@ -251,8 +251,8 @@ def _design(series: Series, length: int) -> Array:
     weekday = (series.start.weekday() + number) % 7
     columns = [np.ones(length), *(np.asarray(weekday == d, dtype=float) for d in range(1, 7))]
     known = len(series.counts)
-    columns.append(np.minimum(number, known) / 365.25 if known < TWO_YEARS else number / 365.25)
-    if known >= TWO_YEARS:
+    if known >= TWO_YEARS:  # in less, a season looks like a trend and would be drawn out for ever
+        columns.append(number / 365.25)
         for wave in (1, 2, 3):
             columns += [np.sin(2 * np.pi * wave * number / 365.25), np.cos(2 * np.pi * wave * number / 365.25)]
     days = [series.start + timedelta(int(n)) for n in number]

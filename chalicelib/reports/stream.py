@@ -50,6 +50,18 @@ class FactsOfChanges:
                     newest[at] = fact
         return list(newest.values())
 
+    def everything(self) -> list[Fact]:
+        """The facts of all that the table holds now: for a stack whose stream began later, and for the local run."""
+        return self.facts(Changed(i.key, None, i) for i in self.table.everything() if i.key.sk.startswith("c#"))
+
+    def stored(self) -> Iterator[str]:
+        """The pseudonyms of the questions that the table itself holds, found without looking at conversations."""
+        for item in self.table.everything():
+            if item.key.sk == "i":
+                i = load(Interaction, item.doc)
+                if i.thread and not i.brand:
+                    yield self.deriver.question(i.product, i.account, i.id)
+
     def _of(self, change: Changed) -> Iterator[Fact]:
         if change.key.sk.startswith("c#"):
             yield from self._conversation(change)

@@ -20,6 +20,7 @@ from infra.local.stand_in import Fault
 from infra.local.telling import Teller
 
 PAGE = Path("build/demo/escalation.html")
+REPORT = Path("build/demo/report.html")
 _PATIENCE_S = 15.0  # for one step; what is missing then is shown by the counts
 _LONGEST_S = 45.0  # for all escalations
 _MOMENT_S = 1.5  # in which nothing more may come
@@ -250,6 +251,31 @@ def keep_email(shop: Shop) -> None:
         shop.teller.text(f"The e-mail about Ana's question is in {PAGE}; open it in a browser.")
 
 
+def keep_report(shop: Shop) -> None:
+    """Writes the report of this story, from the facts of what the table holds."""
+    from datetime import timedelta  # the report's libraries take a second to load: not before the story is told
+    from tempfile import TemporaryDirectory
+
+    from chalicelib.reports import lake
+    from chalicelib.reports.facts import Deriver
+    from chalicelib.reports.span import policy_of, whole_days
+    from chalicelib.reports.stream import FactsOfChanges
+    from infra.reports.made import make
+
+    services = shop.local_run.services
+    facts = FactsOfChanges(services.store.table, Deriver(services.playbook, services.keys))
+    found, stored, now = facts.everything(), list(facts.stored()), services.now()
+    with TemporaryDirectory() as folder:
+        lake.write(Path(folder), found, "demo")
+        policy = policy_of(services.playbook, now, apps=shop.local_run.apps, years=[now.year])
+        since, until = whole_days(min((f.asked_at for f in found), default=now), now, policy.zone)
+        report = make(
+            Path(folder), REPORT, policy, since=since, until=until, now=now + timedelta(hours=1), stored=stored
+        )
+    exact = "every one of them stands in it" if report.ledger.reconciled.exact else "NOT all of them stand in it"
+    shop.teller.text(f"What was asked, how it ended and who waited is in {REPORT}: {len(stored)} questions, {exact}.")
+
+
 STORY = (facebook, urgent, messenger, elsewhere, failures)
 
 
@@ -270,6 +296,7 @@ def main() -> int:
             chapter(marigold)
         right = finish(marigold)
         keep_email(marigold)
+        keep_report(marigold)
     verdict = "Every count is right" if right else "A count is WRONG"
     teller.text(f"{verdict}; it took {monotonic() - started:.0f} s. Try it yourself: make run")
     return 0 if right else 1

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from chalicelib.codec import load
-from chalicelib.conversations.interaction import Interaction
 from chalicelib.reports import lake
 from chalicelib.reports.columns import Fact
 from chalicelib.reports.facts import Deriver
@@ -69,8 +67,4 @@ class StreamedTable(MemoryTable):
     def stored(self) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, counted without the facts."""
         assert self.deriver
-        for item in self.everything():
-            if item.key.sk == "i":
-                i = load(Interaction, item.doc)
-                if i.thread and not i.brand:
-                    yield self.deriver.question(i.product, i.account, i.id)
+        return FactsOfChanges(self, self.deriver).stored()

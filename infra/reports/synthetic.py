@@ -4,6 +4,8 @@ The truth is worked out here with numpy from what was drawn, without DuckDB and 
 report which equals it has counted right.
 """
 
+import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -227,3 +229,25 @@ def _normal_quantile(p: float) -> float:
 def _counts(values: Array) -> dict[Any, int]:
     names, counts = np.unique(values, return_counts=True)
     return {name.item(): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the facts of an invented shop, for who wants to see a report before there is anything to report."""
+    parser = argparse.ArgumentParser(prog="python -m infra.reports.synthetic", description=(main.__doc__ or ""))
+    parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--days", type=int, default=800, help="that end yesterday")
+    parser.add_argument("--per-day", type=float, default=60.0)
+    options = parser.parse_args(arguments)
+    if options.out.exists():
+        print(f"synthetic: {options.out} is already there; name a new folder", file=sys.stderr)
+        return 2
+    start = datetime.now(UTC).date() - timedelta(days=options.days)
+    spikes = {options.days - 12: 1.9, options.days - 11: 1.5}
+    drawn = draw(Shape(start=start, days=options.days, per_day=options.per_day, campaigns=spikes))
+    drawn.write(options.out)
+    print(f"{len(drawn):,} invented questions in {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

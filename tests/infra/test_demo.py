@@ -31,4 +31,5 @@ def test_the_demo_ends_well_and_keeps_an_email() -> None:
     ):
         assert told in done.stdout
     assert "Every count is right" in done.stdout
+    assert re.search(r"build/demo/report\.html: \d+ questions, every one of them stands in it", done.stdout)
     assert "Can I still cancel my order please?" in email.read_text("utf-8")

@@ -1,0 +1,150 @@
+"""`make report`: the report of a stack, of a folder of facts, or of what is recorded, as one page with JSON and CSV.
+
+python -m infra.reports --facts FOLDER [--out build/report.html] [--since 2026-10-01] [--until 2026-11-01]
+python -m infra.reports --stage prod      # fetches the facts of the stack, and holds them against its table
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.keys import KeysError
+from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.reports.facts import Deriver
+from chalicelib.reports.lake import Lake
+from chalicelib.reports.span import last_days, policy_of, whole_days
+from chalicelib.reports.stream import FactsOfChanges
+from chalicelib.reports.wording import count, percent
+from chalicelib.services import Services
+from infra.ops.commands import OpsError, client, settings_of
+from infra.reports.made import make
+
+DAYS = 28  # of a report, where none are named
+
+
+class ReportError(ValueError):
+    """The report cannot be made; the message says why and what to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    now = datetime.now(UTC)
+    try:
+        playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
+        apps = load_apps(options.apps.read_text("utf-8")) if options.apps else None
+        stored: Iterable[str] | None = None
+        folder: Path = options.facts or Path("build/facts") / options.stage
+        if not options.facts:
+            stored = fetch(options.stage, folder, playbook)
+        _report(options, folder, playbook, apps, stored, now)
+    except (ReportError, OpsError, AppsError, KeysError, PlaybookError, OSError, ClientError, BotoCoreError) as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 2
+    except duckdb.Error as error:
+        print(f"report: the facts cannot be read: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.reports", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--facts", type=Path, help="a folder of facts (day=…), as replay writes them")
+    parser.add_argument("--stage", default=os.environ.get("STAGE", "prod"), help="without --facts: the stack's")
+    parser.add_argument("--out", type=Path, default=Path("build/report.html"))
+    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
+    parser.add_argument("--apps", type=Path, help="the apps file, for the accounts' names")
+    parser.add_argument("--since", type=date.fromisoformat, help=f"first day; without it the last {DAYS} days")
+    parser.add_argument("--until", type=date.fromisoformat, help="last day")
+    parser.add_argument("--handling", type=minutes, help="how long a person works on a question, in minutes")
+    return parser.parse_args(arguments)
+
+
+def minutes(text: str) -> timedelta:
+    """A number of minutes above 0. Raises argparse.ArgumentTypeError."""
+    try:
+        found = timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        found = timedelta(0)
+    if found <= timedelta(0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes; write for example 6")
+    return found
+
+
+def _report(
+    options: argparse.Namespace,
+    folder: Path,
+    playbook: Playbook,
+    apps: Apps | None,
+    stored: Iterable[str] | None,
+    now: datetime,
+) -> None:
+    """Makes the report and says where it is."""
+    if not folder.is_dir():
+        raise ReportError(f"{folder} does not exist; `make replay FACTS={folder}` makes facts of recorded deliveries")
+    years = {day.year for day in Lake(folder).days()} | {now.year, now.year + 1}
+    policy = policy_of(playbook, now, apps=apps, handling=options.handling, years=sorted(years))
+    since, until = span(options.since, options.until, folder, policy.zone, now)
+    whole = options.since is None and options.until is None
+    report = make(
+        folder, options.out, policy, since=since, until=until, now=max(now, until), stored=stored if whole else None,
+        tell=lambda line: print(f"  {line}", flush=True),
+    )  # fmt: skip
+    total = report.ledger.total
+    print(f"{count(total.asked)} questions, {percent(total.attainment)} of promises kept: {options.out.resolve()}")
+
+
+def span(
+    since: date | None, until: date | None, folder: Path, zone: ZoneInfo, now: datetime
+) -> tuple[datetime, datetime]:
+    """The days of the report: as named, else the last DAYS; where the facts are older, their last DAYS."""
+    if since and until and since > until:
+        raise ReportError(f"the first day, {since}, is after the last, {until}")
+    if until is None:
+        known = Lake(folder).days()
+        newest = datetime(*known[-1].timetuple()[:3], tzinfo=UTC) if known else now
+        _, end = (
+            last_days(DAYS, now, zone) if newest >= now - timedelta(days=DAYS) else whole_days(newest, newest, zone)
+        )
+    else:
+        last = datetime(until.year, until.month, until.day, 12, tzinfo=zone)
+        _, end = whole_days(last, last, zone)
+    if since is None:
+        return end - timedelta(days=DAYS), end
+    first = datetime(since.year, since.month, since.day, 12, tzinfo=zone)
+    return whole_days(first, first, zone)[0], end
+
+
+def fetch(stage: str, folder: Path, playbook: Playbook) -> list[str]:
+    """Brings the stack's facts into `folder` and returns the pseudonyms of the questions that its table holds.
+
+    Raises OpsError, ReportError.
+    """
+    settings = settings_of(stage)
+    services = Services(settings)
+    if not settings.facts_bucket:
+        raise ReportError(f"the stack of {stage} keeps no facts yet: deploy this release, then wait for a question")
+    s3, fetched = client("s3"), 0
+    there = set()
+    for found in s3.get_paginator("list_objects_v2").paginate(Bucket=settings.facts_bucket, Prefix="facts/"):
+        for item in found.get("Contents", []):
+            file = folder / item["Key"].removeprefix("facts/")
+            there.add(file)
+            if file.exists() and file.stat().st_mtime >= item["LastModified"].timestamp():
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(settings.facts_bucket, item["Key"], str(file))
+            fetched += 1
+            if fetched % 100 == 0:
+                print(f"  {fetched:,} files fetched", flush=True)
+    for file in [f for f in folder.rglob("*") if f.is_file() and f not in there]:
+        file.unlink()  # compacted there since
+    return list(FactsOfChanges(services.store.table, Deriver(playbook, services.keys)).stored())
