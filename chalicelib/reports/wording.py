@@ -36,7 +36,7 @@ def percent(share: float | None) -> str:
         text = ">99.9" if share > 0 else "<-99.9"
     if text in ("0.0", "-0.0"):
         text = "0" if share == 0 else "<0.1"
-    return f"{text.removesuffix('.0')} %"
+    return f"{text.removesuffix('.0').replace('-', '−')} %"
 
 
 def count(number: float | int | None) -> str:
