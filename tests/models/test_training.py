@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.intents import IntentModel
+from chalicelib.intents import IntentModel, normalise
 from models import evaluate, train, train_from_corrections
 from models.calibration import calibration_error, clopper_pearson, line, temperature, threshold
 from models.decide import Promise
@@ -194,6 +194,13 @@ def test_the_project_s_utterances_can_be_read_and_cover_four_languages() -> None
     assert {"en", "de", "fr", "es", "und"} == {row.language for row in rows}
     assert {row.intent for row in rows if row.language == "und"} == {"other"}
     assert len({row.intent for row in rows}) == 30
+
+
+def test_no_text_stands_under_two_intents_as_the_model_sees_it() -> None:
+    places: dict[str, dict[str, str]] = {}
+    for row in utterances():
+        places.setdefault(normalise(row.text).strip(), {})[row.intent] = f"{row.origin} {row.text}"
+    assert [found for found in places.values() if len(found) > 1] == []
 
 
 def test_a_threshold_keeps_its_promise_and_says_when_it_cannot() -> None:
