@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo run test lint bench replay report train evaluate
+.PHONY: help setup demo pictures run test lint bench replay report train evaluate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ test: lint ## everything that CI runs
 
 demo: setup ## the main job, told as it happens, on this machine, in under a minute
 	@$(PYTHON) -m infra.local.demo
+
+pictures: setup ## draw what people read (e-mails, the desk) into build/pictures, with a headless Chromium
+	@$(PYTHON) -m infra.local.pictures
 
 run: setup ## keep Earshot running on this machine, with a page in the browser
 	@$(PYTHON) -m infra.local.run

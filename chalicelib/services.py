@@ -256,10 +256,12 @@ class Services:
             playbook=self.playbook,
             apps=self.apps,
             mailer=self.mailer,
+            escalations=self.escalations,
             new_token=self.new_token,
             keys=self.keys,
             outcomes=self.telemetry,
             public_url=self.settings.public_url,
+            reply_domain=self.settings.reply_domain,
         )
 
     @property

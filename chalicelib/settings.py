@@ -29,6 +29,7 @@ class Settings:
     platforms_via: str = ""  # address that stands in for the platforms' APIs
     facts_bucket: str = ""  # S3: the facts, the newest forecast and report
     public_url: str = ""  # where the e-mail's links lead
+    reply_domain: str = ""  # receives answers by e-mail; none: off
     retention_days: int = 400
     stage: str = "local"
 
@@ -50,6 +51,7 @@ _NAMES = {
     "platforms_via": "EARSHOT_PLATFORMS_VIA",
     "facts_bucket": "EARSHOT_FACTS_BUCKET",
     "public_url": "EARSHOT_PUBLIC_URL",
+    "reply_domain": "EARSHOT_REPLY_DOMAIN",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",
 }

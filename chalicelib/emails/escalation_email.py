@@ -1,51 +1,75 @@
-"""The words of the escalation e-mail: what a person needs to answer, in text and HTML, safe whatever was written."""
+"""The escalation e-mail: what a person needs to answer a customer, in text and HTML, safe whatever was written.
 
-import re
-import unicodedata
+In this order: what is asked, what to do, what was promised and when the window closes, what was said, who acted.
+"""
+
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from chalicelib.emails.phrases import Phrases, phrases
+from chalicelib.emails.safe_text import clean, duration, first_words, name, quoted
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-PRODUCTS = {
-    "facebook": "Facebook",
-    "messenger": "Messenger",
-    "instagram": "Instagram",
-    "whatsapp": "WhatsApp",
-    "x": "X",
-    "telegram": "Telegram",
-    "line": "LINE",
-    "discourse": "the forum",
-    "standard": "the website",
-    "google": "Google reviews",
-}
+MOST_ASKED = 40  # open questions shown whole in one e-mail; the rest is counted and stands on the page
+MOST_WORDS = 60_000  # characters of them: above about 100 KB mail programs hide the end
+GROUPED_WORDS = 600  # characters of one question in an e-mail of many
 
-_URL = re.compile(r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,12}(?=/|\b)", re.IGNORECASE)
-_KEPT_CONTROLS = "\n\t"
+
+class Speaker(StrEnum):
+    """Who said a line."""
+
+    CUSTOMER = "customer"
+    PERSON = "person"
+    AUTOMATIC = "automatic"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An open question."""
+
+    name: str
+    text: str
+    at: datetime
+    attachments: int = 0
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was said: by the customer, by the brand's people or by earshot."""
+    """One thing that was said. `note` is a phrase about its delivery, "" when it arrived."""
 
-    who: str
+    who: Speaker
     name: str
     text: str
     at: datetime
-    received_at: datetime
     attachments: int = 0
-    link: str | None = None
-    open: bool = False
-    unsure: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What somebody did about it: the phrase `key` with what it names."""
+
+    who: str
+    at: datetime
+    key: str
+    until: datetime | None = None
+    team: str = ""
+    intent: str = ""
+    note: str = ""
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EscalationEmail:
-    """Everything that an escalation e-mail tells. `act` is the address of the page on which staff act on it."""
+    """Everything that an escalation e-mail tells. `page` is the address of the page on which staff act on it, `inbox`
+    where the platform shows the conversation, `whom` whom to look for there where it has no address. `promised`: the
+    customer was told `answer_by`. `first`: no e-mail of this conversation came before."""
 
     conversation: str
     product: str
@@ -55,95 +79,121 @@ class EscalationEmail:
     intent: str | None
     tier: int
     tiers: int
-    asked: tuple[Line, ...]
+    asked: tuple[Asked, ...]
     lines: tuple[Line, ...]
     since: datetime
-    due_at: datetime
+    answer_by: datetime
     now: datetime
-    link: str | None = None
+    deeds: tuple[Done, ...] = ()
+    promised: bool = False
+    urgent: bool = False
+    first: bool = True
+    more: int = 0
+    inbox: str = ""
+    whom: str = ""
     window_closes_at: datetime | None = None
-    private: bool = False
-    act: str | None = None
+    page: str = ""
+    by_mail: bool = False
+    bounced_from: str = ""
+
+    @property
+    def who(self) -> str:
+        """Whom the subject names: the customer, or the first words where the name is not known."""
+        named = next((name(a.name) for a in self.asked if name(a.name)), "")
+        return named or first_words(self.asked[0].text if self.asked else "")
 
 
-def render(letter: EscalationEmail, language: str = "en") -> tuple[str, str, str]:
-    """(subject, text, HTML). The subject is made of labels and figures only, never of a customer's words."""
-    view = _view(letter)
-    text = environment().get_template("escalation.txt").render(view)
-    html = environment().get_template("escalation.html").render(view)
-    return subject(letter), text, html
+class Bundle(StrEnum):
+    """Why several conversations stand in one e-mail."""
+
+    GROUP = "group"
+    DIGEST = "digest"
 
 
-def subject(letter: EscalationEmail) -> str:
-    """E.g. "[Earshot] Order status on Facebook, waiting 1 h 5 min (BrightBasket, tier 1)"."""
-    what = label(letter.intent)
-    where = PRODUCTS.get(letter.product, letter.product)
-    waiting = duration(letter.now - letter.since)
-    return clean(
-        f"[Earshot] {what} on {where}, waiting {waiting} ({letter.account}, tier {letter.tier})", 150, one_line=True
+def render(email: EscalationEmail, language: str = "en") -> tuple[str, str, str]:
+    """(subject, text, HTML) of the e-mail about one conversation."""
+    view = _view(email, phrases(language, email.timezone))
+    return subject(email, language), _template("escalation.txt").render(view), _template("escalation.html").render(view)
+
+
+def render_many(
+    emails: tuple[EscalationEmail, ...], kind: Bundle, language: str, team: str, most: int
+) -> tuple[str, str, str]:
+    """(subject, text, HTML) of one e-mail about several conversations, each with its buttons; `most` is how many
+    e-mails an hour a mailbox gets before a digest."""
+    say = phrases(language, emails[0].timezone)
+    names = {"count": len(emails), "where": say.place(emails[0].product), "account": name(emails[0].account)}
+    title = say(f"subject_{kind}", **names, team=name(team))
+    view = {
+        "say": say,
+        "head": say(f"{kind}_head", count=len(emails)),
+        "why": say(f"{kind}_why", most=most),
+        "parts_of": [_view(email, say) for email in emails],
+        "shop": emails[0].shop,
+        "quoted": quoted,
+        "name": name,
+        "words": GROUPED_WORDS,
+    }
+    return f"[Earshot] {title}", _template("many.txt").render(view), _template("many.html").render(view)
+
+
+def subject(email: EscalationEmail, language: str = "en") -> str:
+    """E.g. "[Earshot] Ana: Late delivery on Facebook (Example Shop)", the same for every tier, so that mail programs
+    keep them together, and another for every customer."""
+    say = phrases(language, email.timezone)
+    words = say(
+        "urgent_subject" if email.urgent else "subject",
+        who=email.who or say("a_customer"),
+        what=say.label(email.intent),
+        where=say.place(email.product),
+        account=name(email.account),
     )
+    return clean(f"{'' if email.first else 'Re: '}[Earshot] {words}", 150, one_line=True)
 
 
-_LABELS = {
-    "": "Question",
-    "other": "Question",
-    "delivery_late": "Late delivery",
-    "damaged_or_wrong": "Damaged or wrong item",
-    "account_login": "Account and login",
-    "store_info": "Store and opening hours",
-    "size_fit": "Size and fit",
-    "legal_safety": "Safety or legal matter",
-    "human_please": "Wants a person",
-}
-
-
-def label(intent: str | None) -> str:
-    """An intent in words."""
-    return _LABELS.get(intent or "") or str(intent).replace("_", " ").capitalize()
-
-
-def duration(time: timedelta) -> str:
-    """E.g. "45 s", "12 min", "3 h 5 min", "2 d 4 h"."""
-    seconds = max(0, int(time.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-def clean(text: str, longest: int = 4000, *, one_line: bool = False) -> str:
-    """`text` without control, bidirectional, zero-width and other invisible characters, `longest` at most."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    visible = "".join(
-        c for c in text if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-    )
-    if one_line:
-        visible = " ".join(visible.split())
-    return visible if len(visible) <= longest else visible[: longest - 1] + "…"
-
-
-def quoted(text: str) -> str:
-    """A customer's text for reading: cleaned, and with addresses that no mail program turns into links."""
-    return _URL.sub(lambda found: found[0].replace("://", "[:]//").replace(".", "[.]"), clean(text))
-
-
-def _view(letter: EscalationEmail) -> dict[str, Any]:
-    zone = ZoneInfo(letter.timezone)
-    closes = letter.window_closes_at
+def _view(email: EscalationEmail, say: Phrases) -> dict[str, Any]:
+    closes = email.window_closes_at
+    open_window = closes is not None and closes > email.now
+    shown = _shown(email.asked)
     return {
-        "letter": letter,
-        "label": label(letter.intent),
-        "product": PRODUCTS.get(letter.product, letter.product),
-        "waiting": duration(letter.now - letter.since),
-        "closes": closes if closes and closes > letter.now else None,
-        "closes_in": duration(closes - letter.now) if closes and closes > letter.now else "",
-        "closed": closes is not None and closes <= letter.now,
-        "time": lambda t: f"{t.astimezone(zone):%a %d %b %Y, %H:%M %Z}",
+        "email": email,
+        "say": say,
+        "label": say.label(email.intent),
+        "place": say.place(email.product),
+        "waiting": duration(email.now - email.since),
+        "shown": shown,
+        "more": email.more + len(email.asked) - len(shown),
+        "late": email.answer_by <= email.now,
+        "closes": closes if open_window else None,
+        "closes_in": duration(closes - email.now) if closes and open_window else "",
+        "closed": closes is not None and not open_window,
+        "deeds": [(deed, deed_words(deed, say)) for deed in email.deeds],
         "quoted": quoted,
         "clean": clean,
+        "name": name,
+        "whole": MOST_WORDS,
     }
+
+
+def deed_words(deed: Done, say: Phrases) -> str:
+    """What somebody did, in words."""
+    until = say.time(deed.until) if deed.until else ""
+    return say(deed.key, until=until, team=name(deed.team.replace("_", " ")), what=say.label(deed.intent))
+
+
+def _shown(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """The oldest questions that fit into one e-mail; the first always."""
+    shown, words = 0, 0
+    for question in asked[:MOST_ASKED]:
+        words += len(question.text)
+        if shown and words > MOST_WORDS:
+            break
+        shown += 1
+    return asked[:shown]
+
+
+def _template(file: str) -> Any:
+    return environment().get_template(file)
 
 
 @cache
@@ -152,7 +202,7 @@ def environment(templates: Path = TEMPLATES) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(templates),
+        loader=FileSystemLoader([templates, TEMPLATES]),
         autoescape=lambda name: bool(name and name.endswith(".html")),
         undefined=StrictUndefined,
         trim_blocks=True,

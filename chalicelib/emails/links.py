@@ -1,7 +1,8 @@
 """Signed links: what lets a member of staff act on one conversation from the e-mail, and on nothing else.
 
-A link names conversation, round and expiry and is signed with the stack's own key (chalicelib/keys.py), which nobody
-outside holds: a platform's secret is no secret of ours, and some of them are public addresses.
+A link names conversation, round, expiry and the notice whose e-mail it stands in, and is signed with the stack's own
+key (chalicelib/keys.py), which nobody outside holds: a platform's secret is no secret of ours, and some of them are
+public addresses.
 """
 
 import base64
@@ -23,17 +24,19 @@ class LinkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link opens."""
+    """What a link opens; `via` is the notice whose e-mail it stands in."""
 
     key: ConversationKey
     round: int
     expires_at: datetime
+    via: str = ""
 
 
-def make(keys: Keys, conversation: Conversation, now: datetime) -> str:
+def make(keys: Keys, conversation: Conversation, now: datetime, via: str = "") -> str:
     """The token of a link to `conversation`."""
     c, expires = conversation, int((now + LASTS).timestamp())
-    payload = json.dumps([c.product, c.account, c.thread, c.customer, c.round, expires], separators=(",", ":")).encode()
+    row = [c.product, c.account, c.thread, c.customer, c.round, expires, via]
+    payload = json.dumps(row, separators=(",", ":")).encode()
     return f"{_text(payload)}.{_text(keys.sign(_PURPOSE, payload))}"
 
 
@@ -42,7 +45,7 @@ def read(keys: Keys, token: str, now: datetime) -> Link:
     payload_text, _, signature = token.partition(".")
     try:
         payload = _bytes(payload_text)
-        product, account, thread, customer, round, expires = json.loads(payload)
+        product, account, thread, customer, round, expires, *via = json.loads(payload)
         given, expires_at = _bytes(signature), datetime.fromtimestamp(expires, UTC)
         key = ConversationKey(str(product), str(account), str(thread), str(customer))
     except (ValueError, TypeError, OverflowError, RecursionError):
@@ -51,7 +54,7 @@ def read(keys: Keys, token: str, now: datetime) -> Link:
         raise LinkError("This link is damaged. Open it from the e-mail again.")
     if expires_at <= now:
         raise LinkError("This link has expired. Answer on the platform itself.")
-    return Link(key, int(round), expires_at)
+    return Link(key, int(round), expires_at, str(via[0]) if via else "")
 
 
 def _text(data: bytes) -> str:

@@ -10,6 +10,7 @@ from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump
 from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Conversation, Outcome
+from chalicelib.handlers.bundles import Bundles
 from chalicelib.outcomes.types import Escalated, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Contention, ConversationKey, Store
@@ -51,10 +52,12 @@ class Escalator:
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
+                team = self.playbook.team(done.after.intent, notice.tier).name
+                if name not in before:
+                    Bundles(self.store, self.playbook).fell_due(done.after, team, now)
                 self.escalations.send(notice_message(key, name, done.after))
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
-                    team = self.playbook.team(done.after.intent, notice.tier).name
                     self.outcomes.escalated(Escalated(done.after, notice, team, late))
 
 

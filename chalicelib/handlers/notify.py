@@ -1,203 +1,283 @@
-"""Notify: the escalation e-mail, sent at most once for each (conversation, tier), after one more look whether anybody
-answered in between."""
+"""Notify: the escalation e-mails. Each (conversation, tier) stands in at most one, after one more look whether anybody
+answered in between; what cannot be delivered goes to the fallback address by the same protocol, or raises an alarm."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
+from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump
-from chalicelib.conversations import rules
-from chalicelib.conversations.conversation import Conversation, Outcome
-from chalicelib.emails import links
-from chalicelib.emails.escalation_email import EscalationEmail, Line, render
+from chalicelib.conversations import rules, staff_rules
+from chalicelib.conversations.conversation import Conversation, Notice, Outcome
+from chalicelib.emails import links, reply_address
+from chalicelib.emails.content import Content
+from chalicelib.emails.escalation_email import Bundle, EscalationEmail, render, render_many
+from chalicelib.handlers.bundles import MOST_MEMBERS, Bundles, Gathering
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.storage.store import ConversationKey, Store
 
 REFUSED_RETRY = timedelta(minutes=2)
-SHOWN = 15  # interactions in an e-mail
+KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One claimed notice: the conversation as it was read, and the notice's name in it."""
+
+    conversation: Conversation
+    name: str
+
+    @property
+    def notice(self) -> Notice:
+        return self.conversation.notices[self.name]
+
+    @property
+    def key(self) -> ConversationKey:
+        return ConversationKey.of(self.conversation)
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The rooms that notify works with. `public_url` is where the links lead under which staff act on a conversation;
-    without it the e-mail has none."""
+    """What notify works with. `public_url` is where the links lead under which staff act on a conversation; without it
+    the e-mail has none. `reply_domain` receives answers by e-mail; without it Reply-To is the team itself."""
 
     store: Store
     playbook: Playbook
     apps: Apps
     mailer: Mailer
+    escalations: Queue
     new_token: Callable[[], str]
     keys: Keys
     outcomes: Outcomes
     public_url: str = ""
+    reply_domain: str = ""
 
     def notify(self, message: Mapping[str, Any], now: datetime) -> None:
         """Works on one message of the escalations queue. Raises MailRefused for the queue to bring it again."""
         if "alert" in message:
             self._alert(message, now)
-            return
-        key = ConversationKey.named(message)
-        name, token = message["notice"], self.new_token()
-        conversation = self._claim(key, name, token, now)
-        notice = conversation.notices.get(name) if conversation else None
-        if conversation is None or notice is None or notice.state is Outcome.SENT:
-            return
-        if notice.state is Outcome.WITHDRAWN:
-            self.outcomes.notified(Notified(conversation, notice.tier, "", "", "withdrawn"))
-            return
-        if notice.token != token:  # another invocation holds it
-            return
-        team = self.playbook.team(conversation.intent, notice.tier)
-        email = self._email(conversation, name, team.email, now)
-        self._send(conversation, key, name, team, email, now)
+        elif "gathered" in message:
+            self._send_gathered(message, now)
+        else:
+            self._notice(ConversationKey.named(message), str(message["notice"]), now)
 
-    def _claim(self, key: ConversationKey, name: str, token: str, now: datetime) -> Conversation | None:
-        """The conversation, read consistently, with the notice claimed by `token` if it still has to be sent."""
-        thread = self.store.thread(key.product, key.account, key.thread)
+    def _notice(self, key: ConversationKey, name: str, now: datetime) -> None:
+        known = self.store.conversation(key)
+        notice = known.notices.get(name) if known else None
+        if known is None or notice is None or notice.state is Outcome.SENT:
+            return
+        team = self.team(known, notice)
+        if gathering := self._bundles.gathering(known, notice, team.name, team.email, now):
+            self._gather(key, name, gathering, now)
+            return
+        if member := self._claim(key, name, now):
+            self._send([member], None, now)
+
+    @property
+    def _bundles(self) -> Bundles:
+        return Bundles(self.store, self.playbook)
+
+    @property
+    def content(self) -> Content:
+        return Content(self.store, self.playbook, self.apps)
+
+    def team(self, c: Conversation, notice: Notice) -> Team:
+        """Whose mailbox a notice is for."""
+        return self.playbook.teams.get(notice.team) or self.playbook.team(c.intent, notice.tier)
+
+    def _claim(self, key: ConversationKey, name: str, now: datetime) -> Member | None:
+        """The notice, if it still has to be sent and nobody else holds it; read consistently."""
+        token, thread = self.new_token(), self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
             return rules.claim_notice(rules.apply_replies(old, thread, self.playbook.due), name, token, now)
 
         done = self.store.update_conversation(key, change, now)
-        return done.after if done else None
+        notice = done.after.notices.get(name) if done else None
+        if done is None or notice is None:
+            return None
+        if notice.state is Outcome.WITHDRAWN:
+            self.outcomes.notified(Notified(done.after, notice.tier, "", "", "withdrawn"))
+        return Member(done.after, name) if notice.state is Outcome.CLAIMED and notice.token == token else None
 
-    def _send(
-        self, conversation: Conversation, key: ConversationKey, name: str, team: Team, email: Email, now: datetime
-    ) -> None:
-        tier = conversation.notices[name].tier
+    # --- several in one ---
+
+    def _gather(self, key: ConversationKey, name: str, gathering: Gathering, now: datetime) -> None:
+        """Notes the notice for an e-mail that is being put together. Should its message get lost, the sweep brings the
+        notice again after that."""
+        again = gathering.at + rules.NOTICE_RETRY
+
+        def wait(old: Conversation) -> Conversation:
+            notice = old.notices[name]
+            pending = notice.state is Outcome.PENDING
+            return rules.record_notice(old, name, Outcome.PENDING, again_at=again) if pending else old
+
+        self.store.update_conversation(key, wait, now)
+        member = hashlib.sha256(f"{dump(key)}|{name}".encode()).hexdigest()[:32]
+        where = {**dump(key), "notice": name}
+        self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT)
+        if not self.store.marked(f"gathering#{gathering.name}"):
+            message = {"v": 1, "gathered": gathering.name, "kind": gathering.kind.value}
+            self.escalations.send(message, delay=gathering.at - now)
+            self.store.mark(f"gathering#{gathering.name}", "queued", now)
+
+    def _send_gathered(self, message: Mapping[str, Any], now: datetime) -> None:
+        """Sends one e-mail to each team for what was gathered; what exceeds one e-mail follows in the next."""
+        name, kind = str(message["gathered"]), Bundle(message["kind"])
+        docs = self.store.document_names(f"gathered#{name}")
+        some = docs[:MOST_MEMBERS]
+        members = [self._claim(ConversationKey.named(doc), str(doc["notice"]), now) for _, doc in some]
+        by_team: dict[str, list[Member]] = {}
+        for member in members:
+            if member:
+                by_team.setdefault(self.team(member.conversation, member.notice).name, []).append(member)
+        for together in by_team.values():
+            self._send(together, kind if len(together) > 1 else None, now)
+        for id, _ in some:
+            self.store.drop_document(f"gathered#{name}", id)
+        if len(docs) > len(some):
+            self.escalations.send(message)
+
+    # --- sending ---
+
+    def _send(self, members: Sequence[Member], kind: Bundle | None, now: datetime) -> None:
+        """One e-mail for all `members`, and what became of it recorded with each."""
+        first, team = members[0], self.team(members[0].conversation, members[0].notice)
+        to = team.fallback_email if first.notice.fallback else team.email
+        email = self._email(members, kind, team, to, now)
         try:
             try:
                 id = self.mailer.send(email)
             except MailRefused as error:
                 if error.again or team.fallback_email in ("", email.to):
                     raise
-                email = self._email(conversation, name, team.fallback_email, now)
+                email = self._email(members, kind, team, team.fallback_email, now)
                 id = self.mailer.send(email)
         except MailRefused as error:
-            self._record(key, name, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
-            self.outcomes.notified(Notified(conversation, tier, email.to, email.subject, "refused", str(error)))
+            for m in members:
+                self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
+            self._tell(members, kind, email, "refused" if error.again else "undeliverable", str(error))
             raise
         except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
-            self.outcomes.notified(Notified(conversation, tier, email.to, email.subject, "unknown", str(error)))
+            self._tell(members, kind, email, "unknown", str(error))
             return
-        self._record(key, name, Outcome.SENT, now, id=id)
-        self.outcomes.notified(Notified(conversation, tier, email.to, email.subject, "sent"))
+        for m in members:
+            self._record(m, Outcome.SENT, now, id=id)
+        self._tell(members, kind, email, "sent")
 
     def _record(
-        self,
-        key: ConversationKey,
-        name: str,
-        state: Outcome,
-        now: datetime,
-        *,
-        id: str | None = None,
-        again_at: datetime | None = None,
+        self, m: Member, state: Outcome, now: datetime, *, id: str | None = None, again_at: datetime | None = None
     ) -> None:
         self.store.update_conversation(
-            key, lambda old: rules.record_notice(old, name, state, id=id, again_at=again_at, at=now), now
+            m.key,
+            lambda old: rules.record_notice(old, m.name, state, token=m.notice.token, id=id, again_at=again_at, at=now),
+            now,
         )
 
+    def _tell(self, members: Sequence[Member], kind: Bundle | None, email: Email, result: str, code: str = "") -> None:
+        first, *others = members
+        self.outcomes.notified(
+            Notified(
+                first.conversation,
+                first.notice.tier,
+                email.to,
+                email.subject,
+                result,
+                code,
+                kind=kind.value if kind else "notice",
+                others=tuple(m.conversation for m in others),
+                text=email.text,
+                html=email.html,
+            )
+        )
+
+    # --- SES's own word ---
+
     def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:
-        """SES's own word on an e-mail: Send settles a claim whose answer was lost; Bounce and Reject send it to the
-        team's fallback address instead. Other events change nothing."""
+        """Send settles a claim whose answer was lost; Bounce and Reject send it to the team's fallback address, once,
+        unless somebody has answered; one that comes back from there as well, or has none, raises an alarm. Other
+        events change nothing."""
         mail = event["mail"]
         tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
-        stored = self.store.documents(f"notice#{tags.get('notice', '')}")
-        if not stored:
-            return
-        where = stored[0]
-        key = ConversationKey.named(where)
-        conversation, name = self.store.conversation(key), str(where["notice"])
-        if conversation is None or name not in conversation.notices:
-            return
         kind = event.get("eventType") or event.get("notificationType")
-        if kind == "Send":
-            self._record(key, name, Outcome.SENT, now, id=mail.get("messageId"))
-        elif kind in ("Bounce", "Reject") and tags.get("to") == "team":
-            team = self.playbook.team(conversation.intent, conversation.notices[name].tier)
-            if team.fallback_email and self.store.mark(f"fallback#{tags['notice']}", "sent", now):
-                email = self._email(conversation, name, team.fallback_email, now)
-                id = self.mailer.send(email)
-                self.outcomes.notified(
-                    Notified(conversation, conversation.notices[name].tier, email.to, email.subject, "sent", id)
-                )
+        for where in self.store.documents(f"notice#{tags.get('notice', '')}"):
+            key, name = ConversationKey.named(where), str(where["notice"])
+            if kind == "Send":
+                self._sent(key, name, str(mail.get("messageId", "")), now)
+            elif kind in ("Bounce", "Reject"):
+                self._bounced(key, name, tags, kind, now)
+
+    def _sent(self, key: ConversationKey, name: str, id: str, now: datetime) -> None:
+        self.store.update_conversation(
+            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now), now
+        )
+
+    def _bounced(self, key: ConversationKey, name: str, tags: Mapping[str, str], kind: str, now: datetime) -> None:
+        c = self.store.conversation(key)
+        notice = c.notices.get(name) if c else None
+        if c is None or notice is None or not staff_rules.open_questions(c):
+            return
+        team = self.team(c, notice)
+        if tags.get("to") != "team" or team.fallback_email in ("", team.email):
+            once = self.store.mark(f"undeliverable#{tags['notice']}#{tags.get('to')}", kind, now)
+            if once:
+                self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
+            return
+        done = self.store.update_conversation(key, lambda old: staff_rules.bounce(old, name, now), now)
+        if done and done.before != done.after:
+            self.escalations.send({"v": 1, **dump(key), "notice": name, "delivery": done.after.delivery})
 
     # --- the e-mail ---
 
-    def _email(self, conversation: Conversation, name: str, to: str, now: datetime) -> Email:
-        notice = conversation.notices[name]
-        team = self.playbook.team(conversation.intent, notice.tier)
-        letter = self._letter(conversation, name, now)
-        subject, text, html = render(letter, language=team.language)
-        tag = hashlib.sha256(f"{conversation.id}|{name}".encode()).hexdigest()[:32]
-        where = {**dump(ConversationKey.of(conversation)), "notice": name}
-        self.store.put_document(f"notice#{tag}", "where", where, now + timedelta(days=14))
+    def _email(self, members: Sequence[Member], kind: Bundle | None, team: Team, to: str, now: datetime) -> Email:
+        names = "|".join(f"{m.conversation.id}|{m.name}" for m in members)
+        tag = hashlib.sha256(f"{names}|{to}".encode()).hexdigest()[:32]
+        for number, m in enumerate(members):
+            where = {**dump(m.key), "notice": m.name}
+            self.store.put_document(f"notice#{tag}", f"{number:04}", where, now + KEPT)
+        reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
+        told = [self._told(m, team, to, bool(reply_to), now) for m in members]
+        if kind is None:
+            subject, text, html = render(told[0], team.language)
+        else:
+            most = self.playbook.bundling.emails_per_hour
+            subject, text, html = render_many(tuple(told), kind, team.language, team.name.replace("_", " "), most)
         return Email(
             to=to,
             subject=subject,
             text=text,
             html=html,
-            tags={"notice": tag, "to": "team" if to == team.email else "fallback"},
-            headers={"X-Earshot-Delivery": conversation.delivery or "-", "Auto-Submitted": "auto-generated"},
+            tags={
+                "notice": tag,
+                "to": "team" if to == team.email else "fallback",
+                "kind": kind or "notice",
+                "tier": str(members[0].notice.tier),
+            },
+            reply_to=reply_to or team.email,
+            headers=_headers(members, kind, team),
         )
 
-    def _letter(self, conversation: Conversation, name: str, now: datetime) -> EscalationEmail:
-        c, notice = conversation, conversation.notices[name]
-        owner = self.apps.owner(c.product, c.account)
-        lines = self._lines(c)
-        asked = [line for line in lines if line.open] or lines
-        return EscalationEmail(
-            conversation=c.id,
-            product=c.product,
-            account=owner[1].name if owner and owner[1].name else c.account,
-            shop=self.playbook.shop.name,
-            timezone=self.playbook.shop.timezone,
-            intent=c.intent,
-            tier=notice.tier,
-            tiers=len(self.playbook.tiers),
-            asked=tuple(asked),
-            lines=tuple(lines),
-            since=min((line.received_at for line in asked), default=now),
-            due_at=notice.due_at,
-            now=now,
-            link=next((line.link for line in reversed(asked) if line.link), None),
-            window_closes_at=c.window_closes_at,
-            private=c.private,
-            act=f"{self.public_url}/act/{links.make(self.keys, c, now)}" if self.public_url and owner else None,
+    def _told(self, m: Member, team: Team, to: str, by_mail: bool, now: datetime) -> EscalationEmail:
+        page = f"{self.public_url}/act/{links.make(self.keys, m.conversation, now, m.name)}" if self.public_url else ""
+        bounced_from = team.email if to != team.email else ""
+        return self.content.email(
+            m.conversation, m.notice, now, page=page, by_mail=by_mail, bounced_from=bounced_from, team=team
         )
 
-    def _lines(self, c: Conversation) -> list[Line]:
-        """The conversation so far: what the customer, the brand and the responder said, in the platform's order."""
-        thread = self.store.thread(c.product, c.account, c.thread)
-        ids = sorted([(q.at, i) for i, q in c.questions.items()] + [(r.at, i) for i, r in thread.replies.items()])
-        lines = []
-        for _, id in ids[-SHOWN:]:
-            found = self.store.interaction(c.product, c.account, id)
-            if found is None or found.deleted:
-                continue
-            question = c.questions.get(id)
-            lines.append(
-                Line(
-                    who="brand" if found.brand else "customer",
-                    name=found.author_name or "",
-                    text=found.text,
-                    at=found.at,
-                    received_at=found.received_at,
-                    attachments=found.attachments,
-                    link=found.link,
-                    open=bool(question and question.pending),
-                )
-            )
-            for ack in (c.acknowledgements.get(id), c.acknowledgements.get(f"{id}/private")):
-                if ack and ack.state not in (Outcome.PENDING, Outcome.REFUSED):
-                    lines.append(Line("earshot", "", ack.text, ack.at, ack.at, unsure=ack.state is not Outcome.SENT))
-        return lines
+    def _reply_to(self, members: Sequence[Member], tag: str, to: str, now: datetime) -> str:
+        if not self.reply_domain:
+            return ""
+        m = members[0]
+        shown = staff_rules.shown(m.conversation)
+        return reply_address.make(
+            self.keys, self.store, self.reply_domain, tag, m.conversation, m.name, to, now, *shown
+        )
 
     def _alert(self, message: Mapping[str, Any], now: datetime) -> None:
         """Tells the shop that an account's token was refused; the mark in the store makes that once a token."""
@@ -215,4 +295,20 @@ class Notifier:
         )
         self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": "token"}))
         self.store.mark(told, str(message["token"]), now)
-        self.outcomes.notified(Notified(None, 0, team.email, subject, "sent"))
+        self.outcomes.notified(Notified(None, 0, team.email, subject, "sent", kind="alarm"))
+
+
+def _headers(members: Sequence[Member], kind: Bundle | None, team: Team) -> dict[str, str]:
+    """Marks it as written by a program, so that no program answers, and keeps a conversation's e-mails together: they
+    all refer to one id of their own. (SES gives every message an id of its own choosing.)"""
+    headers = {
+        "X-Earshot-Delivery": members[0].conversation.delivery or "-",
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+    if kind is None:
+        key = members[0].key
+        root = hashlib.sha256(f"{key.product}|{key.account}|{key.thread}|{key.customer}".encode()).hexdigest()[:32]
+        thread = f"<{root}@{team.email.rpartition('@')[2]}>"
+        headers |= {"References": thread, "In-Reply-To": thread}
+    return headers

@@ -1,6 +1,6 @@
 """What happened, as types, and who hears of it: telemetry in Lambda, the replay's record, the local run's page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -48,7 +48,8 @@ class Escalated:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What became of a notice: sent, withdrawn, refused or unknown."""
+    """What became of an e-mail: sent, withdrawn, refused, unknown, or undeliverable (nobody could be reached). `kind`
+    is notice, group, digest, alarm or report; a group and a digest tell of `others` as well."""
 
     conversation: Conversation | None
     tier: int
@@ -56,6 +57,10 @@ class Notified:
     subject: str
     result: str
     code: str = ""
+    kind: str = "notice"
+    others: tuple[Conversation, ...] = ()
+    text: str = field(default="", repr=False)
+    html: str = field(default="", repr=False)
 
 
 class Outcomes(Protocol):

@@ -72,6 +72,16 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundling:
+    """When e-mails become one: more than `questions` under one post that fall due for one team `within` that time, and
+    what comes after `emails_per_hour` to one mailbox."""
+
+    questions: int = 5
+    within: timedelta = timedelta(minutes=15)
+    emails_per_hour: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """A step of the escalation: after so much of the team's working time. `team` None: the intent's own team."""
 
@@ -152,6 +162,8 @@ class Playbook:
     stopped_altogether: bool = False
     stopped: frozenset[str] = frozenset()
     quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
+    bundling: Bundling = Bundling()
+    staff: frozenset[str] = frozenset()
 
     def due(
         self, intent: str | None, received_at: datetime, tier: int, window_closes_at: datetime | None = None

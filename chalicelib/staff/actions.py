@@ -12,9 +12,11 @@ from chalicelib.codec import from_time
 from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.emails import escalation_email as letter
 from chalicelib.emails import links
+from chalicelib.emails.escalation_email import environment
 from chalicelib.emails.links import Link, LinkError
+from chalicelib.emails.phrases import PRODUCTS, phrases
+from chalicelib.emails.safe_text import clean, quoted
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import INTENTS, Playbook
 from chalicelib.storage.store import ConversationKey, Store
@@ -22,6 +24,10 @@ from chalicelib.storage.store import ConversationKey, Store
 TEMPLATES = Path(__file__).with_name("templates")
 LABELS = "labels"  # the collection of stored labelled rows
 KEPT = timedelta(days=400)
+
+
+def _label(intent: str | None) -> str:
+    return phrases("en", "UTC").label(intent)
 
 
 class BadAction(ValueError):
@@ -44,14 +50,14 @@ class StaffActions:
         owner = self.apps.owner(conversation.product, conversation.account)
         view: dict[str, Any] = {
             "account": owner[1].name if owner and owner[1].name else conversation.account,
-            "product": letter.PRODUCTS.get(conversation.product, conversation.product),
+            "product": PRODUCTS.get(conversation.product, conversation.product),
             "state": conversation.state.value,
             "questions": [i for i in self._questions(conversation) if not i.deleted],
-            "intent": letter.label(conversation.intent),
+            "intent": _label(conversation.intent),
             "current": conversation.intent,
-            "intents": [(name, letter.label(name) if name != "other" else "Something else") for name in INTENTS],
-            "quoted": letter.quoted,
-            "clean": letter.clean,
+            "intents": [(name, _label(name) if name != "other" else "Something else") for name in INTENTS],
+            "quoted": quoted,
+            "clean": clean,
             "done": done,
         }
         return str(_template().render(view))
@@ -64,7 +70,7 @@ class StaffActions:
             if intent not in INTENTS:
                 raise BadAction("Choose one of the kinds of question in the list.")
             self._correct(self._conversation(link), intent, now)
-            done = f"Noted: this was “{letter.label(intent)}”. It will count the next time the model is trained."
+            done = f"Noted: this was “{_label(intent)}”. It will count the next time the model is trained."
         elif action in ("answered", "close"):
             self._close(link, now)
             done = "Closed: no further e-mail about this conversation, unless the customer writes again."
@@ -111,4 +117,4 @@ class StaffActions:
 
 @cache
 def _template() -> Any:
-    return letter.environment(TEMPLATES).get_template("act.html")
+    return environment(TEMPLATES).get_template("act.html")

@@ -138,6 +138,10 @@ class Store:
         """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did."""
         return self.table.count(Key(f"n#{name}", "n"), limit, now + lasts)
 
+    def counted(self, name: str) -> int:
+        """How many were counted under `name`."""
+        return self.table.counted(Key(f"n#{name}", "n"))
+
     def mark(self, name: str, value: str, now: datetime) -> bool:
         """Sets the mark `name` to `value`; False when it already stood so."""
         key = Key(f"m#{name}", "m")
@@ -180,8 +184,15 @@ class Store:
                 continue
         raise Contention(collection)
 
+    def document_names(self, collection: str) -> list[tuple[str, dict[str, Any]]]:
+        """Each with its name."""
+        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(f"d#{collection}")]
+
     def documents(self, collection: str) -> list[dict[str, Any]]:
         return [dict(item.doc) for item in self.table.partition(f"d#{collection}")]
+
+    def drop_document(self, collection: str, name: str) -> None:
+        self.table.delete(Key(f"d#{collection}", name))
 
     def drop_documents(self, collection: str) -> None:
         for item in self.table.partition(f"d#{collection}"):

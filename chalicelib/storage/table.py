@@ -70,6 +70,9 @@ class Table(Protocol):
     def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
         """Raises the counter unless it stands at `limit`; whether it did."""
 
+    def counted(self, key: Key) -> int:
+        """Where the counter stands, read consistently; 0 when there is none."""
+
 
 class DynamoTable:
     """`Table` on DynamoDB; `client` is boto3's."""
@@ -147,6 +150,10 @@ class DynamoTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def counted(self, key: Key) -> int:
+        found = self._client.get_item(TableName=self._name, Key=self._key(key), ConsistentRead=True).get("Item", {})
+        return int(found.get("n", {}).get("N", 0))
 
     def _pages(self, operation: str, *, values: Mapping[str, Any] | None, **request: Any) -> Iterator[dict[str, Any]]:
         if values:

@@ -205,7 +205,7 @@ def counted(shop: Shop) -> dict[str, int]:
     emails = Counter(e.tags["notice"] for e in local_run.aws.emails())
     questions = [q for c in conversations for q in c.questions.values()]
     unknown = [a for c in conversations for a in c.acknowledgements.values() if a.state is Outcome.UNKNOWN]
-    tiers = [e.subject.rsplit("tier ", 1)[-1] for e in local_run.aws.emails()]
+    tiers = [e.tags["tier"] for e in local_run.aws.emails()]
     actual = (
         len([i for i in shop.interactions() if not i.brand]),
         len(local_run.stand_in.posted),

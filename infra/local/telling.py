@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, TextIO
 
 from chalicelib.conversations.why import Why as Silent
-from chalicelib.emails.escalation_email import PRODUCTS
+from chalicelib.emails.phrases import PRODUCTS
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from infra.local.local_run import Refusals
 from infra.local.stand_in import RATE_S, Fault, Posted, Refusal

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.codec import from_time, load
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.emails.escalation_email import PRODUCTS, label
+from chalicelib.emails.phrases import PRODUCTS, phrases
 from infra.local.local_run import LocalRun
 
 MOST = 60  # conversations and e-mails shown, the newest first
@@ -55,7 +55,7 @@ def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:
         "thread": c.thread,
         "customer": name or "A customer",
         "state": c.state.value,
-        "intent": label(c.intent),
+        "intent": phrases("en", "UTC").label(c.intent),
         "tier": c.tier,
         "due_at": from_time(c.due_at) if c.due_at else None,
         "at": max((line["at"] for line in lines), default=""),

@@ -67,6 +67,9 @@ class MemoryTable:
         self._counters[key] = stands_at + 1
         return True
 
+    def counted(self, key: Key) -> int:
+        return self._counters.get(key, 0)
+
     def _unindex(self, old: Item | None) -> None:
         if old is None:
             return

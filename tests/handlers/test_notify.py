@@ -9,7 +9,7 @@ import pytest
 from chalicelib.aws.mailer import Email, MailRefused, MailUnknown
 from chalicelib.conversations import rules
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.emails import escalation_email as letter
+from chalicelib.emails import safe_text
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
@@ -29,11 +29,11 @@ def escalated(text: str = COMMON, author_name: str = "Ann Example") -> Email:
 def test_it_tells_what_was_asked_by_whom_when_where_and_what_was_said_already() -> None:
     email = escalated()
     assert email.to.endswith("@shop.example.com")
-    assert email.subject == "[Earshot] International shipping on Facebook, waiting 1 h 0 min (Example Shop, tier 1)"
+    assert email.subject == "[Earshot] Ann Example: International shipping on Facebook (Example Shop)"
     for body in (email.text, email.html):
         assert COMMON in body
         assert "Ann Example" in body
-        assert "Mon 23 Nov 2026, 10:00 GMT" in body
+        assert "Mon 23 November 2026, 10:00 GMT" in body
         assert "https://www.facebook.com/c1" in body
         assert "This is an automated reply." in body
         assert "1 h 0 min" in body
@@ -68,7 +68,7 @@ def test_markup_addresses_and_direction_tricks_of_a_customer_are_harmless() -> N
     ],
 )
 def test_quoted_text_is_readable_and_never_clickable(text: str, shown: str) -> None:
-    assert letter.quoted(text) == shown
+    assert safe_text.quoted(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_quoted_text_is_readable_and_never_clickable(text: str, shown: str) -> N
     ],
 )
 def test_durations_in_words(time: timedelta, words: str) -> None:
-    assert letter.duration(time) == words
+    assert safe_text.duration(time) == words
 
 
 def test_an_answer_just_before_the_email_withdraws_it() -> None:
@@ -175,6 +175,7 @@ def test_a_bounce_sends_it_to_the_fallback_once() -> None:
     world.run(timedelta(minutes=62))
     for _ in range(3):
         world.services.notifier.mail_event(send_event(world, postman.sent[0], "Bounce"), world.services.now())
+    world.run(timedelta(minutes=20), sweep=True)
     team = world.services.playbook.team("international_shipping", 1)
     assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
 

@@ -1,0 +1,172 @@
+"""What an e-mail or a page tells of a conversation, read from the store: every open question first, whatever came in
+between; what was said and by whom; who did what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib import platforms
+from chalicelib.apps import Apps
+from chalicelib.conversations import staff_rules
+from chalicelib.conversations.conversation import (
+    Acknowledgement,
+    Conversation,
+    Notice,
+    Outcome,
+    PersonalAnswer,
+    Question,
+)
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
+from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.storage.store import Store
+
+SAID = 15  # lines of what was said before, the newest
+READ = 60  # open questions that are read for one e-mail; the e-mail shows as many as fit
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Reads what there is to tell."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+
+    def email(
+        self,
+        c: Conversation,
+        notice: Notice,
+        now: datetime,
+        *,
+        team: Team,
+        page: str = "",
+        by_mail: bool = False,
+        bounced_from: str = "",
+    ) -> EscalationEmail:
+        """Everything that the e-mail of `notice` to `team` tells; `page` is the address behind its buttons."""
+        waiting = staff_rules.open_questions(c)
+        asked = self.asked(c, [i for i, _ in waiting[:READ]])
+        name, last = self.account_name(c), self._last(c)
+        oldest = min((q for _, q in waiting), key=lambda q: q.received_at, default=None)
+        return EscalationEmail(
+            conversation=c.id,
+            product=c.product,
+            account=name,
+            shop=self.playbook.shop.name,
+            timezone=_zone(team) or self.playbook.shop.timezone,
+            intent=c.intent,
+            tier=notice.tier,
+            tiers=len(self.playbook.tiers),
+            asked=asked,
+            lines=self.said(c, SAID),
+            since=oldest.received_at if oldest else now,
+            answer_by=self.answer_by(c, oldest) or notice.due_at,
+            now=now,
+            deeds=self.deeds(c),
+            promised=self.promised(c),
+            urgent=self.urgent(c),
+            first=notice.tier == 1 and not notice.fallback and not notice.team,
+            more=max(0, len(waiting) - READ),
+            inbox=self.inbox(c, last),
+            whom=(last.author_name or c.customer) if last else c.customer,
+            window_closes_at=c.window_closes_at,
+            page=page,
+            by_mail=by_mail,
+            bounced_from=bounced_from,
+        )
+
+    def urgent(self, c: Conversation) -> bool:
+        """Whether one of its open questions is urgent."""
+        return any(q.intent in self.playbook.urgency.intents for _, q in staff_rules.open_questions(c))
+
+    def account_name(self, c: Conversation) -> str:
+        """What people call the account."""
+        owner = self.apps.owner(c.product, c.account)
+        return owner[1].name if owner and owner[1].name else c.account
+
+    def answer_by(self, c: Conversation, question: Question | None) -> datetime | None:
+        """When a person was to have answered `question`."""
+        if question is None:
+            return None
+        return self.playbook.due(question.intent, question.received_at, 1, c.window_closes_at)
+
+    def promised(self, c: Conversation) -> bool:
+        """Whether an automatic reply told the customer a time."""
+        acks = [c.acknowledgements.get(i) for i, _ in staff_rules.open_questions(c)]
+        return any(a and a.state is Outcome.SENT and not a.resolves for a in acks)
+
+    def asked(self, c: Conversation, ids: list[str]) -> tuple[Asked, ...]:
+        """The questions `ids` in the customer's own words; one whose words are gone still stands there."""
+        rows = []
+        for id in ids:
+            found = self.store.interaction(c.product, c.account, id)
+            if found and not found.deleted:
+                rows.append(Asked(found.author_name or "", found.text, found.at, found.attachments, found.link))
+            else:
+                rows.append(Asked("", "", c.questions[id].at))
+        return tuple(rows)
+
+    def inbox(self, c: Conversation, last: Interaction | None) -> str:
+        """Where the platform shows it: the comment's or post's own address, or the inbox's for messages."""
+        if last and last.link:
+            return last.link
+        address = getattr(platforms.product(c.product), "INBOX", "") if c.private else ""
+        return str(address).replace("{account}", c.account)
+
+    def _last(self, c: Conversation) -> Interaction | None:
+        """The newest thing that the customer asked and that waits for an answer, else the newest at all."""
+        ordered = staff_rules.open_questions(c) or sorted(c.questions.items(), key=lambda row: row[1].at)
+        return self.store.interaction(c.product, c.account, ordered[-1][0]) if ordered else None
+
+    # --- what was said, and who did what ---
+
+    def said(self, c: Conversation, most: int, *, open_too: bool = False) -> tuple[Line, ...]:
+        """What the customer, the brand's people and Earshot said, in the platform's order; the newest `most`."""
+        lines = [*self._exchanged(c, most, open_too), *_automatic(c), *_personal(c)]
+        return tuple(sorted(lines, key=lambda line: line.at)[-most:])
+
+    def _exchanged(self, c: Conversation, most: int, open_too: bool) -> Iterator[Line]:
+        thread = self.store.thread(c.product, c.account, c.thread)
+        ours = {a.id for a in c.answers.values()} | {a.id for a in c.acknowledgements.values()}
+        ids = [(q.at, i) for i, q in c.questions.items() if open_too or not q.pending]
+        ids += [(r.at, i) for i, r in thread.replies.items() if i not in ours and not r.deleted]
+        for _, id in sorted(ids)[-most:]:
+            found = self.store.interaction(c.product, c.account, id)
+            if found and not found.deleted:
+                who = Speaker.PERSON if found.brand else Speaker.CUSTOMER
+                yield Line(who, found.author_name or "", found.text, found.at, found.attachments)
+
+    def deeds(self, c: Conversation) -> tuple[Done, ...]:
+        """Who did what, oldest first."""
+        return tuple(
+            Done(a.who, a.at, f"act_{a.deed}", a.until, a.team, a.intent, a.note, undone=a.undone_at is not None)
+            for a in sorted(c.acts.values(), key=lambda a: a.at)
+        )
+
+
+def _automatic(c: Conversation) -> Iterator[Line]:
+    for ack in c.acknowledgements.values():
+        if (note := _note(ack)) is not None:
+            yield Line(Speaker.AUTOMATIC, "", ack.text, ack.at, note=note)
+
+
+def _personal(c: Conversation) -> Iterator[Line]:
+    for answer in c.answers.values():
+        if (note := _note(answer)) is not None:
+            yield Line(Speaker.PERSON, answer.who, answer.text, answer.at, note=note)
+
+
+_NOTES = {Outcome.SENT: "", Outcome.UNKNOWN: "perhaps_not_delivered", Outcome.CLAIMED: "perhaps_not_delivered"}
+
+
+def _note(reply: Acknowledgement | PersonalAnswer) -> str | None:
+    """The phrase about its delivery, None for one that never left: refused at once, or waiting for another try."""
+    if reply.state is Outcome.REFUSED and reply.id:
+        return "not_delivered"
+    return _NOTES.get(reply.state)
+
+
+def _zone(team: Team) -> str:
+    """The clock of the team's hours."""
+    return team.hours.zone if not team.hours.always else ""

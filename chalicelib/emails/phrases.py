@@ -1,0 +1,89 @@
+"""The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+FALLBACK = "en"
+
+PRODUCTS = {
+    "facebook": "Facebook",
+    "messenger": "Messenger",
+    "instagram": "Instagram",
+    "whatsapp": "WhatsApp",
+    "x": "X",
+    "telegram": "Telegram",
+    "line": "LINE",
+    "discourse": "the forum",
+    "standard": "the website",
+    "google": "Google reviews",
+}
+_PLACES: Mapping[str, Mapping[str, str]] = {
+    "de": {"discourse": "Forum", "standard": "Website", "google": "Google-Rezensionen"},
+    "fr": {"discourse": "le forum", "standard": "le site", "google": "les avis Google"},
+    "es": {"discourse": "el foro", "standard": "la web", "google": "reseñas de Google"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """One language's words. `language` is its code, `zone` the clock that times are said by."""
+
+    language: str
+    zone: ZoneInfo
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The phrase `key` with its names filled in; raises KeyError for one that there is not."""
+        return str(_table()[self.language][key]).format(**values)
+
+    def label(self, intent: str | None) -> str:
+        """An intent in words."""
+        labels = _labels()[self.language]
+        return labels.get(intent or "") or str(intent).replace("_", " ").capitalize()
+
+    def place(self, product: str) -> str:
+        """A platform in words."""
+        return _PLACES.get(self.language, {}).get(product) or PRODUCTS.get(product, product)
+
+    def time(self, at: datetime) -> str:
+        """E.g. "Mon 23 November 2026, 10:00 GMT"."""
+        local, table = at.astimezone(self.zone), _table()[self.language]
+        date: str = table["date"].format(
+            weekday=table["weekdays"][local.weekday()],
+            day=local.day,
+            month=table["months"][local.month - 1],
+            year=local.year,
+            time=f"{local:%H:%M}",
+        )
+        return f"{date} {local:%Z}"
+
+
+def phrases(language: str, timezone: str) -> Phrases:
+    """The words in `language`, in English where that is not served; times are on the clock of `timezone`."""
+    return Phrases(language if language in _table() else FALLBACK, ZoneInfo(timezone))
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that there are words in."""
+    return tuple(_table())
+
+
+@cache
+def _table() -> dict[str, dict[str, Any]]:
+    return _read("phrases.yaml")
+
+
+@cache
+def _labels() -> dict[str, dict[str, str]]:
+    return _read("labels.yaml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    import yaml
+
+    found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(name).read_text("utf-8"))
+    return found

@@ -1,0 +1,151 @@
+"""The e-mail as a whole: the question first and whole, the same in text and HTML, in every language, on any screen."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from chalicelib.emails.escalation_email import (
+    MOST_ASKED,
+    MOST_WORDS,
+    Asked,
+    Bundle,
+    EscalationEmail,
+    render,
+    render_many,
+    subject,
+)
+from chalicelib.emails.phrases import languages
+from infra.local import pictures
+from tests.infra.browser import Tab, tab
+
+EMAILS = {
+    f.__name__: f
+    for f in (
+        *(pictures.plain, pictures.second_tier, pictures.urgent, pictures.long),
+        *(pictures.arabic, pictures.german),
+    )
+}
+
+
+def words(html: str) -> str:
+    """What a reader of the HTML sees."""
+    body = re.sub(r"<style>.*?</style>|<title>.*?</title>", " ", html, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("kind", EMAILS)
+def test_text_and_html_say_the_same(kind: str, language: str) -> None:
+    _, text, html = render(EMAILS[kind](), language)
+    shown = words(html)
+    for line in filter(None, (line.strip(" -:") for line in text.splitlines())):
+        plain = " ".join(re.sub(r"https://\S+", "", line).split()).strip(" :()")
+        assert all(part in shown for part in re.split(r"[:,()] ?", plain) if part.strip()), line
+
+
+@pytest.mark.parametrize("kind", EMAILS)
+def test_the_questions_stand_first_and_whole(kind: str) -> None:
+    email = EMAILS[kind]()
+    for body in render(email)[1:]:
+        seen = words(body) if "<html" in body else " ".join(body.split())
+        positions = [seen.index(" ".join(a.text.split())[:40].replace("://", "[:]//")[:10]) for a in email.asked]
+        assert positions == sorted(positions)
+        assert positions[-1] < seen.index("What was said so far")
+    assert all(" ".join(a.text.split()) in words(render(email)[2]) for a in email.asked if "://" not in a.text)
+
+
+def test_many_questions_are_counted_where_they_do_not_fit() -> None:
+    email = pictures.plain()
+    many = tuple(Asked("Ana", f"question {n}", email.since) for n in range(MOST_ASKED + 7))
+    assert "7 further open questions" in words(render(replace(email, asked=many))[2])
+    long = tuple(Asked("Ana", "x" * (MOST_WORDS - 1), email.since) for _ in range(3))
+    assert "2 further open questions" in words(render(replace(email, asked=long))[2])
+
+
+def test_subjects_differ_by_customer_and_stay_the_same_for_every_tier() -> None:
+    ana, ben = pictures.plain(), pictures.plain(name="Ben")
+    assert subject(ana) != subject(ben)
+    assert subject(replace(ana, tier=2, first=False, now=ana.now + timedelta(hours=3))) == f"Re: {subject(ana)}"
+    nameless = [subject(pictures.plain(text, "")) for text in ("Where is it?", "Do you have it in blue?")]
+    assert "Where is it?" in nameless[0] and "Do you have it in blue?" in nameless[1]
+    assert subject(pictures.urgent()).startswith("[Earshot] URGENT, Fay O’Neill")
+
+
+def test_nothing_that_a_customer_or_an_id_says_becomes_markup_or_a_link() -> None:
+    evil = '"><img src=x onerror=alert(1)> javascript:alert(1) https://evil.example.com'
+    email = replace(
+        pictures.plain(evil, evil),
+        conversation=f"x:1:{evil}:2",
+        whom=evil,
+        inbox="",
+        account=evil,
+        deeds=tuple(replace(d, who=evil, note=evil, team=evil) for d in pictures.german().deeds),
+    )
+    for html in (render(email)[2], render_many((email, email), Bundle.GROUP, "en", evil, 20)[2]):
+        assert "<img" not in html and "evil.example" not in html
+        assert {*re.findall(r'href="([^"#]*)', html)} == {email.page}
+
+
+def test_a_grouped_email_gives_each_question_its_own_buttons() -> None:
+    emails = tuple(replace(pictures.plain(f"question {n}?"), page=f"https://e.example.com/act/{n}") for n in range(3))
+    title, text, html = render_many(emails, Bundle.GROUP, "en", "delivery", 20)
+    assert title == "[Earshot] 3 questions under one post on Facebook (Marigold & Finch)"
+    for n in range(3):
+        assert f"question {n}?" in text and f"question {n}?" in words(html)
+        assert f"https://e.example.com/act/{n}" in text
+        assert html.count(f'href="https://e.example.com/act/{n}') == 5
+
+
+@pytest.fixture(scope="module")
+def screen() -> Iterator[Tab]:
+    with tab("about:blank") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("width", [320, 760])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_is_cut_off_and_everything_can_be_read(screen: Tab, tmp_path: Path, width: int, dark: bool) -> None:
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    screen.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=True)
+    screen.call("Emulation.setEmulatedMedia", features=scheme)
+    for picture in pictures.pictures():
+        if "phone" in picture.name or "dark" in picture.name:
+            continue
+        path = tmp_path / f"{picture.name}.html"
+        path.write_text(picture.html, "utf-8")
+        screen.call("Page.navigate", url=path.as_uri())
+        screen.until(f"document.readyState == 'complete' && location.pathname.endsWith('/{picture.name}.html')")
+        wide = screen.value("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
+        assert wide <= width, picture.name
+        assert screen.value(_CUT) == [], picture.name
+        assert screen.value(_CONTRAST) >= 4.5, picture.name
+
+
+_CUT = """[...document.querySelectorAll('p, h1, h2, .words, .button')]
+  .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != 'inline').map(e => e.textContent)"""
+
+# The lowest contrast of any text with the nearest background behind it, by WCAG's formula
+_CONTRAST = """(() => {
+  const parse = c => c.match(/[\\d.]+/g).map(Number)
+  const linear = v => v / 255 <= .03928 ? v / 3294.6 : ((v / 255 + .055) / 1.055) ** 2.4
+  const light = c => { const [r, g, b] = parse(c).map(linear)
+    return .2126 * r + .7152 * g + .0722 * b }
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor
+    if (parse(c)[3] !== 0) return c } return 'rgb(255, 255, 255)' }
+  const ratios = [...document.querySelectorAll('body *')]
+    .filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim()))
+    .map(e => [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b))
+    .map(([a, b]) => (b + .05) / (a + .05))
+  return Math.min(...ratios)
+})()"""
+
+
+def test_it_is_sent_as_what_a_program_wrote() -> None:
+    email: EscalationEmail = pictures.plain()
+    assert '<html lang="de">' in render(email, "de")[2]
+    assert 'dir="auto"' in render(email)[2]

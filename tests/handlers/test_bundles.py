@@ -1,0 +1,129 @@
+"""Storms: many questions under one post stand in one e-mail, a full mailbox gets a digest, urgent ones never wait; each
+(conversation, tier) stands in exactly one e-mail, also when something fails in between."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.aws.mailer import Email, MailRefused
+from tests.handlers.test_notify import Postman
+from tests.test_orders import COMMON
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+
+
+def storm(world: MemoryWorld, count: int, *, apart: timedelta = timedelta(seconds=1), urgent: int = 0) -> None:
+    """`count` customers ask under one post, `apart`; the first `urgent` of them report a fire."""
+    for n in range(count):
+        text = "your lamp caught fire, my lawyer will call" if n < urgent else f"hm, and what about number {n}?"
+        world.post(delivery(comment(f"c{n}", text, author=str(7000 + n), at=NOW + n * apart)))
+
+
+def told(emails: list[Email]) -> Counter[tuple[str, str]]:
+    """How often each question stands in an e-mail of each tier."""
+    return Counter((n, e.tags["tier"]) for e in emails for n in set(re.findall(r"what about number (\d+)\?", e.text)))
+
+
+def test_many_questions_under_one_post_stand_in_one_email_each_exactly_once() -> None:
+    world = MemoryWorld()
+    storm(world, 60)
+    world.run(timedelta(hours=2), sweep=True)
+    first = [e for e in world.emails if e.tags["tier"] == "1"]
+    assert len(first) == 1 and first[0].tags["kind"] == "group"
+    assert set(told(world.emails).values()) == {1} and len(told(first)) == 60
+    assert all(c.notices["1.1"].state == "sent" for c in world.conversations())
+
+
+def test_as_many_as_the_playbook_allows_come_on_their_own() -> None:
+    world = MemoryWorld()
+    storm(world, world.services.playbook.bundling.questions)
+    world.run(timedelta(hours=2), sweep=True)
+    assert {e.tags["kind"] for e in world.emails} == {"notice"}
+    assert len(world.emails) == 5
+
+
+def test_urgent_ones_never_wait_and_never_stand_among_others() -> None:
+    world = MemoryWorld()
+    storm(world, 30, urgent=8)
+    world.run(timedelta(minutes=1))
+    assert len(world.emails) == 8
+    assert {e.tags["kind"] for e in world.emails} == {"notice"}
+    assert all("URGENT" in e.subject for e in world.emails)
+
+
+def test_a_full_mailbox_gets_digests() -> None:
+    world = MemoryWorld()
+    for n in range(50):
+        world.post(message(f"m{n}", f"hm, and what about number {n}?", author=f"psid-{n}"))
+    world.run(timedelta(minutes=110), sweep=True)
+    kinds = Counter(e.tags["kind"] for e in world.emails if e.tags["tier"] == "1")
+    assert kinds == {"notice": 20, "digest": 1}
+    assert set(told(world.emails).values()) == {1} and len(told(world.emails)) == 50
+
+
+def test_the_number_of_emails_in_a_storm_is_bounded() -> None:
+    policy = playbook()
+    policy = replace(policy, bundling=replace(policy.bundling, emails_per_hour=3))
+    world = MemoryWorld(policy)
+    storm(world, 400, apart=timedelta(seconds=9))  # for an hour
+    world.run(timedelta(hours=3), sweep=True)
+    hours = 3
+    by_mailbox = Counter(e.to for e in world.emails)
+    assert max(by_mailbox.values()) <= hours * (3 + 4 * 2)  # digests: one a quarter of an hour and 100 questions
+    tier_1 = Counter({key: n for key, n in told(world.emails).items() if key[1] == "1"})
+    assert len(tier_1) == 400 and set(tier_1.values()) == {1}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_throttled_group_is_sent_again_and_nobody_is_lost_or_told_twice(failing: int) -> None:
+    postman = Postman(*[MailRefused("TooManyRequestsException", again=True)] * failing)
+    world = MemoryWorld(mailer=postman)
+    storm(world, 20)
+    world.run(timedelta(hours=2), sweep=True)
+    assert set(told(postman.sent).values()) == {1} and len(told(postman.sent)) == 20
+
+
+def test_a_lost_message_about_a_group_delays_it_and_loses_nobody() -> None:
+    world = MemoryWorld()
+    storm(world, 20)
+    world.run(timedelta(minutes=60, seconds=40))
+    world.virtual_clock._heap[:] = [due for due in world.virtual_clock._heap if due.name != "escalations"]
+    world.run(timedelta(hours=1), sweep=True)
+    assert set(told(world.emails).values()) == {1} and len(told(world.emails)) == 20
+
+
+def test_who_was_answered_meanwhile_stands_in_no_email() -> None:
+    world = MemoryWorld()
+    storm(world, 20)
+    world.run(timedelta(minutes=60, seconds=30))
+    for n in range(18):
+        world.post(delivery(comment(f"r{n}", "We do!", author=PAGE, parent=f"c{n}", at=world.services.now())))
+    world.run(timedelta(minutes=10), sweep=True)
+    assert set(told(world.emails)) == {("18", "1"), ("19", "1")}
+
+
+def test_a_bounced_group_goes_to_the_fallback_once_for_each_that_still_waits() -> None:
+    postman = Postman()
+    world = MemoryWorld(mailer=postman)
+    storm(world, 10)
+    world.run(timedelta(minutes=63))
+    (group,) = postman.sent
+    world.post(delivery(comment("r0", "We do!", author=PAGE, parent="c0", at=world.services.now())))
+    world.run()
+    bounce = {"eventType": "Bounce", "mail": {"messageId": "1", "tags": {n: [v] for n, v in group.tags.items()}}}
+    for _ in range(3):
+        world.services.notifier.mail_event(bounce, world.services.now())
+    world.run(timedelta(minutes=30), sweep=True)
+    again = [e for e in postman.sent if e.to != group.to]
+    assert sorted(n for n, _ in told(again).elements()) == [str(n) for n in range(1, 10)]
+
+
+def test_common_questions_under_one_post_are_acknowledged_and_grouped_alike() -> None:
+    world = MemoryWorld()
+    for n in range(8):
+        world.post(delivery(comment(f"c{n}", COMMON, author=str(7000 + n))))
+    world.run(timedelta(minutes=65))
+    assert [e.tags["kind"] for e in world.emails] == ["group"]
+    assert "promised" in world.emails[0].text
