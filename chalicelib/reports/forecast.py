@@ -111,7 +111,7 @@ def seasons(series: Series, horizon: int) -> Array:
 
     n = len(series.counts)
     x, y = _design(series, n + horizon), np.log1p(series.counts)
-    fitted = sm.RLM(y, x[:n], M=sm.robust.norms.HuberT()).fit(maxiter=12)
+    fitted = sm.RLM(y, x[:n], M=sm.robust.norms.HuberT()).fit(maxiter=8)
     errors = np.clip(y - x[:n] @ fitted.params, -_CLIP, _CLIP)
     level = 0.0
     for error in errors[-120:]:
