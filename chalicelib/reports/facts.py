@@ -5,8 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from chalicelib.conversations.conversation import Acknowledgement, Conversation, Notice, Outcome, Question
+from chalicelib.conversations.conversation import (
+    Acknowledgement,
+    Act,
+    Conversation,
+    Deed,
+    Notice,
+    Outcome,
+    Question,
+    tag,
+)
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import NEED_NO_ANSWER, Playbook
 from chalicelib.reports.columns import End, Fact
@@ -14,6 +24,8 @@ from chalicelib.reports.columns import End, Fact
 NEEDS_NONE: Final = "needs_none"
 BY_STAFF: Final = "by_staff"
 HIDDEN: Final = "hidden"
+ELSEWHERE: Final = "answered_elsewhere"
+PEOPLE: Final = ("person", "form", "mail")
 _THANKS: Final = ("closing", "praise")
 _COMPLAINT: Final = ("complaint", "legal_safety")
 
@@ -65,9 +77,8 @@ class Deriver:
         name, owner = self.name, (c.product, c.account)
         question = self.question(*owner, id)
         ack = _acknowledgement(c, id)
-        state, closed_why = _state(c, q)
+        end = _end(c, id, q)
         told = _told(c, q)
-        by = None if q.answered_at is None else "person"
         return Fact(
             question=question,
             conversation=question if erased else name("conversation", *owner, c.thread, c.customer, str(q.round)),
@@ -75,7 +86,7 @@ class Deriver:
             platform=c.product,
             account=c.account,
             post=name("post", *owner, i.post or c.thread) if not (erased or c.private) else None,
-            team=self.playbook.team(q.intent, 1).name,
+            team=_handed_to(c, id, q) or self.playbook.team(q.intent, 1).name,
             language=i.reading.language if i.reading else None,
             intent=q.intent or (i.reading.intent if i.reading else None),
             confidence=round(i.reading.confidence, 4) if i.reading else None,
@@ -88,13 +99,13 @@ class Deriver:
             promised_by=self._promise(c, q),
             told_at=min((n.sent_at for n in told if n.sent_at), default=None),
             tier=max((n.tier for n in told), default=0),
-            first_response_at=q.answered_at,
-            first_response_by=by,
-            answered_at=q.answered_at or (ack.at if ack and q.resolved else None),
-            answered_by=by or ("resolving_reply" if q.resolved else None),
-            state=state,
-            closed_at=q.hidden_at if closed_why == HIDDEN else c.closed_at if closed_why == BY_STAFF else None,
-            closed_why=closed_why,
+            first_response_at=end.at if end.by in PEOPLE else None,
+            first_response_by=end.by if end.by in PEOPLE else None,
+            answered_at=(end.at or (ack.at if ack else None)) if end.by else None,
+            answered_by=end.by,
+            state=end.state,
+            closed_at=None if end.by else end.at,
+            closed_why=end.why,
             edited=i.edited,
             deleted=q.deleted,
             follow_ups=sum(1 for o in c.questions.values() if _follows(o, q)),
@@ -110,20 +121,55 @@ class Deriver:
         return self.playbook.due(q.intent, q.received_at, 1, closes)
 
 
-def _state(c: Conversation, q: Question) -> tuple[End, str | None]:
-    """What became of it, and why it was closed. An answer counts, also to what is taken back later."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What became of a question, when, by whom it was answered, why it was closed."""
+
+    state: End
+    at: datetime | None = None
+    by: str | None = None
+    why: str | None = None
+
+
+def _end(c: Conversation, id: str, q: Question) -> _End:
+    """An answer counts, also to what is taken back later."""
     if q.answered_at:
-        return End.ANSWERED, None
+        return _End(End.ANSWERED, q.answered_at, _answered_by(c, q))
     if q.resolved:
-        return End.RESOLVED, None
+        return _End(End.RESOLVED, None, "resolving_reply")
     if q.deleted:
-        return End.WITHDRAWN, None
+        return _End(End.WITHDRAWN)
     if q.hidden_at is not None and (q.shown_at is None or q.hidden_at >= q.shown_at):
-        return End.WITHDRAWN, HIDDEN
-    if not q.needs_answer:
-        staff = c.closed_at and q.received_at <= c.closed_at and q.intent not in NEED_NO_ANSWER
-        return End.CLOSED, BY_STAFF if staff else NEEDS_NONE
-    return End.OPEN, None
+        return _End(End.WITHDRAWN, q.hidden_at, None, HIDDEN)
+    if q.pending:
+        return _End(End.OPEN)
+    if done := _act(c, id, q, (Deed.CLOSE, Deed.ANSWERED)):
+        if done.deed is Deed.ANSWERED:
+            return _End(End.ANSWERED, done.at, "person", ELSEWHERE)
+        return _End(End.CLOSED, done.at, None, BY_STAFF)
+    staff = q.closed_text_at or (c.closed_at and q.received_at <= c.closed_at and q.intent not in NEED_NO_ANSWER)
+    return _End(End.CLOSED, c.closed_at if staff else None, None, BY_STAFF if staff else NEEDS_NONE)
+
+
+def _act(c: Conversation, id: str, q: Question, deeds: tuple[Deed, ...]) -> Act | None:
+    """The newest of `deeds` that a person did to this version of the question and did not take back."""
+    name = tag(id, q)
+    done = [a for a in c.acts.values() if a.deed in deeds and not a.undone_at and name in a.questions]
+    return max(done, key=lambda a: a.at, default=None)
+
+
+def _handed_to(c: Conversation, id: str, q: Question) -> str:
+    """The team that a person gave it to, by hand or by saying what it is about; "" where nobody did."""
+    done = _act(c, id, q, (Deed.HAND_OVER, Deed.CORRECT))
+    return done.team if done else ""
+
+
+def _answered_by(c: Conversation, q: Question) -> str:
+    """A person on the platform, or by the form or e-mail of Earshot's own."""
+    if not (q.answered_by or "").startswith(STAFF):
+        return "person"
+    answer = c.answers.get((q.answered_by or "").removeprefix(STAFF))
+    return "mail" if answer and answer.by_mail else "form"
 
 
 def _acknowledgement(c: Conversation, id: str) -> Acknowledgement | None:

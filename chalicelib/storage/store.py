@@ -108,6 +108,12 @@ class Store:
         item = self.table.get(conversation_key(key))
         return load(Conversation, item.doc) if item else None
 
+    def conversations_of(self, product: str, account: str, customer: str) -> list[Conversation]:
+        """Every conversation of a customer at one account; eventually consistent."""
+        keys = [k for k in self.table.of_customer(customer_key(product, account, customer)) if k.sk.startswith("c#")]
+        items = (self.table.get(key) for key in keys)
+        return [load(Conversation, item.doc) for item in items if item]
+
     def overdue(self, now: datetime) -> Iterator[ConversationKey]:
         """Every conversation that escalate has to look at, oldest first within each shard."""
         for shard in range(SHARDS):

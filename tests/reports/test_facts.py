@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.apps import Apps, load_apps
-from chalicelib.conversations.conversation import Conversation, Question
+from chalicelib.conversations.conversation import Act, Conversation, Deed, Outcome, PersonalAnswer, Question, tag
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import new_keys
 from chalicelib.operations.erasure import Customer, Eraser
 from chalicelib.platforms.base import hmac_hex
@@ -86,6 +87,7 @@ def test_taken_back_hidden_closed_and_open_are_told_apart() -> None:
     [
         (Question(NOW, NOW, NOW, "praise", needs_answer=False), None, (End.CLOSED, "needs_none", None)),
         (Question(NOW, NOW, NOW, "refund", needs_answer=False), NOW + MINUTE, (End.CLOSED, "by_staff", NOW + MINUTE)),
+        (Question(NOW, NOW, NOW, "refund", closed_text_at=NOW), NOW + MINUTE, (End.CLOSED, "by_staff", NOW + MINUTE)),
         (Question(NOW, NOW, NOW, "refund", resolved=True), None, (End.RESOLVED, None, None)),
         (Question(NOW, NOW, NOW, "refund", deleted=True, answered_at=NOW + MINUTE), None, (End.ANSWERED, None, None)),
     ],
@@ -96,6 +98,36 @@ def test_why_a_question_is_no_longer_open(question: Question, closed_at: datetim
     (fact,) = DERIVER.facts(Revised(c, 2), {"c1": Revised(i, 1)})
     assert (fact.state, fact.closed_why, fact.closed_at) == expected
     assert fact.revision == 3
+
+
+@pytest.mark.parametrize(
+    ("deed", "expected"),
+    [
+        (Deed.CLOSE, (End.CLOSED, None, "by_staff")),
+        (Deed.ANSWERED, (End.ANSWERED, "person", "answered_elsewhere")),
+    ],
+)
+def test_what_staff_did_from_the_email_ends_a_question(deed: Deed, expected: object) -> None:
+    question = Question(NOW, NOW, NOW, "refund", closed_text_at=NOW)
+    done = Act(deed, NOW + MINUTE, "Ann", (tag("c1", question),))
+    handed = Act(Deed.HAND_OVER, NOW, "Ann", done.questions, team="stores")
+    acts = {"a": handed, "b": done}
+    c = Conversation("facebook", PAGE, "t", "5001", questions={"c1": question}, acts=acts)
+    i = Interaction("facebook", PAGE, "c1", Kind.NEW, NOW, NOW, thread="t", author="5001")
+    (fact,) = DERIVER.facts(Revised(c, 2), {"c1": Revised(i, 1)})
+    assert (fact.state, fact.first_response_by, fact.closed_why) == expected
+    assert (fact.first_response_at or fact.closed_at) == NOW + MINUTE
+    assert fact.team == "stores"
+
+
+@pytest.mark.parametrize(("by_mail", "by"), [(False, "form"), (True, "mail")])
+def test_an_answer_by_form_or_mail_is_a_persons(by_mail: bool, by: str) -> None:
+    question = Question(NOW, NOW, NOW, "refund", answered_at=NOW + MINUTE, answered_by=f"{STAFF}w1")
+    answer = PersonalAnswer(Outcome.SENT, NOW + MINUTE, "Ann", "c1", by_mail=by_mail)
+    c = Conversation("facebook", PAGE, "t", "5001", questions={"c1": question}, answers={"w1": answer})
+    i = Interaction("facebook", PAGE, "c1", Kind.NEW, NOW, NOW, thread="t", author="5001")
+    (fact,) = DERIVER.facts(Revised(c, 2), {"c1": Revised(i, 1)})
+    assert (fact.answered_by, fact.first_response_by, fact.first_response_at) == (by, by, NOW + MINUTE)
 
 
 @pytest.mark.parametrize(
