@@ -31,7 +31,7 @@ from chalicelib.services import Overrides, Services
 from chalicelib.settings import Settings
 from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway
-from infra.replay.replay import Recorded
+from infra.replay.replay import REPLAY_KEYS, Recorded
 from infra.stack.definitions import RESOURCES
 from tests.world import APPS, NOW, PlatformsOnPaper, playbook
 
@@ -149,6 +149,7 @@ class AwsServices(Services):
         given: Overrides = {
             "clock": lambda: self.time,
             "registrations": lambda: apps,
+            "stack_keys": lambda: REPLAY_KEYS,
             "client": self._client,
             "lean_aws": FaultyLeanAws(self.made["sqs"], faults),
             "playbook": policy,

@@ -44,7 +44,8 @@ def make(
         "mailbox": mailbox,
         "expires": from_time(now + LASTS),
     }
-    store.put_document(f"reply#{id}", "where", doc, now + 2 * LASTS)  # longer, so that an old one is told why
+    about = ConversationKey.of(c)
+    store.put_document(f"reply#{id}", "where", doc, now + 2 * LASTS, about)  # longer: an old one is told why
     return f"reply+{id}.{_letters(keys.sign(_PURPOSE, id.encode())[:_CARRIED])}@{domain}"
 
 

@@ -121,7 +121,7 @@ class Notifier:
         self.store.update_conversation(key, wait, now)
         member = hashlib.sha256(f"{dump(key)}|{name}".encode()).hexdigest()[:32]
         where = {**dump(key), "notice": name}
-        self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT)
+        self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT, key)
         if not self.store.marked(f"gathering#{gathering.name}"):
             message = {"v": 1, "gathered": gathering.name, "kind": gathering.kind.value}
             self.escalations.send(message, delay=gathering.at - now)
@@ -240,7 +240,7 @@ class Notifier:
         tag = hashlib.sha256(f"{names}|{to}".encode()).hexdigest()[:32]
         for number, m in enumerate(members):
             where = {**dump(m.key), "notice": m.name}
-            self.store.put_document(f"notice#{tag}", f"{number:04}", where, now + KEPT)
+            self.store.put_document(f"notice#{tag}", f"{number:04}", where, now + KEPT, m.key)
         reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
         told = [self._told(m, team, to, bool(reply_to), now) for m in members]
         if kind is None:

@@ -6,7 +6,6 @@ the customer. What deliveries carry on their way is gone when they are worked on
 first, meets what was still on its way and what the index did not show yet.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -66,7 +65,7 @@ class Eraser:
         for key in keys:
             if key.sk.startswith("c#"):
                 self._conversation(key, customer, ids, now)
-            elif not key.pk.startswith(prefix):  # a text that staff labelled
+            elif not key.pk.startswith(prefix):  # a text that staff labelled, where an e-mail belongs
                 self.store.table.delete(key)
         for id in ids:
             blank = Interaction(customer.product, customer.account, id, Kind.DELETE, now, now, deleted=True)
@@ -90,8 +89,6 @@ class Eraser:
             told = self.store.interaction(c.product, c.account, id)
             if told and told.brand:
                 self.store.change_interaction(told, lambda old, told=told: _without_words(old or told), now)  # type: ignore[misc]
-        for tag in _notices(c):
-            self.store.table.delete(Key(f"d#notice#{tag}", "where"))
         self.store.table.delete(key)
         if c.private and not others:  # the thread's name is the customer's own id
             self.store.table.delete(Key(thread_pk(c.product, c.account, c.thread), "brand"))
@@ -127,10 +124,3 @@ def _tombstone(i: Interaction) -> Interaction:
 
 def _without_words(i: Interaction) -> Interaction:
     return replace(i, text="", author_name=None, raw="", reading=None, attachments=0, link=None, token=None)
-
-
-def _notices(c: Conversation) -> Iterator[str]:
-    """The tags under which notify keeps where an e-mail belongs; a conversation has another id in each round."""
-    for number in range(1, c.round + 1):
-        for name in c.notices:
-            yield hashlib.sha256(f"{replace(c, round=number).id}|{name}".encode()).hexdigest()[:32]

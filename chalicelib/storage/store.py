@@ -168,10 +168,19 @@ class Store:
         item = self.table.get(Key(f"m#{name}", "m"))
         return str(item.doc["value"]) if item else None
 
-    def put_document(self, collection: str, name: str, doc: dict[str, Any], expires_at: datetime) -> None:
-        """Keeps a plain document under `collection` and `name`; the first one stays."""
+    def put_document(
+        self,
+        collection: str,
+        name: str,
+        doc: dict[str, Any],
+        expires_at: datetime,
+        about: ConversationKey | None = None,
+    ) -> None:
+        """Keeps a plain document under `collection` and `name`; the first one stays. One that is `about` a customer's
+        conversation goes with an erasure."""
+        index = _of_customer(about.product, about.account, about.customer) if about else {}
         try:
-            self.table.put(Item(Key(f"d#{collection}", name), doc, expires_at=expires_at))
+            self.table.put(Item(Key(f"d#{collection}", name), doc, expires_at=expires_at, **index))
         except Conflict:
             return
 
