@@ -159,6 +159,7 @@ class Product(Protocol):
     - `fetch(http, account, interaction) -> dict`: author, author_name and text where a delivery leaves them out;
     - `wording(account, interaction, words, private) -> str`: `words` as `reply` will post them (cut, links removed), so
       that a claim holds the text that an echo will bring back;
+    - `INBOX`: the address where people read and answer direct messages, with {account} for the account's id;
     - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to fix it;
     - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of a time when
       no deliveries came; raises Unsupported where it cannot.

@@ -196,12 +196,20 @@ def _api(http: Http, account: Account, method: str, path: str, data: dict[str, A
     return call(http, method, f"{base_url}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
 
 
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_REPLY)
+
+
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """A post in the topic, as an answer to the customer's post.
 
     Source: https://docs.discourse.org/#tag/Posts/operation/createTopicPostPM
     """
-    post: dict[str, Any] = {"topic_id": reply.interaction.thread, "raw": fit(reply.text, MAX_REPLY)}
+    post: dict[str, Any] = {
+        "topic_id": reply.interaction.thread,
+        "raw": wording(account, reply.interaction, reply.text),
+    }
     if reply.interaction.reply_to:
         post["reply_to_post_number"] = reply.interaction.reply_to
     return given_id(_api(http, account, "POST", "/posts.json", post).get("id"))

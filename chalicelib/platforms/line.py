@@ -49,6 +49,7 @@ from chalicelib.platforms.http import Answer, Http
 from chalicelib.platforms.rest import call, header, utf16
 
 MAX_REPLY = 5000  # UTF-16 code units
+INBOX = "https://chat.line.biz/"
 MAX_EVENTS = 1000  # in one delivery
 
 _API = "https://api.line.me/v2/bot"
@@ -140,6 +141,11 @@ _MESSAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
 # --- replies ---------------------------------------------------------------------------------------------------------
 
 
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_REPLY, utf16)
+
+
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """By the reply token, which is free but good for about a minute and only once; else by a push, which counts
     against the monthly quota.
@@ -149,7 +155,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
     Source: https://developers.line.biz/en/docs/messaging-api/retrying-api-request/
     """
-    messages = [{"type": "text", "text": fit(reply.text, MAX_REPLY, utf16)}]
+    messages = [{"type": "text", "text": wording(account, reply.interaction, reply.text)}]
     if reply.interaction.reply_to:
         try:
             by_token = {"replyToken": reply.interaction.reply_to, "messages": messages}

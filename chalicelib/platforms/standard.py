@@ -213,6 +213,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_REPLY)
+
+
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """A signed `reply.created` to the account's reply_url; its webhook-id is the claim, so a receiver that keeps the
     standard posts it once."""
@@ -229,7 +234,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
                 "account": account.id,
                 "thread": reply.interaction.thread,
                 "in_reply_to": reply.interaction.id,
-                "text": fit(reply.text, MAX_REPLY),
+                "text": wording(account, reply.interaction, reply.text),
                 "private": reply.private or reply.interaction.private,
                 "reply_token": reply.token,
             },

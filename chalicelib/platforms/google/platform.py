@@ -205,6 +205,11 @@ def _original(comment: str) -> str:
     return (after or comment.partition("(Translated by Google)")[0] or comment).strip()
 
 
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_REPLY, utf8)
+
+
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """The one reply that a review can have. It is read first, because posting would replace what a person wrote.
 
@@ -217,7 +222,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     if review.get("reviewReply"):
         raise Refused("already_answered")
     url = f"{REVIEWS}/{reply.interaction.reply_to}/reply"
-    ask(http, account, "PUT", url, data={"comment": fit(reply.text, MAX_REPLY, utf8)})
+    ask(http, account, "PUT", url, data={"comment": wording(account, reply.interaction, reply.text)})
     return f"{reply.interaction.id}/reply"
 
 

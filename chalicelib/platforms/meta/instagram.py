@@ -36,6 +36,7 @@ from chalicelib.platforms.meta.messenger import list_direct, parse_direct, send_
 from chalicelib.platforms.meta.messenger import owner as owner_of_direct
 
 MAX_REPLY = 1000  # characters of a comment; bytes of a direct message
+INBOX = "https://www.instagram.com/direct/inbox/"
 FIELDS = ("comments", "live_comments", "mentions", "messages", "messaging_postbacks", "standby")
 BACKFILL_MEDIA = timedelta(days=30)  # comments are looked for under media up to this much older than `since`
 

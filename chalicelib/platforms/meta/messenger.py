@@ -33,6 +33,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import GRAPH, check_account, check_fields, check_webhook, graph, pages
 
 MAX_REPLY = 2000  # characters
+INBOX = "https://business.facebook.com/latest/inbox/messenger?asset_id={account}"
 WINDOW = timedelta(hours=24)
 AD_WINDOW = timedelta(days=7)  # after a click-to-message ad
 FIELDS = ("messages", "message_echoes", "message_edits", "messaging_postbacks", "standby")

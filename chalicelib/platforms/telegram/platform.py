@@ -108,6 +108,11 @@ def _update(app: App, account: Account, update: dict[str, Any], received_at: dat
 # --- replies ---------------------------------------------------------------------------------------------------------
 
 
+def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+    """`words` as `reply` posts them."""
+    return fit(words, MAX_REPLY, utf16)
+
+
 def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """A message that quotes the customer's, or stands alone where that one is gone.
 
@@ -118,7 +123,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         raise Refused("message_id")
     message: dict[str, Any] = {
         "chat_id": chat,
-        "text": fit(reply.text, MAX_REPLY, utf16),
+        "text": wording(account, reply.interaction, reply.text),
         "reply_parameters": {"message_id": int(number), "allow_sending_without_reply": True},
         "link_preview_options": {"is_disabled": True},
     }
