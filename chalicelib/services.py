@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
-SAFE_TO_REPEAT = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 2, "read_timeout": 5}
 
 
 class Overrides(TypedDict, total=False):
@@ -168,7 +167,7 @@ class Services:
         from chalicelib.storage.store import Store
         from chalicelib.storage.table import DynamoTable
 
-        table = DynamoTable(self.client("dynamodb", SAFE_TO_REPEAT), self.settings.table)
+        table = DynamoTable(self.lean_aws, self.settings.table)
         return Store(table, self.settings.retention_days)
 
     @cached_property
@@ -195,7 +194,7 @@ class Services:
     def timer(self) -> "Timer":
         from chalicelib.aws.timer import StepFunctionsTimer
 
-        return StepFunctionsTimer(self.client("stepfunctions", SAFE_TO_REPEAT), self.settings.state_machine_arn)
+        return StepFunctionsTimer(self.lean_aws, self.settings.state_machine_arn)
 
     @cached_property
     def mailer(self) -> "Mailer":

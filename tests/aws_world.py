@@ -6,19 +6,18 @@ done but its answer does not arrive), `twice` (boto3 repeats a call whose first 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Unpack
 
-import boto3
 import yaml
 from botocore.exceptions import ReadTimeoutError
 
 import app as entry
 from chalicelib.apps import Apps
-from chalicelib.aws.client import AwsError, LeanAws, Service
+from chalicelib.aws.client import AwsError
 from chalicelib.aws.queues import QueueUnavailable
 from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
@@ -33,6 +32,7 @@ from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway
 from infra.replay.replay import REPLAY_KEYS, Recorded
 from infra.stack.definitions import RESOURCES
+from tests.boto_aws import BotoAws
 from tests.world import APPS, NOW, PlatformsOnPaper, playbook
 
 
@@ -121,25 +121,8 @@ class FaultyPlatforms(PlatformsOnPaper):
         return answer
 
 
-class FaultyLeanAws(LeanAws):
-    """`LeanAws` whose calls end at moto, through the same faults."""
-
-    def __init__(self, sqs: Any, faults: Faults) -> None:
-        super().__init__()
-        self._sqs, self._faults = sqs, faults
-
-    def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        method = {"SendMessage": self._sqs.send_message, "SendMessageBatch": self._sqs.send_message_batch}[action]
-        answer: dict[str, Any] = self._faults.call(
-            f"sqs.{action}", lambda: method(**parameters), AwsError("TimeoutError")
-        )
-        return answer
-
-
 class AwsServices(Services):
-    """Services whose clients fail as told; `made` keeps the real clients from one world to the next."""
-
-    made: dict[str, Any] = {}  # noqa: RUF012
+    """Services whose calls fail as told."""
 
     def __init__(
         self, settings: Settings, faults: Faults, policy: Playbook, apps: Apps, **overrides: Unpack[Overrides]
@@ -151,7 +134,7 @@ class AwsServices(Services):
             "registrations": lambda: apps,
             "stack_keys": lambda: REPLAY_KEYS,
             "client": self._client,
-            "lean_aws": FaultyLeanAws(self.made["sqs"], faults),
+            "lean_aws": BotoAws(lambda name, do: faults.call(name, do, AwsError("TimeoutError"))),
             "playbook": policy,
             "http": FaultyPlatforms(faults=faults),
             "telemetry": Silent(),
@@ -160,11 +143,8 @@ class AwsServices(Services):
         super().__init__(settings, **given)
 
     def _client(self, service: str, config: dict[str, Any]) -> Any:
-        if service not in self.made:
-            self.made[service] = boto3.client(service, region_name="eu-west-1")
-        return FaultyClient(
-            self.made[service], service, self.faults, self.sent, config["retries"]["total_max_attempts"]
-        )
+        attempts = config["retries"]["total_max_attempts"]
+        return FaultyClient(BotoAws().client(service), service, self.faults, self.sent, attempts)
 
 
 class Silent:
@@ -196,9 +176,7 @@ class AwsWorld:
         self._told: set[str] = set()
 
     def _plain(self, service: str) -> Any:
-        if service not in AwsServices.made:
-            AwsServices.made[service] = boto3.client(service, region_name="eu-west-1")
-        return AwsServices.made[service]
+        return BotoAws().client(service)
 
     def _create(self) -> Settings:
         create_table(self._plain("dynamodb"), self.name)
@@ -259,7 +237,7 @@ class AwsWorld:
             with self._entered():
                 try:
                     result = handler(sqs_event([got], "queue"), None)
-                except (Killed, ReadTimeoutError, QueueUnavailable):
+                except (Killed, ReadTimeoutError, AwsError, QueueUnavailable):
                     self._forget()
                     continue
             if not (result and result["batchItemFailures"]):
@@ -272,7 +250,7 @@ class AwsWorld:
             try:
                 if self.services.escalator.sweep(self.services.now):
                     return
-            except (Killed, ReadTimeoutError, QueueUnavailable):
+            except (Killed, ReadTimeoutError, AwsError, QueueUnavailable):
                 self._forget()
         raise AssertionError("the sweep never ran through")
 

@@ -9,7 +9,8 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.conversations.conversation import State
-from tests.aws_world import AwsServices, AwsWorld, Faults
+from tests.aws_world import AwsWorld, Faults
+from tests.boto_aws import BotoAws
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, comment, delivery
 
@@ -31,9 +32,9 @@ def aws() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     with mock_aws():
-        AwsServices.made.clear()
+        BotoAws.made.clear()
         yield
-    AwsServices.made.clear()
+    BotoAws.made.clear()
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
 
@@ -77,7 +78,7 @@ def test_a_run_without_faults_keeps_every_promise() -> None:
 @pytest.mark.parametrize("mode", ["crash", "dies", "lost", "twice"])
 def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(mode: str) -> None:
     recorded = story().faults
-    expected = {"sqs.SendMessage", "dynamodb.put_item", "stepfunctions.start_execution", "sesv2.send_email", "reply"}
+    expected = {"sqs.SendMessage", "dynamodb.PutItem", "states.StartExecution", "sesv2.send_email", "reply"}
     assert expected <= set(recorded.names)
     seen = set()
     for at, place in enumerate(recorded.places, start=1):

@@ -16,7 +16,7 @@ HOUSE = ROOT / "chalicelib"
 # From the ground up; what stands on one line may not import each other either.
 FLOORS: Mapping[str, list[str]] = {
     "chalicelib": [
-        *("codec", "apps", "keys", "aws", "conversations", "phrases", "guards", "storage"),
+        *("wire", "codec", "apps", "keys", "aws", "conversations", "phrases", "guards", "storage"),
         *("playbook", "intents", "platforms", "outcomes"),
         *("emails", "handlers", "staff", "reports", "operations", "settings", "services"),
     ],

@@ -17,13 +17,13 @@ import pytest
 from chalicelib.apps import Apps
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deployed import FUNCTIONS, Deployed, built, deployed, until
 from infra.local.embedded import client
 from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, bare_chalice, function
 from infra.local.loopback import Call
 from infra.stack.deploy import DeployError, parameters, placed, upload
 from infra.stack.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights
-from tests.deployed import FUNCTIONS, Deployed, built, deployed, until
 
 NEVER = (
     "chalice/cli",

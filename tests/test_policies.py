@@ -17,17 +17,18 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from chalicelib.aws.client import Identity, LeanAws
 from chalicelib.aws.timer import StepFunctionsTimer, execution_name
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.settings import read_settings
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import DynamoTable
 from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 from infra.local.embedded import client
 from infra.local.events import REGION
 from infra.local.loopback import Answered, Call
 from infra.stack.package import ROOT
-from tests.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 
 # What Lambda itself does in a function's name: the event source takes messages, the log is written.
 SOURCES = {
@@ -210,18 +211,15 @@ def ended_timers(running: Deployed) -> None:
     execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
     until(lambda: made.describe_execution(executionArn=execution)["status"] != "RUNNING")
     for function in ("respond", "escalate", "sweep"):
-        StepFunctionsTimer(_client_of(function, "stepfunctions", running), machine).wake(minute)
+        StepFunctionsTimer(_aws_of(function, running), machine).wake(minute)
 
 
-def _client_of(function: str, service: str, running: Deployed) -> Any:
-    from boto3.session import Session
-
-    make: Any = Session(aws_access_key_id=function, aws_secret_access_key="embedded", region_name=REGION).client
-    return make(service, endpoint_url=running.aws.endpoint)
+def _aws_of(function: str, running: Deployed) -> LeanAws:
+    return LeanAws(lambda: Identity(function, "embedded", "", REGION), running.aws.endpoint)
 
 
 def _store(running: Deployed) -> Store:
-    return Store(DynamoTable(client("dynamodb", running.aws.endpoint), running.aws.settings.table))
+    return Store(DynamoTable(LeanAws(), running.aws.settings.table))
 
 
 def _request(url: str, method: str, path: str, body: str = "") -> Any:

@@ -1,29 +1,52 @@
-"""The AWS calls on receive's way (put a message, read the registrations) without boto3, whose import alone takes longer
+"""AWS's JSON protocol (SQS, Secrets Manager, DynamoDB, Step Functions) without boto3, whose import alone takes longer
 than all the rest of a cold start.
 
-Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and the JSON protocol
-of SQS and Secrets Manager. tests/test_lean_aws.py holds the signature against botocore's.
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and the services' API
+references. tests/aws/test_client.py holds the signature against botocore's.
 """
 
 import hashlib
 import hmac
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import lru_cache
 from time import sleep
 from typing import Any
-from urllib.parse import urlsplit
+
+from chalicelib.wire import Lost, NotConnected, Wire
 
 TIMEOUT_S = 3.0  # three attempts stay below receive's ten seconds
 ATTEMPTS = 3
-_AGAIN = ("ThrottlingException", "RequestThrottled", "Throttling", "InternalServiceError", "ServiceUnavailable")
+KEEP_S = 20.0  # a connection that rested longer may be gone without a word after a freeze
+_AGAIN = frozenset(
+    (
+        *(
+            "ThrottlingException",
+            "RequestThrottled",
+            "Throttling",
+            "RequestLimitExceeded",
+            "TransactionConflictException",
+        ),
+        *(
+            "ProvisionedThroughputExceededException",
+            "InternalServiceError",
+            "ServiceUnavailable",
+            "InternalServerError",
+        ),
+    )
+)
 
 
 class AwsError(Exception):
-    """AWS refused the call, or gave no answer; the text is AWS's code, never a value."""
+    """AWS refused the call, or gave no answer; the text is AWS's code, never a value. `answer` is what else it said."""
+
+    def __init__(self, code: str, answer: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.answer = answer or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,8 @@ class Service:
 
 SQS = Service("sqs", "1.0", "AmazonSQS")
 SECRETS = Service("secretsmanager", "1.1", "secretsmanager")
+DYNAMODB = Service("dynamodb", "1.0", "DynamoDB_20120810")
+STATES = Service("states", "1.0", "AWSStepFunctions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,60 +104,63 @@ def signed(
     )
     scope = f"{stamp[:8]}/{me.region}/{service.name}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = f"AWS4{me.secret}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    signature = hmac.digest(_signing_key(me.secret, scope), text.encode(), "sha256").hex()
     credential = f"AWS4-HMAC-SHA256 Credential={me.key}/{scope}, SignedHeaders={names}, Signature={signature}"
     return {**every, "authorization": credential}
 
 
-class LeanAws:
-    """Calls over kept connections. Every call may go out more than once: only what is safe to repeat belongs here."""
+@lru_cache(maxsize=16)
+def _signing_key(secret: str, scope: str) -> bytes:
+    """The key of a day, region and service."""
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
-    def __init__(self) -> None:
-        self._connections: dict[str, HTTPConnection] = {}
+
+class LeanAws:
+    """Calls over kept connections. Every call may go out more than once: only what is safe to repeat belongs here.
+
+    `identify` says who calls; where boto3 is at hand it can be boto3's resolved credentials (profiles, SSO). `at` is an
+    address that stands in for all services.
+    """
+
+    def __init__(self, identify: Callable[[], Identity] = identity, at: str = "") -> None:
+        self._identify, self._at = identify, at
+        self._wire = Wire(connect_s=TIMEOUT_S, answer_s=TIMEOUT_S, keep_s=KEEP_S)
 
     def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What the service answers to `action`; raises AwsError."""
-        me = identity()
-        at = endpoint(service, me.region)
+        me = self._identify()
+        at = self._at or endpoint(service, me.region)
+        host = at.partition("://")[2].rstrip("/")
         headers = {
             "content-type": f"application/x-amz-json-{service.json}",
             "x-amz-target": f"{service.target}.{action}",
         }
         body = json.dumps(parameters, separators=(",", ":")).encode()
         for attempt in range(1, ATTEMPTS + 1):
-            sleep(0.1 * (attempt - 1))
+            if attempt > 1:
+                sleep(0.1 * (attempt - 1))
             try:
-                sent = signed(me, service, urlsplit(at).netloc, headers, body, datetime.now(UTC))
-                status, answer = self._post(at, sent, body)
-            except (OSError, HTTPException) as error:
+                sent = signed(me, service, host, headers, body, datetime.now(UTC))
+                received = self._wire.request("POST", at, sent, body)
+            except (NotConnected, Lost) as error:
                 if attempt == ATTEMPTS:
-                    raise AwsError(type(error).__name__) from error
+                    raise AwsError(str(error)) from error
                 continue
-            if status == 200:
+            answer = _object(received.body)
+            if received.status == 200:
                 return answer
-            code = str(answer.get("__type", status)).rpartition("#")[2]
-            if attempt == ATTEMPTS or (status < 500 and code not in _AGAIN):
-                raise AwsError(code)
+            code = str(answer.get("__type", received.status)).rpartition("#")[2]
+            if attempt == ATTEMPTS or (received.status < 500 and code not in _AGAIN):
+                raise AwsError(code, answer)
         raise AssertionError("unreachable")
 
-    def _post(self, at: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        connection = self._connections.pop(at, None) or _connect(at)
-        connection.request("POST", "/", body, dict(headers))
-        answer = connection.getresponse()
-        content = answer.read()
-        if not answer.will_close:  # one that failed is not kept: an idle connection may be gone after a freeze
-            self._connections[at] = connection
-        try:
-            data = json.loads(content)
-        except ValueError:
-            data = {}
-        return answer.status, data if isinstance(data, dict) else {}
 
-
-def _connect(at: str) -> HTTPConnection:
-    parts = urlsplit(at)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    return kind(parts.netloc, timeout=TIMEOUT_S)
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -6,7 +6,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
+
+from chalicelib.aws.client import STATES, AwsError, LeanAws
 
 MACHINE_VERSION = 1  # part of the execution's name: raise it when the state machine or its input changes
 MINUTE = timedelta(minutes=1)
@@ -45,19 +47,17 @@ def execution_name(minute: datetime) -> str:
 
 @dataclass(slots=True)
 class StepFunctionsTimer:
-    """`Timer` on Step Functions; `client` is boto3's. Remembers which minutes this process has started. `step` is the
+    """`Timer` on Step Functions. Remembers which minutes this process has started. `step` is the
     size of a bucket and `margin` what is added before; the local run sets both, because it takes seconds instead of
     a minute and its Wait ends up to a second early."""
 
-    client: Any
+    aws: LeanAws
     arn: str
     step: timedelta = MINUTE
     margin: timedelta = timedelta()
     _started: dict[datetime, None] = field(default_factory=dict)
 
     def wake(self, at: datetime) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         minute = bucket(at + self.margin, self.step)
         if minute in self._started:
             return
@@ -67,8 +67,8 @@ class StepFunctionsTimer:
                     break
             else:
                 raise TimerError("three buckets have ended")
-        except (BotoCoreError, ClientError) as error:
-            raise TimerError(type(error).__name__) from error
+        except AwsError as error:
+            raise TimerError(error.code) from error
         self._started[minute] = None
         if len(self._started) > 500:
             self._started.pop(next(iter(self._started)))
@@ -76,11 +76,16 @@ class StepFunctionsTimer:
     def _start(self, minute: datetime) -> bool:
         """Whether an execution for `minute` is running now."""
         name = execution_name(minute)
+        request = {
+            "stateMachineArn": self.arn,
+            "name": name,
+            "input": f'{{"wake_at":"{minute:%Y-%m-%dT%H:%M:%SZ}"}}',
+        }
         try:
-            self.client.start_execution(
-                stateMachineArn=self.arn, name=name, input=f'{{"wake_at":"{minute:%Y-%m-%dT%H:%M:%SZ}"}}'
-            )
+            self.aws.call(STATES, "StartExecution", request)
             return True
-        except self.client.exceptions.ExecutionAlreadyExists:
-            execution = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
-            return bool(self.client.describe_execution(executionArn=execution)["status"] == "RUNNING")
+        except AwsError as error:
+            if error.code != "ExecutionAlreadyExists":
+                raise
+        execution = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return bool(self.aws.call(STATES, "DescribeExecution", {"executionArn": execution})["status"] == "RUNNING")

@@ -4,7 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
+from chalicelib.wire import Lost, NotConnected, Wire
+
+CONNECT_S = 3.0
 TIMEOUT_S = 8.0
 
 
@@ -44,12 +48,12 @@ def json_body(data: Mapping[str, Any]) -> bytes:
 
 
 class PlatformHttp:
-    """Http over urllib3. `via` is an address that stands in for all platforms (the local run's); then a call to
+    """Http on the wire. `via` is an address that stands in for all platforms (the local run's); then a call to
     https://graph.facebook.com/v25.0/me goes to `via`/graph.facebook.com/v25.0/me."""
 
     def __init__(self, via: str = "") -> None:
         self._via = via.rstrip("/")
-        self._pool: Any = None
+        self._wire = Wire(CONNECT_S, TIMEOUT_S)
 
     def request(
         self,
@@ -60,27 +64,18 @@ class PlatformHttp:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        from urllib.parse import urlencode
-
-        import urllib3
-
-        if self._pool is None:
-            self._pool = urllib3.PoolManager(
-                retries=False, timeout=urllib3.Timeout(connect=3.0, read=TIMEOUT_S), maxsize=4
-            )
         if self._via:
             url = f"{self._via}/{url.removeprefix('https://')}"
         if query:
             url = f"{url}?{urlencode(query)}"
+        every = {"Content-Type": "application/json", **(headers or {})}
         try:
-            answer = self._pool.request(
-                method, url, headers={"Content-Type": "application/json", **(headers or {})}, body=body, redirect=False
-            )
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            received = self._wire.request(method, url, every, body)
+        except (NotConnected, ValueError) as error:
             raise ConnectionRefused(type(error).__name__) from None
-        except urllib3.exceptions.HTTPError as error:
-            raise NoAnswer(type(error).__name__) from None
-        return Answer(answer.status, _object(answer.data), answer.headers)
+        except Lost as error:
+            raise NoAnswer(str(error)) from None
+        return Answer(received.status, _object(received.body), received.headers)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -5,18 +5,20 @@ version `v`, the document `doc`, and the attributes of the indexes where they ap
 the same interface in memory; one contract test (tests/storage/test_table.py) runs over both.
 """
 
-from collections.abc import Iterator, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from secrets import token_hex
 from typing import Any, Protocol
 
+from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
 from chalicelib.codec import from_time
 
 SCHEMA = 1  # readers accept this one and the one before
 OVERDUE_INDEX = "overdue"
 CUSTOMER_INDEX = "customer"
+_CONDITION = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +77,15 @@ class Table(Protocol):
 
 
 class DynamoTable:
-    """`Table` on DynamoDB; `client` is boto3's."""
+    """`Table` on DynamoDB."""
 
-    def __init__(self, client: Any, name: str) -> None:
-        from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
-        self._client = client
+    def __init__(self, aws: LeanAws, name: str) -> None:
+        self._aws = aws
         self._name = name
-        self._write = TypeSerializer().serialize
-        self._read = TypeDeserializer().deserialize
 
     def get(self, key: Key) -> Item | None:
-        found = self._client.get_item(TableName=self._name, Key=self._key(key), ConsistentRead=True).get("Item")
-        return self._item(found) if found else None
+        found = self._call("GetItem", Key=_key(key), ConsistentRead=True).get("Item")
+        return _item(found) if found else None
 
     def put(self, item: Item) -> Item:
         token = token_hex(8)
@@ -95,30 +93,28 @@ class DynamoTable:
         if item.rev:
             values = {":rev": {"N": str(item.rev)}}
             condition = {"ConditionExpression": "rev = :rev", "ExpressionAttributeValues": values}
+        written = _attributes(item, token)
         try:
-            self._client.put_item(
-                TableName=self._name,
-                Item=self._attributes(item, token),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **condition,
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            old = error.response.get("Item")
-            # a write whose answer was lost and that boto3 sent again fails its own condition: our token means we won
+            self._call("PutItem", Item=written, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition)
+        except AwsError as error:
+            if error.code != _CONDITION:
+                raise
+            old = error.answer.get("Item")
+            # a write whose answer was lost and that was sent again fails its own condition: our token means we won
             if old is None or old.get("token", {}).get("S") != token:
-                raise Conflict(self._item(old) if old else None) from None
+                raise Conflict(_item(old) if old else None) from None
         return _revised(item)
 
     def delete(self, key: Key) -> None:
-        self._client.delete_item(TableName=self._name, Key=self._key(key))
+        self._call("DeleteItem", Key=_key(key))
 
     def partition(self, pk: str) -> list[Item]:
-        pages = self._pages("query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True)
-        return [self._item(found) for found in pages]
+        pages = self._pages("Query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True)
+        return [_item(found) for found in pages]
 
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         pages = self._pages(
-            "query",
+            "Query",
             IndexName=OVERDUE_INDEX,
             KeyConditionExpression="shard = :shard AND wake_at <= :now",
             values={":shard": shard, ":now": from_time(now)},
@@ -127,18 +123,18 @@ class DynamoTable:
 
     def of_customer(self, customer: str) -> Iterator[Key]:
         pages = self._pages(
-            "query", IndexName=CUSTOMER_INDEX, KeyConditionExpression="customer = :c", values={":c": customer}
+            "Query", IndexName=CUSTOMER_INDEX, KeyConditionExpression="customer = :c", values={":c": customer}
         )
         return (Key(found["pk"]["S"], found["sk"]["S"]) for found in pages)
 
     def everything(self) -> Iterator[Item]:
-        return (self._item(found) for found in self._pages("scan", values=None) if "doc" in found)
+        return (_item(found) for found in self._pages("Scan", values=None) if "doc" in found)
 
     def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
         try:
-            self._client.update_item(
-                TableName=self._name,
-                Key=self._key(key),
+            self._call(
+                "UpdateItem",
+                Key=_key(key),
                 UpdateExpression="ADD n :one SET expires_at = :expires",
                 ConditionExpression="attribute_not_exists(n) OR n < :limit",
                 ExpressionAttributeValues={
@@ -147,65 +143,108 @@ class DynamoTable:
                     ":expires": {"N": str(int(expires_at.timestamp()))},
                 },
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except AwsError as error:
+            if error.code != _CONDITION:
+                raise
             return False
         return True
 
     def counted(self, key: Key) -> int:
-        found = self._client.get_item(TableName=self._name, Key=self._key(key), ConsistentRead=True).get("Item", {})
+        found = self._call("GetItem", Key=_key(key), ConsistentRead=True).get("Item", {})
         return int(found.get("n", {}).get("N", 0))
 
-    def _pages(self, operation: str, *, values: Mapping[str, Any] | None, **request: Any) -> Iterator[dict[str, Any]]:
+    def _call(self, action: str, **request: Any) -> dict[str, Any]:
+        return self._aws.call(DYNAMODB, action, {"TableName": self._name, **request})
+
+    def _pages(self, action: str, *, values: Mapping[str, Any] | None, **request: Any) -> Iterator[dict[str, Any]]:
         if values:
-            request["ExpressionAttributeValues"] = {name: self._write(value) for name, value in values.items()}
+            request["ExpressionAttributeValues"] = {name: attribute(value) for name, value in values.items()}
         while True:
-            page = getattr(self._client, operation)(TableName=self._name, **request)
+            page = self._call(action, **request)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _key(self, key: Key) -> dict[str, Any]:
-        return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
-    def _attributes(self, item: Item, token: str) -> dict[str, Any]:
-        index = {
-            "shard": item.shard,
-            "wake_at": from_time(item.wake_at) if item.wake_at else None,
-            "customer": item.customer,
-            "expires_at": int(item.expires_at.timestamp()) if item.expires_at else None,
-        }
-        plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": _decimals(item.doc)}
-        present = {name: value for name, value in index.items() if value is not None}
-        return self._key(item.key) | {name: self._write(value) for name, value in (plain | present).items()}
+def _key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
-    def _item(self, found: Mapping[str, Any]) -> Item:
-        plain = {name: self._read(value) for name, value in found.items()}
-        expires = plain.get("expires_at")
-        return Item(
-            key=Key(plain["pk"], plain["sk"]),
-            doc=plain.get("doc", {}),
-            rev=int(plain.get("rev", 0)),
-            shard=int(plain["shard"]) if "shard" in plain else None,
-            wake_at=datetime.fromisoformat(plain["wake_at"]) if "wake_at" in plain else None,
-            customer=plain.get("customer"),
-            expires_at=datetime.fromtimestamp(int(expires), UTC) if expires else None,
-        )
+
+def _attributes(item: Item, token: str) -> dict[str, Any]:
+    index = {
+        "shard": item.shard,
+        "wake_at": from_time(item.wake_at) if item.wake_at else None,
+        "customer": item.customer,
+        "expires_at": int(item.expires_at.timestamp()) if item.expires_at else None,
+    }
+    plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": item.doc}
+    present = {name: value for name, value in index.items() if value is not None}
+    return _key(item.key) | {name: attribute(value) for name, value in (plain | present).items()}
+
+
+def _item(found: Mapping[str, Any]) -> Item:
+    plain = {name: value_of(stored) for name, stored in found.items()}
+    expires = plain.get("expires_at")
+    return Item(
+        key=Key(plain["pk"], plain["sk"]),
+        doc=plain.get("doc", {}),
+        rev=int(plain.get("rev", 0)),
+        shard=int(plain["shard"]) if "shard" in plain else None,
+        wake_at=datetime.fromisoformat(plain["wake_at"]) if "wake_at" in plain else None,
+        customer=plain.get("customer"),
+        expires_at=datetime.fromtimestamp(int(expires), UTC) if expires else None,
+    )
+
+
+def attribute(value: Any) -> dict[str, Any]:
+    """A plain value as DynamoDB takes it. Raises TypeError for what it has no type for.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
+    """
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | float):
+        return {"N": repr(value)}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, Mapping):
+        return {"M": {name: attribute(inner) for name, inner in value.items()}}
+    if isinstance(value, bytes):
+        return {"B": b64encode(value).decode()}
+    if isinstance(value, list | tuple):
+        return {"L": [attribute(inner) for inner in value]}
+    raise TypeError(f"DynamoDB has no type for {type(value).__name__}")
+
+
+def value_of(stored: Mapping[str, Any]) -> Any:
+    """The plain value that `attribute` made of it."""
+    ((kind, value),) = stored.items()
+    return _READ[kind](value)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "S": str,
+    "N": _number,
+    "BOOL": bool,
+    "NULL": lambda _: None,
+    "M": lambda value: {name: value_of(inner) for name, inner in value.items()},
+    "L": lambda value: [value_of(inner) for inner in value],
+    "B": b64decode,
+}
 
 
 def _revised(item: Item) -> Item:
     return Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
-
-
-def _decimals(value: Any) -> Any:
-    """DynamoDB's numbers are decimals; boto3 refuses floats."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, Mapping):
-        return {k: _decimals(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_decimals(v) for v in value]
-    return value
 
 
 def in_days(now: datetime, days: int) -> datetime:

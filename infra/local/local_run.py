@@ -11,7 +11,7 @@ from chalicelib.apps import Apps, load_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from chalicelib.playbook.policy import Playbook, Tier
-from chalicelib.services import SAFE_TO_REPEAT, Services
+from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.local.deliveries import DEMO_APPS, SimulatedMessage, deliver
 from infra.local.embedded import Embedded, client, embedded_aws
@@ -77,8 +77,7 @@ class LocalServices(Services):
 
     @cached_property
     def timer(self) -> Timer:
-        stepfunctions = self.client("stepfunctions", SAFE_TO_REPEAT)
-        return StepFunctionsTimer(stepfunctions, self.settings.state_machine_arn, TIMER_STEP, TIMER_MARGIN)
+        return StepFunctionsTimer(self.lean_aws, self.settings.state_machine_arn, TIMER_STEP, TIMER_MARGIN)
 
     @cached_property
     def playbook(self) -> Playbook:

@@ -20,6 +20,7 @@ class Call:
     query: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(default=b"", repr=False)
+    peer: str = ""  # the other end of the connection
 
     def header(self, name: str) -> str:
         """The last header of that name, "" when there is none."""
@@ -76,7 +77,8 @@ def _handler(answer: Answerer) -> type[BaseHTTPRequestHandler]:
                 return
             url = urlsplit(self.path)
             headers = tuple(self.headers.items())
-            found = answer(Call(self.command, url.path, url.query, headers, self.rfile.read(int(length))))
+            peer = f"{self.client_address[0]}:{self.client_address[1]}"
+            found = answer(Call(self.command, url.path, url.query, headers, self.rfile.read(int(length)), peer))
             if found is None:
                 self.close_connection = True
             else:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.client import LeanAws
 from chalicelib.aws.timer import StepFunctionsTimer
 from infra.local.embedded import client, embedded_aws
 from infra.stack.definitions import TIMER
@@ -44,11 +45,11 @@ def test_the_task_is_tried_again_for_longer_than_a_short_outage() -> None:
 def test_moto_runs_it_and_the_due_queue_gets_one_message() -> None:
     with embedded_aws() as aws:
         machines, queue = client("stepfunctions", aws.endpoint), aws.queue_url("DueQueue")
-        timer = StepFunctionsTimer(machines, aws.settings.state_machine_arn, timedelta(seconds=1))
+        timer = StepFunctionsTimer(LeanAws(), aws.settings.state_machine_arn, timedelta(seconds=1))
         at = datetime.now(UTC) + timedelta(seconds=1)
         timer.wake(at)
         timer.wake(at)
-        other = StepFunctionsTimer(machines, aws.settings.state_machine_arn, timedelta(seconds=1))
+        other = StepFunctionsTimer(LeanAws(), aws.settings.state_machine_arn, timedelta(seconds=1))
         other.wake(at)  # another process, the same moment: the same name, so no second execution
         message = _first(client("sqs", aws.endpoint), queue)
         told = json.loads(message["Body"])
@@ -63,7 +64,7 @@ def test_moto_runs_it_and_the_due_queue_gets_one_message() -> None:
 def test_an_execution_that_still_waits_ends_with_its_embedded_aws() -> None:
     before = {t.ident for t in enumerate_threads()}
     with embedded_aws() as aws:
-        timer = StepFunctionsTimer(client("stepfunctions", aws.endpoint), aws.settings.state_machine_arn)
+        timer = StepFunctionsTimer(LeanAws(), aws.settings.state_machine_arn)
         timer.wake(datetime.now(UTC) + timedelta(hours=1))
         machines = client("stepfunctions", aws.endpoint)
         (run,) = machines.list_executions(stateMachineArn=aws.settings.state_machine_arn)["executions"]

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from chalicelib.aws.timer import StepFunctionsTimer, TimerError, bucket, execution_name
+from tests.boto_aws import BotoAws
 from tests.test_orders import COMMON
 from tests.world import MemoryWorld, comment, delivery
 
@@ -19,7 +19,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with mock_aws():
-        yield boto3.client("stepfunctions", region_name="eu-west-1")
+        yield BotoAws().client("stepfunctions")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_bucket_is_the_first_full_minute_not_before() -> None:
 
 def test_everything_that_falls_due_in_a_minute_shares_one_execution(client: Any, arn: str) -> None:
     for second in range(60):
-        StepFunctionsTimer(client, arn).wake(AT.replace(second=0) + timedelta(seconds=second + 1))
+        StepFunctionsTimer(BotoAws(), arn).wake(AT.replace(second=0) + timedelta(seconds=second + 1))
     assert executions(client, arn) == ["due-v1-20261123T1001"]
     (execution,) = client.list_executions(stateMachineArn=arn)["executions"]
     described = client.describe_execution(executionArn=execution["executionArn"])
@@ -48,15 +48,15 @@ def test_everything_that_falls_due_in_a_minute_shares_one_execution(client: Any,
 
 
 def test_a_minute_whose_execution_has_ended_gives_way_to_the_next(client: Any, arn: str) -> None:
-    StepFunctionsTimer(client, arn).wake(AT)
+    StepFunctionsTimer(BotoAws(), arn).wake(AT)
     (execution,) = client.list_executions(stateMachineArn=arn)["executions"]
     client.stop_execution(executionArn=execution["executionArn"])
-    StepFunctionsTimer(client, arn).wake(AT)
+    StepFunctionsTimer(BotoAws(), arn).wake(AT)
     assert executions(client, arn) == ["due-v1-20261123T1001", "due-v1-20261123T1002"]
 
 
 def test_a_start_that_fails_says_so_and_is_tried_again_next_time(client: Any, arn: str) -> None:
-    timer = StepFunctionsTimer(client, arn.replace("timer", "nobody"))
+    timer = StepFunctionsTimer(BotoAws(), arn.replace("timer", "nobody"))
     with pytest.raises(TimerError):
         timer.wake(AT)
     timer.arn = arn

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.aws.client import LeanAws
 from chalicelib.storage.table import Conflict, DynamoTable, Item, Key
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.queue_poller import QueuePoller, Source
@@ -73,7 +74,7 @@ def test_a_second_one_in_the_same_process_is_refused(aws: Embedded) -> None:
 
 
 def test_of_many_who_write_at_once_exactly_one_wins(aws: Embedded) -> None:
-    table = DynamoTable(client("dynamodb", aws.endpoint), aws.settings.table)
+    table = DynamoTable(LeanAws(), aws.settings.table)
 
     def write(key: Key) -> bool:
         try:

@@ -15,9 +15,9 @@ from chalicelib.operations.erasure import Customer
 from chalicelib.platforms.base import PayloadError, SignatureError
 from chalicelib.services import Services
 from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deployed import Deployed, deployed, until
 from infra.local.embedded import client
 from infra.ops import commands as ops
-from tests.deployed import Deployed, deployed, until
 
 WORDS, NAME, ID = "canarywords", "Canaryname", "770099887766"
 QUEUES = ("InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue", "InboxDeadLetters", "EscalationsDeadLetters")

@@ -26,7 +26,7 @@ from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import ledger
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.storage.store import Store
-from chalicelib.storage.table import DynamoTable, Item, Key
+from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.deliveries import DEMO_APPS, PRODUCTS
 from infra.replay.memory import MemoryQueue, VirtualClock
 from infra.replay.replay import Recorded, replay
@@ -218,6 +218,5 @@ def _record(number: int, key: Key, old: Item | None, new: Item | None) -> dict[s
 
 
 def _image(item: Item) -> dict[str, Any]:
-    table = DynamoTable(None, "t")
     before = Item(item.key, item.doc, item.rev - 1, item.shard, item.wake_at, item.customer, item.expires_at)
-    return dict(table._attributes(before, "token"))
+    return dict(_attributes(before, "token"))

@@ -1,16 +1,16 @@
 """The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their equality."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table
 from infra.replay.memory import MemoryTable
 from tests.aws_world import create_table
+from tests.boto_aws import BotoAws
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEY = Key("t#x:1#2", "c#3")
@@ -24,9 +24,8 @@ def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="eu-west-1")
-        create_table(client, "contract")
-        yield DynamoTable(client, "contract")
+        create_table(BotoAws().client("dynamodb"), "contract")
+        yield DynamoTable(BotoAws(), "contract")
 
 
 def test_an_item_comes_back_as_it_was_put(table: Table) -> None:
@@ -101,25 +100,19 @@ def test_everything_gives_every_document_and_no_counter(table: Table) -> None:
     assert [item.key for item in table.everything()] == [KEY]
 
 
-def test_a_write_that_boto3_repeats_after_its_answer_was_lost_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_is_repeated_after_its_answer_was_lost_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repeated put fails its own condition; the token in the item that stands there tells that it was ours."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with mock_aws():
-        client: Any = boto3.client("dynamodb", region_name="eu-west-1")
-        create_table(client, "contract")
+        create_table(BotoAws().client("dynamodb"), "contract")
 
-        class Repeating:
-            exceptions = client.exceptions
+        def twice(name: str, do: Callable[[], Any]) -> Any:
+            if name == "dynamodb.PutItem":
+                do()
+            return do()
 
-            def put_item(self, **request: Any) -> Any:
-                client.put_item(**request)
-                return client.put_item(**request)
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(client, name)
-
-        table = DynamoTable(Repeating(), "contract")
+        table = DynamoTable(BotoAws(twice), "contract")
         assert table.put(Item(KEY, {"n": 1})).rev == 1
         assert table.put(Item(KEY, {"n": 2}, rev=1)).rev == 2
         found = table.get(KEY)

@@ -1,9 +1,6 @@
-"""`make bench`: how fast the local parts are, side by side in one run; ratios carry over to other machines.
-
-Seconds do not."""
+"""How fast the local parts are: replay, and receive's way beside a bare Chalice view."""
 
 import resource
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -83,7 +80,3 @@ def _timed(do: Callable[[], Any]) -> float:
 
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -130,6 +130,7 @@ class Deployed:
     """Everything running. `environments` are the functions by their name in app.py."""
 
     url: str
+    task: Path
     aws: Embedded
     stand_in: StandIn
     apps: Apps
@@ -178,8 +179,9 @@ class _Functions:
 
 
 @contextmanager
-def deployed(answer: Callable[[Call], Answered | None] = lambda call: None) -> Iterator[Deployed]:
-    """The package with its event sources while inside. `answer` goes before the stand-in for the platforms."""
+def deployed(answer: Callable[[Call], Answered | None] = lambda call: None, *, poll: bool = True) -> Iterator[Deployed]:
+    """The package with its event sources (unless not to `poll`) while inside. `answer` goes before the stand-in for the
+    platforms."""
     task, stand_in, api = built() / "task", StandIn(), _Api()
     gateway = Gateway(api)
     with ExitStack() as stack:
@@ -210,11 +212,14 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None) -> I
 
         recorder = Recorder(aws.door.application)
         aws.door.application = recorder
-        running = Deployed(url, aws, stand_in, load_apps(registrations), recorder, scratch / "log", start, environment)
+        running = Deployed(
+            url, task, aws, stand_in, load_apps(registrations), recorder, scratch / "log", start, environment
+        )
         api.deployed = running
         functions: Any = _Functions(running)
-        pump = QueuePoller(aws, sources(functions), lambda event, context: running.invoke("sweep", event))
-        stack.enter_context(pump)
+        poller = QueuePoller(aws, sources(functions), lambda event, context: running.invoke("sweep", event))
+        if poll:
+            stack.enter_context(poller)
         yield running
 
 

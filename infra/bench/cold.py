@@ -1,0 +1,167 @@
+"""How much processor time a cold start takes under Lambda's runtime client, beside a bare Chalice handler.
+
+CPU milliseconds, because a function of 512 MB has 0.29 of a core and seconds depend on who else uses this machine. The
+floor of each function is a process under the same client that imports the standard library's modules which the
+function uses and nothing else: what stands above it is ours, Chalice's and the libraries'.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from chalicelib.handlers.inbox import Envelope, enqueue
+from infra.local.deliveries import Delivery, SimulatedMessage, deliver
+from infra.local.deployed import Deployed, deployed
+from infra.local.events import message, rest_event, schedule_event, sqs_event
+from infra.local.lambda_runtime import bare_chalice, function
+from infra.local.loopback import Call
+
+RUNS = 10
+PROBE = """import sys
+
+from app import app, respond, escalate, notify, sweep, mail_events, doctor
+
+NAMES = dict(app=app, respond=respond, escalate=escalate, notify=notify)
+
+
+def handler(event, context):
+    NAMES[event["function"]](event["event"], context)
+    return sorted(m for m in sys.modules if m.partition(".")[0] in sys.stdlib_module_names)
+"""
+FLOOR = """import importlib
+
+for name in {modules!r}:
+    try:
+        importlib.import_module(name)
+    except Exception:
+        pass
+
+
+def handler(event, context):
+    return None
+"""
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class Row:
+    """CPU milliseconds of each run: from the start of the process until it asks for work, of the first and the second
+    invocation."""
+
+    name: str
+    init: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    second: list[float] = field(default_factory=list)
+
+
+def main() -> int:
+    with deployed(poll=False) as running, tempfile.TemporaryDirectory() as scratch:
+        for line in table(running, Path(scratch)):
+            print(line)
+    return 0
+
+
+def table(running: Deployed, scratch: Path) -> list[str]:
+    """Each function beside its floor and a bare Chalice handler, run by run in turn."""
+    events: Mapping[str, Callable[[], Any]] = {
+        "app": lambda: _api(_comment(running)),
+        "respond": lambda: _inbox(_comment(running)),
+        "escalate": lambda: sqs_event([message('{"v": 1, "wake_at": "2026-11-21T10:00:00Z"}')], "due"),
+        "sweep": lambda: schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)),
+    }
+    task = running.task
+    bare = bare_chalice(task, _folder(scratch, "bare"))
+    floors = {name: _floor(running, name, events[name](), scratch) for name in ("app", "respond")}
+    rows = {name: Row(name) for name in ("bare", *(f"floor {n}" for n in floors), *events)}
+    for _ in range(RUNS):
+        _measure(rows["bare"], bare, "app.app", {"AWS_DEFAULT_REGION": "eu-central-1"}, _root)
+        for name, folder in floors.items():
+            _measure(rows[f"floor {name}"], folder, "floor.handler", {}, lambda: {})
+        for name, event in events.items():
+            _measure(rows[name], task, f"app.{name}", running.variables(name), event)
+    return _lines(rows, set(floors))
+
+
+def _measure(row: Row, task: Path, handler: str, variables: Mapping[str, str], event: Callable[[], Any]) -> None:
+    with function(task, handler, variables) as environment:
+        times = [environment.cpu_s()]
+        for _ in range(2):
+            environment.invoke(event())
+            times.append(environment.cpu_s())
+    row.init.append(times[0] * 1000)
+    row.first.append((times[1] - times[0]) * 1000)
+    row.second.append((times[2] - times[1]) * 1000)
+
+
+def _lines(rows: Mapping[str, Row], floors: set[str]) -> list[str]:
+    bare = min(rows["bare"].init)
+    lines = [
+        f"CPU ms under the runtime client, least of {RUNS}; above the floor: over the stdlib modules it imports",
+        f"{'':<18}{'init':>7}{'first':>8}{'second':>8}{'init above floor':>18}{'with first':>12}{'init / bare':>13}",
+    ]
+    for name, row in rows.items():
+        init, first = min(row.init), min(row.first)
+        shown = f"{name:<18}{init:>7.0f}{first:>8.0f}{min(row.second):>8.1f}"
+        if name in floors:
+            over = init - min(rows[f"floor {name}"].init)
+            shown += f"{over:>18.0f}{over + first:>12.0f}{init / bare:>13.1f}"
+        lines.append(shown)
+    return lines
+
+
+def _floor(running: Deployed, name: str, event: Any, scratch: Path) -> Path:
+    """A folder with a handler that imports the standard library's modules of `name`, and nothing else."""
+    probe = _folder(scratch, f"probe-{name}")
+    with ExitStack() as stack:
+        for path in running.task.iterdir():
+            (probe / path.name).symlink_to(path)
+        (probe / "probe.py").write_text(PROBE)
+        environment = stack.enter_context(function(probe, "probe.handler", running.variables(name)))
+        modules = environment.invoke({"function": name, "event": event})
+    folder = _folder(scratch, f"floor-{name}")
+    (folder / "floor.py").write_text(FLOOR.format(modules=modules))
+    return folder
+
+
+def _folder(scratch: Path, name: str) -> Path:
+    folder = scratch / name
+    folder.mkdir()
+    return folder
+
+
+def _root() -> Any:
+    return rest_event(Call("GET", "/", "", ()), "/", {})
+
+
+def _comment(running: Deployed) -> Delivery:
+    """A question that is acknowledged, by somebody who has not asked before, under a post of its own."""
+    number = next(_numbers)
+    said = SimulatedMessage("facebook", "Do you ship to Norway?", f"70{number:06}", "Robin", id=f"9{number:08}")
+    return deliver(running.apps, said)
+
+
+def _api(delivery: Delivery) -> Any:
+    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+    return rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"})
+
+
+def _inbox(delivery: Delivery) -> Any:
+    """The event that brings the delivery to respond."""
+    kept: list[str] = []
+
+    class Kept:
+        def send(self, message: Mapping[str, Any], delay: Any = None) -> None:
+            kept.append(json.dumps(message))
+
+        def send_all(self, messages: Any) -> None:
+            raise NotImplementedError
+
+    at = datetime.now(UTC)
+    enqueue(Kept(), Envelope(f"bench-{next(_numbers)}", "meta", "main", at, delivery.body), lambda *_: None)
+    return sqs_event([message(kept[0])], "inbox")
