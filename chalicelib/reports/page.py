@@ -3,20 +3,21 @@
 import csv
 import io
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from chalicelib.reports import wording
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.charts import Picture, pictures, svg
 from chalicelib.reports.forecast import LEAST
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S, VERY_RESPONSIVE, WITHIN, conversations
+from chalicelib.reports.questions import Questions, script
 from chalicelib.reports.report import Report
 
 
 def page(report: Report) -> str:
     """The whole page."""
-    shown = pictures(report)
-    return str(_template().render(r=report, pictures={p.name: _figure(p) for p in shown}, **_words(report)))
+    shown = {p.name: _figure(p) for p in pictures(report)}
+    return str(_template("report.html").render(r=report, pictures=shown, **_words(report)))
 
 
 def _figure(picture: Picture) -> dict[str, str]:
@@ -35,6 +36,21 @@ def _words(report: Report) -> dict[str, Any]:
     }
 
 
+_FAQ_TITLES: Final = {
+    "en": "questions and answers",
+    "de": "Fragen und Antworten",
+    "fr": "questions et réponses",
+    "es": "preguntas y respuestas",
+}
+
+
+def faq_page(shop: str, questions: Questions) -> str:
+    """The questions worth answering once as a page of their own, with its FAQPage JSON-LD, for the shop's web site."""
+    title = _FAQ_TITLES.get(questions.language, _FAQ_TITLES["en"])
+    view = {"shop": shop, "title": title, "language": questions.language, "questions": questions.answered}
+    return str(_template("faq.html").render(**view, ld=script(questions.answered)))
+
+
 def conversations_csv(asked: Asked) -> str:
     """One row a conversation, for a spreadsheet. Cells that a spreadsheet would take for a formula are quoted."""
     names, rows = conversations(asked)
@@ -50,7 +66,7 @@ def _cell(value: object) -> object:
 
 
 @cache
-def _template() -> Any:
+def _template(name: str) -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -69,4 +85,4 @@ def _template() -> Any:
         "stamp": wording.stamp,
         "local": wording.local,
     }
-    return environment.get_template("report.html")
+    return environment.get_template(name)

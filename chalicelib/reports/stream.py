@@ -17,6 +17,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.facts import Deriver, Revised
+from chalicelib.reports.questions import Asked
 from chalicelib.storage.store import ConversationKey, conversation_key, interaction_key
 from chalicelib.storage.table import Item, Key, Table
 
@@ -53,6 +54,15 @@ class FactsOfChanges:
     def everything(self) -> list[Fact]:
         """The facts of all that the table holds now: for a stack whose stream began later, and for the local run."""
         return self.facts(Changed(i.key, None, i) for i in self.table.everything() if i.key.sk.startswith("c#"))
+
+    def asked(self) -> Iterator[Asked]:
+        """What customers wrote, as far as it is still stored and was not taken back: for the questions' own words."""
+        for item in self.table.everything():
+            if item.key.sk == "i":
+                i = load(Interaction, item.doc)
+                if i.thread and not i.brand and i.reading and i.text:
+                    r, who = i.reading, self.deriver.customer(i.product, i.account, i.customer)
+                    yield Asked(r.intent, r.language or "", who, i.text, r.confidence)
 
     def stored(self) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, found without looking at conversations."""

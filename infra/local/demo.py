@@ -270,7 +270,15 @@ def keep_report(shop: Shop) -> None:
         policy = policy_of(services.playbook, now, apps=shop.local_run.apps, years=[now.year])
         since, until = whole_days(min((f.asked_at for f in found), default=now), now, policy.zone)
         report = make(
-            Path(folder), REPORT, policy, since=since, until=until, now=now + timedelta(hours=1), stored=stored
+            Path(folder),
+            REPORT,
+            policy,
+            since=since,
+            until=until,
+            now=now + timedelta(hours=1),
+            stored=stored,
+            playbook=services.playbook,
+            asked=list(facts.asked()),
         )
     exact = "every one of them stands in it" if report.ledger.reconciled.exact else "NOT all of them stand in it"
     shop.teller.text(f"What was asked, how it ended and who waited is in {REPORT}: {len(stored)} questions, {exact}.")

@@ -291,7 +291,10 @@ def learn(
             now = last + options.until
             policy = policy_of(playbook, now, apps=apps, years=range(first.year, now.year + 2))
             since, until = whole_days(first, last, policy.zone)
-            make(folder, options.report, policy, since=since, until=until, now=now, stored=table.stored())
+            make(
+                folder, options.report, policy, since=since, until=until, now=now, stored=table.stored(),
+                playbook=playbook, asked=list(table.asked()),
+            )  # fmt: skip
             print(f"  report: {options.report.resolve()}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from chalicelib.reports import lake
 from chalicelib.reports.columns import Fact
 from chalicelib.reports.facts import Deriver
+from chalicelib.reports.questions import Asked
 from chalicelib.reports.stream import Changed, FactsOfChanges
 from chalicelib.storage.table import Item, Key
 from infra.replay.memory import MemoryTable
@@ -63,6 +64,11 @@ class StreamedTable(MemoryTable):
         facts = self.facts()
         lake.write(folder, facts, "replay")
         return lake.Lake(folder).compact()
+
+    def asked(self) -> Iterator[Asked]:
+        """What customers wrote."""
+        assert self.deriver
+        return FactsOfChanges(self, self.deriver).asked()
 
     def stored(self) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, counted without the facts."""

@@ -21,6 +21,7 @@ from chalicelib.playbook.policy import Playbook, PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.lake import Lake
+from chalicelib.reports.questions import Asked
 from chalicelib.reports.span import last_days, policy_of, whole_days
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.reports.wording import count, percent
@@ -42,10 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
         playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
         apps = load_apps(options.apps.read_text("utf-8")) if options.apps else None
         stored: Iterable[str] | None = None
+        asked: list[Asked] = []
         folder: Path = options.facts or Path("build/facts") / options.stage
         if not options.facts:
-            stored = fetch(options.stage, folder, playbook)
-        _report(options, folder, playbook, apps, stored, now)
+            stored, asked = fetch(options.stage, folder, playbook)
+        _report(options, folder, playbook, apps, stored, asked, now)
     except (ReportError, OpsError, AppsError, KeysError, PlaybookError, OSError, ClientError, BotoCoreError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
@@ -85,6 +87,7 @@ def _report(
     playbook: Playbook,
     apps: Apps | None,
     stored: Iterable[str] | None,
+    asked: list[Asked],
     now: datetime,
 ) -> None:
     """Makes the report and says where it is."""
@@ -96,6 +99,7 @@ def _report(
     whole = options.since is None and options.until is None
     report = make(
         folder, options.out, policy, since=since, until=until, now=max(now, until), stored=stored if whole else None,
+        playbook=playbook, asked=asked,
         tell=lambda line: print(f"  {line}", flush=True),
     )  # fmt: skip
     total = report.ledger.total
@@ -123,8 +127,8 @@ def span(
     return whole_days(first, first, zone)[0], end
 
 
-def fetch(stage: str, folder: Path, playbook: Playbook) -> list[str]:
-    """Brings the stack's facts into `folder` and returns the pseudonyms of the questions that its table holds.
+def fetch(stage: str, folder: Path, playbook: Playbook) -> tuple[list[str], list[Asked]]:
+    """Brings the stack's facts into `folder`; the pseudonyms of the questions that its table holds, and their words.
 
     Raises OpsError, ReportError.
     """
@@ -147,4 +151,5 @@ def fetch(stage: str, folder: Path, playbook: Playbook) -> list[str]:
                 print(f"  {fetched:,} files fetched", flush=True)
     for file in [f for f in folder.rglob("*") if f.is_file() and f not in there]:
         file.unlink()  # compacted there since
-    return list(FactsOfChanges(services.store.table, Deriver(playbook, services.keys)).stored())
+    facts = FactsOfChanges(services.store.table, Deriver(playbook, services.keys))
+    return list(facts.stored()), list(facts.asked())

@@ -1,30 +1,46 @@
 """Makes a report from a folder of facts and writes it: the page, and beside it the same as JSON and CSV."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from chalicelib.reports.asked import Asked
+from chalicelib.playbook.policy import Playbook
+from chalicelib.reports.asked import Asked as Span
 from chalicelib.reports.forecast import Forecast, Series, forecast
 from chalicelib.reports.lake import Lake
-from chalicelib.reports.page import conversations_csv, page
-from chalicelib.reports.questions import Questions
+from chalicelib.reports.page import conversations_csv, faq_page, page
+from chalicelib.reports.questions import SHOWN, Asked, Questions, answered, json_ld, unknown
 from chalicelib.reports.report import Policy, Report, build, to_json
 from chalicelib.reports.volume import history
+from infra.reports import clusters
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the report's files lie: NAME.html, and NAME.json and NAME.csv beside it."""
+    """Where the report's files lie: NAME.html, NAME.json and NAME.csv beside it; the page of questions for the shop's
+    web site with its JSON-LD, and the proposals for what the model did not know, which are customers' own words."""
 
     page: Path
 
     @property
     def json(self) -> Path:
         return self.page.with_suffix(".json")
+
+    @property
+    def faq(self) -> Path:
+        return self.page.with_suffix(".faq.html")
+
+    @property
+    def json_ld(self) -> Path:
+        return self.page.with_suffix(".faq.json")
+
+    @property
+    def proposals(self) -> Path:
+        return self.page.with_suffix(".proposals.jsonl")
 
     @property
     def csv(self) -> Path:
@@ -40,23 +56,42 @@ def make(
     until: datetime,
     now: datetime,
     stored: Iterable[str] | None = None,
-    questions: Questions | None = None,
+    playbook: Playbook | None = None,
+    asked: Sequence[Asked] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Makes the report of [`since`, `until`) from the facts in `folder` and writes it to `out` and beside it."""
     lake, files = Lake(folder), Files(out)
-    ahead = expected(Asked(lake, since, until, now, policy.zone), policy, tell)
-    report, asked = build(
+    out.parent.mkdir(parents=True, exist_ok=True)
+    ahead = expected(Span(lake, since, until, now, policy.zone), policy, tell)
+    span = Span(lake, since, until, now, policy.zone)
+    questions = worth_answering(span, playbook, asked, files) if playbook else Questions()
+    report, counted = build(
         lake, policy, since=since, until=until, now=now, forecast=ahead, questions=questions, stored=stored
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     files.page.write_text(page(report), "utf-8")
     files.json.write_text(to_json(report), "utf-8")
-    files.csv.write_text(conversations_csv(asked), "utf-8", newline="")
+    files.csv.write_text(conversations_csv(counted), "utf-8", newline="")
     return report
 
 
-def expected(asked: Asked, policy: Policy, tell: Callable[[str], None] | None = None) -> Forecast:
+def worth_answering(span: Span, playbook: Playbook, asked: Sequence[Asked], files: Files) -> Questions:
+    """The questions worth answering once, as a page for the shop's web site, and proposals for what was not known."""
+    counts = dict(span.rows("SELECT intent, count(*) FROM asked GROUP BY intent"))
+    language = playbook.languages[0]
+    found = answered(playbook, counts, asked, language)
+    proposed = clusters.proposals(unknown(asked)) if asked else []
+    why = "" if found else "None of the kinds of question that were asked has a reply that names a page."
+    if proposed:
+        clusters.write(proposed, files.proposals)
+    questions = Questions(found, tuple(p.cluster for p in proposed[:SHOWN]), why, language)
+    if found:
+        files.faq.write_text(faq_page(playbook.shop.name, questions), "utf-8")
+        files.json_ld.write_text(json.dumps(json_ld(found), ensure_ascii=False, indent=1), "utf-8")
+    return questions
+
+
+def expected(asked: Span, policy: Policy, tell: Callable[[str], None] | None = None) -> Forecast:
     """The forecast from all days that the facts know."""
     days = history(asked)
     if not days:

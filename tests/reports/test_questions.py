@@ -1,0 +1,155 @@
+"""Questions worth answering once: the playbook's own answers, never a customer's; and proposals that training takes."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from chalicelib.reports.page import faq_page
+from chalicelib.reports.questions import Asked, Questions, answered, common_words, json_ld, phrases, script
+from infra.reports.clusters import masked, proposals, write
+from models.rows import from_file
+from tests.world import playbook
+
+CANARIES = (
+    "Wilhelmina Quackenbush",
+    "quack@example.com",
+    "+44 7700 900123",
+    "4929 1234 5678 9012",
+    "@quackenbush",
+    "ZX81Q77",
+)
+FAQ_PAGE = {  # schema.org's shape of a FAQPage, as Google's guide asks for it
+    "type": "object",
+    "required": ["@context", "@type", "mainEntity"],
+    "properties": {
+        "@context": {"const": "https://schema.org"},
+        "@type": {"const": "FAQPage"},
+        "mainEntity": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["@type", "name", "acceptedAnswer"],
+                "properties": {
+                    "@type": {"const": "Question"},
+                    "name": {"type": "string", "minLength": 1},
+                    "keywords": {"type": "string"},
+                    "acceptedAnswer": {
+                        "type": "object",
+                        "required": ["@type", "text"],
+                        "properties": {"@type": {"const": "Answer"}, "text": {"type": "string", "minLength": 1}},
+                        "additionalProperties": False,
+                    },
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def asked() -> Iterator[Asked]:
+    """Customers ask for their parcel, each with something of their own in it."""
+    for n in range(18):
+        canary = CANARIES[n % len(CANARIES)]
+        yield Asked("order_status", "en", f"p{n}", f"where is my parcel {canary}, order {n}7781?")
+    for _ in range(40):  # one customer who writes the same again and again
+        yield Asked("order_status", "en", "loud", "my name is Wilhelmina Quackenbush and my street is Elm Row")
+
+
+def found() -> Questions:
+    return Questions(answered(playbook(), {"order_status": 70, "complaint": 9, "return": 3}, asked()))
+
+
+def test_the_answers_are_the_playbooks_own_most_asked_first() -> None:
+    first, second = found().answered
+    assert (first.intent, first.asked, second.intent) == ("order_status", 70, "return")
+    assert first.question == "Where is my order?" and "https://shop.example.com/track" in first.answer
+    assert "where is my" in first.words or "is my parcel" in first.words
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_every_served_language_has_its_page(language: str) -> None:
+    questions = Questions(answered(playbook(), {"order_status": 7, "return": 3}, (), language), language=language)
+    html = faq_page("Example Shop", questions)
+    assert len(questions.answered) == 2 and f'<html lang="{language}">' in html
+
+
+def test_no_personal_data_reaches_the_page_or_its_structured_data() -> None:
+    questions = found()
+    written = faq_page("Example Shop", questions) + json.dumps(json_ld(questions.answered))
+    for canary in CANARIES:
+        for part in set(re.findall(r"\w{4,}", canary)) - {"example"}:
+            assert part.casefold() not in written.casefold()
+
+
+def test_words_that_one_customer_repeats_are_not_common() -> None:
+    words = common_words(asked())["order_status"]
+    assert words and not any("elm" in w or "name" in w for w in words)
+
+
+def test_a_phrase_with_a_number_an_address_or_a_name_is_none() -> None:
+    assert phrases("call me at 07700 900123 or a@b.example, @ann") == {"call me", "call me at", "me at"}
+
+
+def test_the_structured_data_have_schema_orgs_shape() -> None:
+    html = faq_page("Example Shop", found())
+    (ld,) = re.findall(r'<script type="application/ld\+json">\s*(.*?)\s*</script>', html, re.S)
+    jsonschema.validate(json.loads(ld), FAQ_PAGE)
+    assert json.loads(ld) == json_ld(found().answered)
+
+
+def test_nothing_in_an_answer_can_end_the_script() -> None:
+    first = found().answered[0]
+    hostile = type(first)(first.intent, "</script><script>alert(1)</script>", "<!-- & -->", 1)
+    assert "<" not in script([hostile])
+    assert json.loads(script([hostile])) == json_ld([hostile])
+
+
+# --- what the model did not know ---
+
+
+def unknown() -> list[Asked]:
+    wraps = [
+        "can you gift wrap it",
+        "do you offer gift wrap for presents",
+        "gift wrap please, is that possible",
+        "gift wrap",
+    ]
+    plants = [
+        "my plant lost its leaves",
+        "the plant has brown leaves now",
+        "plant leaves turning yellow",
+        "leaves of my plant",
+    ]
+    rows = [Asked("other", "en", f"p{n}", f"{wraps[n % 4]} {n}") for n in range(12)]
+    rows += [Asked("other", "en", f"q{n}", f"{plants[n % 4]} {CANARIES[n % 6]}") for n in range(8)]
+    return rows + [Asked("other", "en", f"r{n}", text) for n, text in enumerate(("hm", "xyzzy plugh", "42"))]
+
+
+def test_what_is_alike_is_proposed_as_one(tmp_path: Path) -> None:
+    first, second = proposals(unknown())
+    assert ("gift wrap" in first.name, len(first.rows)) == (True, 12)
+    assert "plant" in second.name or "leaves" in second.name
+    assert len(second.rows) >= 6  # of the eight; a stray one may stay alone
+    assert write([first, second], tmp_path / "own.jsonl") == 12 + len(second.rows)
+    rows = from_file(tmp_path / "own.jsonl")  # as `make train OWN=` reads it
+    assert {r.intent for r in rows} == {r.intent for r in rows if r.intent.startswith("proposed_")}
+    written = (tmp_path / "own.jsonl").read_text("utf-8")
+    for canary in ("quack@example.com", "900123", "9012", "@quackenbush", "ZX81Q77"):
+        assert canary not in written
+
+
+def test_one_loud_customer_makes_no_cluster() -> None:
+    assert proposals([Asked("other", "en", "loud", f"gift wrap now {n}") for n in range(30)]) == []
+    assert proposals([]) == [] and proposals([Asked("other", "en", "a", "…")] * 9) == []
+
+
+def test_addresses_and_numbers_are_masked() -> None:
+    text = "see https://x.example/a?b=1 or ann@example.com, @ann, +44 7700 900123, order AB12345X, size 38"
+    assert masked(text) == "see LINK or EMAIL, NAME, NUMBER, order NUMBER, size 38"
