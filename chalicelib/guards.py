@@ -9,10 +9,10 @@ import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from chalicelib.conversations.interaction import Rung
+from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.phrases import ANY, LANGUAGES, found_in
 
 TEXT_CAP: Final = 2_000  # characters read of one message
@@ -37,12 +37,12 @@ _ROWS: Final = (
     *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting")),
     *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
 )
-GUARDS: Final[Mapping[str, Guard]] = {guard.name: guard for guard in _ROWS}
-
 # The same words inside a message that asks something: a person is to be told so in the plainest words.
 _ASKING: Final = {
-    name: Guard(name, Rung.GENERAL) for name in ("links", "another_shop_instead", "negated", "settled", "sarcasm")
+    name: Guard(f"{name}_asking", Rung.GENERAL)
+    for name in ("links", "another_shop_instead", "negated", "settled", "sarcasm")
 }
+GUARDS: Final[Mapping[str, Guard]] = {guard.name: guard for guard in (*_ROWS, *_ASKING.values())}
 
 _ABOUT_SHOPS: Final = ("another_shop", "another_shop_instead")
 
@@ -71,7 +71,14 @@ def guards(text: str, language: str | None, own: Collection[str] = ()) -> tuple[
     """
     found = set(_tripped(text, language, own))
     asks = "?" in text
-    return tuple(_ASKING.get(name, guard) if asks else guard for name, guard in GUARDS.items() if name in found)
+    return tuple(_ASKING.get(guard.name, guard) if asks else guard for guard in _ROWS if guard.name in found)
+
+
+def guarded(reading: Reading, text: str, own: Collection[str] = ()) -> Reading:
+    """`reading` of `text` with the guards that it trips; an urgent one makes it urgent whatever the model says."""
+    found = guards(text, reading.language, own)
+    names = tuple(guard.name for guard in found)
+    return replace(reading, guards=names, urgent=1.0 if urgent(found) else reading.urgent)
 
 
 def urgent(found: Sequence[Guard]) -> bool:

@@ -118,14 +118,15 @@ CASES = (
 
 @pytest.mark.parametrize(("name", "language", "trips", "passes"), CASES)
 def test_guard_trips_on_its_words_and_on_nothing_near(name: str, language: str, trips: str, passes: str) -> None:
-    assert name in [guard.name for guard in guards(trips, language)]
-    assert name not in [guard.name for guard in guards(passes, language)]
+    assert name in [guard.name.removesuffix("_asking") for guard in guards(trips, language)]
+    assert name not in [guard.name.removesuffix("_asking") for guard in guards(passes, language)]
 
 
 def test_every_guard_has_a_case_in_every_language_that_it_has_words_for() -> None:
     shapes = {"bare", "links", "quotation", "shouting", "long", "two_questions"}  # nothing in them is a word
     tried = {(name, language) for name, language, *_ in CASES}
-    wanted = {(name, language) for name in GUARDS.keys() - shapes for language in LANGUAGES}
+    names = {name.removesuffix("_asking") for name in GUARDS} - shapes
+    wanted = {(name, language) for name in names for language in LANGUAGES}
     assert wanted | {(name, "en") for name in shapes} <= tried
 
 
@@ -157,7 +158,7 @@ def test_guards_never_raise_the_ladder() -> None:
 
 def test_the_shops_own_name_is_no_other_shop() -> None:
     text = "I bought it from Argos yesterday, can I return it?"
-    assert "another_shop_instead" in [guard.name for guard in guards(text, "en")]
+    assert "another_shop_instead_asking" in [guard.name for guard in guards(text, "en")]
     assert guards(text, "en", own=["Argos"]) == ()
 
 

@@ -53,7 +53,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The one automatic reply to an interaction; `token` is its claim, `id` what the platform calls the reply."""
+    """The one automatic reply to an interaction; `token` is its claim, `id` what the platform calls the reply, `rung`
+    how much it says (own, topic, general; "" for one of an earlier release)."""
 
     state: Outcome
     at: datetime
@@ -65,6 +66,7 @@ class Acknowledgement:
     private: bool = False
     id: str | None = None
     not_before: datetime | None = None
+    rung: str = ""
 
 
 @dataclass(frozen=True, slots=True)

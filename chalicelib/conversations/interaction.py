@@ -58,6 +58,7 @@ class Reading:
     those whose threshold in this language is met. `topic` is the likeliest one, "" for none. `gate` is the probability
     that the message needs an answer from this shop; `urgent` how much it sounds like danger, law, fraud or a lost
     account: from 0.5 on it is urgent, in every language.
+    `guards` are the names of what in its words forbids a reply, or all but a plain one (chalicelib/guards.py).
     """
 
     intent: str
@@ -72,6 +73,7 @@ class Reading:
     topic: str = ""
     gate: float = 0.0
     urgent: float = 0.0
+    guards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Interaction:
 
     `thread` holds the conversation (a top-level comment, a post, a direct-message partner); `parent` is what is
     answered directly, `post` what all of it stands under. `reply_to` is where a reply is posted, when that is not `id`;
-    `to` is the customer whom the brand's reply answers, where the platform says so.
+    `to` is whom it answers, where the platform says so: a customer, or the account itself.
     `text_at` is the platform's time of this version of the text, `edited` that it is not the first one. `token` is the
     claim token that came back with an echo of our own send and `ours` that the platform itself says that this app sent
     it. `window` is how long after `at` replies are allowed. `raw` is the platform's own JSON of this interaction.

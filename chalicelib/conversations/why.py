@@ -14,6 +14,8 @@ class Why(StrEnum):
     LANGUAGE = "language"
     QUIET_HOURS = "quiet_hours"
     NO_TEXT = "no_text"
+    URGENT = "urgent"
+    GUARD = "guard"
     # the flow's
     NOTHING_OPEN = "nothing_open"
     OVERTAKEN = "overtaken_by_an_edit"
@@ -25,3 +27,6 @@ class Why(StrEnum):
     CAP = "cap"
     BREAKER = "token_invalid"
     NO_ACCOUNT = "no_account"
+    PERSON_WROTE = "person_wrote"
+    OTHERS_THREAD = "others_thread"
+    TO_SOMEBODY_ELSE = "to_somebody_else"

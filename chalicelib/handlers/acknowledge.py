@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from chalicelib import platforms
 from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations import rules
-from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State
+from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State, Thread
 from chalicelib.conversations.interaction import Interaction, Reading
 from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
@@ -21,6 +22,8 @@ from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, T
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Answer, Place, Playbook
 from chalicelib.storage.store import ConversationKey, Store
+
+_NAMES = ("username", "handle", "api_username")  # of an account's options: what customers call it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,11 @@ class Acknowledger:
             return rules.record(old, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
 
         self.store.update_conversation(ConversationKey.of(conversation), change, now())
-        if not_before and not_before - interaction.received_at > self.playbook.caps.max_age:
+        if not_before and not_before - interaction.at > self.playbook.caps.max_age:
             not_before = None  # too late for an acknowledgement by then: the timer covers the customer
         result = "refused" if state is Outcome.PENDING else state.value
         late = (now() - interaction.received_at).total_seconds()
-        return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before)
+        return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before, ack.rung)
 
     def _try(
         self, interaction: Interaction, ack: Acknowledgement, now: datetime
@@ -83,11 +86,13 @@ class Attempt:
     token: str = ""
     why: str = ""
     _allowed: str | None = None
+    _counted: bool = False
 
-    def claim(self, conversation: Conversation) -> Conversation:
-        """`conversation` with the acknowledgement claimed, or unchanged with `why` set."""
+    def claim(self, conversation: Conversation, thread: Thread) -> Conversation:
+        """`conversation` with the acknowledgement claimed, or unchanged with `why` set; `thread` has what the brand's
+        people said there."""
         self.token = self.why = ""
-        decision = self._decide(conversation)
+        decision = self._decide(conversation, thread)
         if isinstance(decision, str):
             self.why = decision
             return conversation
@@ -112,7 +117,8 @@ class Attempt:
         reading = i.reading or Reading("", 0.0, 0.0, None, False)
         owner = self.acknowledger.apps.owner(i.product, i.account)
         wording = getattr(platforms.product(i.product), "wording", None)
-        text = wording(owner[1], i, answer.text, private and not i.private) if wording and owner else answer.text
+        words = answer.private_text if private else answer.text
+        text = wording(owner[1], i, words, private and not i.private) if wording and owner else words
         return Acknowledgement(
             state=Outcome.CLAIMED,
             at=self.now,
@@ -122,9 +128,10 @@ class Attempt:
             model=reading.model,
             resolves=answer.resolves,
             private=private,
+            rung=answer.rung,
         )
 
-    def _decide(self, c: Conversation) -> Answer | str:
+    def _decide(self, c: Conversation, thread: Thread) -> Answer | str:
         """The playbook's answer, or the label of what speaks against it; the cheap reasons first."""
         i, r = self.interaction, self.acknowledger
         ack = c.acknowledgements.get(i.id)
@@ -147,11 +154,14 @@ class Attempt:
             account=i.account,
             private=i.private,
             now=self.now,
-            received_at=i.received_at,
+            asked_at=i.at,
             by=c.due_at,
+            seed=i.id,
         )
         if not isinstance(answer, Answer):
             return answer.why
+        if person_wrote(c, thread, self.now):
+            return Why.PERSON_WROTE
         lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
         if any(
             a.at > self.now - lasts and a.state is not Outcome.PENDING
@@ -163,8 +173,27 @@ class Attempt:
         if owner is None:
             return Why.NO_ACCOUNT
         if self._allowed is None:
+            self._allowed = self._aside(c, thread, owner[1])
+        if not self._allowed and not self._counted:
+            self._counted = True
             self._allowed = Why.BREAKER if r.breaker.is_open(owner[1]) else "" if ack else self._count()
         return self._allowed or answer
+
+    def _aside(self, c: Conversation, thread: Thread, account: Account) -> str:
+        """The label of why it is not for the brand to speak here, "" where it is."""
+        i, store = self.interaction, self.acknowledger.store
+        names = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
+        product = platforms.product(i.product)
+        if for_somebody_else(i, names, tags_people=getattr(product, "TAGS_PEOPLE", False)):
+            return Why.TO_SOMEBODY_ELSE
+        parent = store.interaction(i.product, i.account, i.parent) if i.parent and not i.private else None
+        if in_others_thread(i, c, thread, parent, names):
+            return Why.OTHERS_THREAD
+        if getattr(product, "THREADS_HAVE_AN_OWNER", False) and begun_by_another(
+            i, c, store.conversations_in(i.product, i.account, i.thread), names
+        ):
+            return Why.OTHERS_THREAD
+        return ""
 
     def _count(self) -> str:
         """Takes one place of each cap; the label of what forbids, "" when nothing does."""

@@ -17,6 +17,7 @@ from chalicelib.codec import dump
 from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
+from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Attempt
 from chalicelib.handlers.inbox import Envelope, SaveChunks
@@ -73,10 +74,12 @@ class Responder:
         return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
 
     def read(self, interaction: Interaction) -> Interaction:
-        """`interaction` with what the intent model reads in its text."""
+        """`interaction` with what the intent model and the guards read in its text."""
         if interaction.deleted or interaction.brand or not interaction.text.strip():
             return replace(interaction, reading=None)
-        return replace(interaction, reading=self.model.read(interaction.text))
+        owner = self.apps.owner(interaction.product, interaction.account)
+        own = (self.playbook.shop.name, owner[1].name if owner else "")
+        return replace(interaction, reading=guarded(self.model.read(interaction.text), interaction.text, own))
 
     def intent(self, reading: Reading | None) -> str | None:
         """The intent that decides promise and team; an urgent one from a low probability on, and not below it."""
@@ -161,7 +164,7 @@ class Step:
             )
             if new != old:
                 new = replace(new, delivery=self.envelope.id)
-            return claim.claim(new) if claim else new
+            return claim.claim(new, thread) if claim else new
 
         return r.store.change_conversation(ConversationKey.of(interaction), change, self.now(), new=not known)
 

@@ -26,15 +26,21 @@ class Telemetry:
 
     def stored(self, outcome: Stored) -> None:
         """One interaction was stored, and nothing posted (yet)."""
-        self.log.info("stored", extra=_about(outcome) | {"why": outcome.why})
+        reading = outcome.interaction.reading
+        guards = ",".join(reading.guards) if reading else ""
+        self.log.info("stored", extra=_about(outcome) | {"why": outcome.why, "guards": guards})
         self._count("Interactions")
         if outcome.why == Why.BREAKER:
             self._count("TokenFailures")
 
     def replied(self, outcome: Replied) -> None:
         """An acknowledgement was posted, or tried."""
-        self.log.info(f"acknowledgement {outcome.result}", extra=_about(outcome) | {"code": outcome.code})
+        self.log.info(
+            f"acknowledgement {outcome.result}", extra=_about(outcome) | {"code": outcome.code, "rung": outcome.rung}
+        )
         self._count(f"Acknowledgements{outcome.result.capitalize()}")
+        if outcome.rung:
+            self._count(f"Replies{outcome.rung.capitalize()}")
         self._metrics.add_metric("TimeToAcknowledge", MetricUnit.Seconds, outcome.late_s)
 
     def escalated(self, outcome: Escalated) -> None:

@@ -24,7 +24,8 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class Replied:
     """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
-    `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again."""
+    `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again; `rung`,
+    how much it says: own, topic or general."""
 
     interaction: Interaction
     conversation: str
@@ -34,6 +35,7 @@ class Replied:
     code: str
     late_s: float
     not_before: datetime | None = None
+    rung: str = ""
 
 
 @dataclass(frozen=True, slots=True)

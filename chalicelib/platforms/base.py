@@ -163,6 +163,8 @@ class Product(Protocol):
     - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to fix it;
     - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of a time when
       no deliveries came; raises Unsupported where it cannot.
+    - `TAGS_PEOPLE = True`: a comment that begins with a name calls that person, also below the brand's own posts;
+    - `THREADS_HAVE_AN_OWNER = True`: a thread belongs to who began it, and others answer each other there.
 
     All that take `http` raise ReplyError.
     """

@@ -47,6 +47,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call
 
+THREADS_HAVE_AN_OWNER = True  # a topic is its opener's; others answer each other in it
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
 MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
 
@@ -155,7 +156,7 @@ def _interaction(
         # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
         # of another, and a wrong parent would mark a stranger's question answered
         reply_to=number or None,
-        to=ident(obj(post.get("reply_to_user")).get("id")) or None if brand else None,
+        to=ident(obj(post.get("reply_to_user")).get("id")) or None,
         private=private,
         repliable=not private,
         link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from chalicelib.playbook.policy import INTENTS, NEED_NO_ANSWER, IntentPolicy, Playbook, PlaybookError, Tier
+from chalicelib.conversations.interaction import Rung
+from chalicelib.playbook.policy import (
+    INTENTS,
+    NEED_NO_ANSWER,
+    Bars,
+    IntentPolicy,
+    Playbook,
+    PlaybookError,
+    ProductPolicy,
+    Tier,
+)
+from chalicelib.playbook.preview import previews
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.playbook.reader import load_playbook as load
 from chalicelib.playbook.yaml_parts import span_text
@@ -22,13 +33,15 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{path.name}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
         return 1
-    print("\n".join(summary(playbook)))
+    print("\n".join((*summary(playbook), "", "What customers read, on a Monday at 10:00:", "", *previews(playbook))))
     return 0
 
 
 def summary(playbook: Playbook) -> Iterable[str]:
     """The lines of the table: hours and mailboxes, who is called when, and what is said to which intent."""
     yield f"{playbook.shop.name}, {playbook.shop.timezone}, languages: {', '.join(playbook.languages)}"
+    if playbook.unserved:
+        yield f"texts kept, languages not served: {', '.join(playbook.unserved)}"
     yield ""
     yield from _table(
         ("team", "mailbox", "when that bounces", "hours"), [_team(playbook, name) for name in playbook.teams]
@@ -37,6 +50,8 @@ def summary(playbook: Playbook) -> Iterable[str]:
     yield f"escalation:  {_tiers(playbook.tiers)}"
     yield f"urgent:      {_tiers(playbook.urgency.tiers)}: {', '.join(sorted(playbook.urgency.intents))}"
     yield f"automatic replies: {_stops(playbook)}"
+    yield f"rungs:       {_rungs(playbook.bars)}{''.join(f'; {n}: {_rungs(p.bars)}' for n, p in _own_bars(playbook))}"
+    yield f"urgent gets: {'the general reply' if playbook.urgent_reply else 'no automatic reply'}"
     yield ""
     yield from _table(("intent", "team", "automatic reply", "place", "person"), [_intent(playbook, n) for n in INTENTS])
 
@@ -68,13 +83,24 @@ def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
     person = "no" if policy.acknowledge and policy.resolves else "yes"
     if name in NEED_NO_ANSWER:
         person = f"below {policy.closes_at:g}"
-    return name, team, "yes" if policy.acknowledge else "no", place if policy.acknowledge else "", person
+    reply = "yes" if policy.acknowledge else "general" if policy.general else "no"
+    return name, team, reply, place if reply != "no" else "", person
 
 
 def _tiers(tiers: Iterable[Tier]) -> str:
     return ", ".join(
         f"{span_text(tier.after) if tier.after else 'at once'} → {tier.team or 'team of the intent'}" for tier in tiers
     )
+
+
+def _own_bars(playbook: Playbook) -> list[tuple[str, ProductPolicy]]:
+    return [(name, policy) for name, policy in playbook.products.items() if policy.bars]
+
+
+def _rungs(bars: Bars) -> str:
+    """How much may be said, for instance "own from 0.99, topic, general off"."""
+    said = {rung: bars.get(rung, 0.0) for rung in Rung}
+    return ", ".join(f"{r} off" if b is None else f"{r} from {b:g}" if b else f"{r}" for r, b in said.items())
 
 
 def _stops(playbook: Playbook) -> str:

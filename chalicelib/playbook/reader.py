@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
-from chalicelib.playbook.policy import Caps, IntentPolicy, Place, Playbook, ProductPolicy, Shop, Team
+from chalicelib.playbook.policy import Bars, Caps, IntentPolicy, Place, Playbook, ProductPolicy, Shop, Team
 from chalicelib.playbook.teams import Escalation, read_escalation, read_hours, read_teams
-from chalicelib.playbook.texts import Names, place, read_intents, read_wording, share
+from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, parse
 
 DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
 
-_SECTIONS: Final = ("shop", "links", "hours", "teams", "escalation", "replies", "wording", "intents")
-_OPTIONAL: Final = ("links", "replies")
+_SECTIONS: Final = ("shop", "links", "hours", "teams", "escalation", "replies", "wording", "topics", "intents")
+_OPTIONAL: Final = ("links", "replies", "topics")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _URL: Final = re.compile(r"https://[^\s{}/]+\.[^\s{}]+")
@@ -46,17 +47,20 @@ def _sections(top: Block) -> dict[str, Any]:
     shop, languages = top.get("shop", _shop, _UNREAD)
     links = top.get("links", _links, dict[str, str]())
     teams = top.entries["teams"].keys() if "teams" in top.entries else ()
-    names = Names(languages, teams, {"shop": shop.name, **links})
     hours = top.get("hours", lambda part: read_hours(part, shop.timezone), dict[str, Hours]())
     replies = top.get("replies", _replies, _Replies())
+    spare = top.get("wording", lambda part: unserved(part, languages), tuple[str, ...]())
+    names = Names(languages, teams, {"shop": shop.name, **links}, spare, replies.formal)
     wording = top.get("wording", lambda part: read_wording(part, names), dict[str, Wording]())
-    _check_fit(top, replies, wording)
+    _check_fit(top, replies, wording, shop)
     escalation = top.get("escalation", lambda part: read_escalation(part, teams), Escalation())
     return {
         "shop": shop,
         "languages": languages,
         "teams": top.get("teams", lambda part: read_teams(part, languages, hours), dict[str, Team]()),
+        "unserved": spare,
         "wording": wording,
+        "topics": top.get("topics", lambda part: read_topics(part, names), dict[str, dict[str, str]]()),
         "intents": top.get("intents", lambda part: read_intents(part, names), dict[str, IntentPolicy]()),
         **{f.name: getattr(part, f.name) for part in (escalation, replies) for f in fields(part)},
     }
@@ -118,10 +122,19 @@ class _Replies:
     stopped_altogether: bool = False
     stopped: frozenset[str] = frozenset()
     quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
+    bars: Bars = field(default_factory=dict)
+    urgent_reply: bool = False
+    formal: bool = True
+
+
+_REPLIES: Final = (
+    *("stop", "formal", "place", "rungs", "urgent", "minimum_confidence", "minimum_margin", "quiet_hours"),
+    *("caps", "products"),
+)
 
 
 def _replies(part: Part) -> _Replies:
-    block = part.block("stop", "place", "minimum_confidence", "minimum_margin", "quiet_hours", "caps", "products")
+    block = part.block(*_REPLIES)
     stop = block.get("stop", lambda p: p.block("all", "accounts"), Block(part, {}))
     return _Replies(
         caps=block.get("caps", _caps, Caps()),
@@ -132,7 +145,23 @@ def _replies(part: Part) -> _Replies:
         stopped_altogether=stop.get("all", Part.flag, False),
         stopped=frozenset(stop.get("accounts", lambda p: p.each(_account), list[str]())),
         quiet_hours=block.get("quiet_hours", _quiet_hours, dict[Place, Span]()),
+        bars=block.get("rungs", _bars, dict[Rung, float | None]()),
+        formal=block.get("formal", Part.flag, True),
+        urgent_reply=block.get("urgent", lambda p: p.choice(("none", Rung.GENERAL.value), "reply"), "none") != "none",
     )
+
+
+def _bars(part: Part) -> dict[Rung, float | None]:
+    """By rung of the ladder, the bar above the model's own; None: switched off."""
+    block = part.block(*Rung)
+    return {rung: _bar(block.entries[rung]) for rung in Rung if rung in block.entries}
+
+
+def _bar(part: Part) -> float | None:
+    word = part.word("write true, false, or a bar such as 0.95").lower()
+    if word in ("true", "false", "on", "off"):
+        return 0.0 if word in ("true", "on") else None
+    return share(part)
 
 
 def _account(part: Part) -> str:
@@ -167,21 +196,25 @@ def _products(part: Part) -> dict[str, ProductPolicy]:
 
 
 def _product(part: Part) -> ProductPolicy:
-    block = part.block("longest", "links", "place")
+    block = part.block("longest", "links", "place", "rungs", "vary", "name_zone", "direct_messages")
     return ProductPolicy(
         block.get("longest", lambda p: p.whole(80, 100_000), None),
         block.get("links", Part.flag, True),
         block.get("place", place, None),
+        block.get("rungs", _bars, dict[Rung, float | None]()),
+        block.get("vary", Part.flag, False),
+        block.get("name_zone", Part.flag, False),
+        block.get("direct_messages", Part.flag, None),
     )
 
 
-def _check_fit(top: Block, replies: "_Replies", wording: Mapping[str, Wording]) -> None:
-    """Refuses a general reply that does not fit a platform: nothing could be said there at all."""
+def _check_fit(top: Block, replies: "_Replies", wording: Mapping[str, Wording], shop: Shop) -> None:
+    """Refuses a general reply that does not fit a platform, in any of its ways: nothing could be said there at all."""
     for language, words in wording.items() if not top.part.file.mistakes else ():
-        when = max((words.today, words.tomorrow, words.weekday, words.date), key=len)
-        month, weekday = max(words.months, key=len), max(words.weekdays, key=len)
-        when = when.replace("{month}", month).replace("{weekday}", weekday)
-        text = words.compose(words.received, words.promise.replace("{when}", when))
+        when = f"{words.longest_when()} ({words.zone_name(shop.timezone)})"
+        promise = max((way.replace("{when}", when) for way in words.promise), key=len)
+        parts = (max(ways, key=len) for ways in (words.disclosure, words.received))
+        text = " ".join((*parts, promise)) + "\n" + max(words.signature, key=len)
         for product, limits in replies.products.items():
             if not limits.allows(text):
                 with top.part.file.collect():

@@ -5,11 +5,22 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from chalicelib.playbook.policy import APOLOGY, INTENTS, NEED_NO_ANSWER, NEVER_ACKNOWLEDGED, IntentPolicy, Place
+from chalicelib.conversations.interaction import TOPICS, Rung
+from chalicelib.playbook.policy import (
+    APOLOGY,
+    INTENTS,
+    NEED_NO_ANSWER,
+    NEVER_ACKNOWLEDGED,
+    URGENT,
+    IntentPolicy,
+    Place,
+)
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, advice
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}|[{}]")
+_ONLY: Final = re.compile(r"(public|private):")
+_OPEN, _CLOSE = "\ue000", "\ue001"  # stand for braces that stay, while those around them are looked at
 _WORDING: Final[Mapping[str, tuple[str, ...]]] = {  # the placeholders that it must have, beside {shop} and {links.…}
     "disclosure": (),
     "received": (),
@@ -17,11 +28,20 @@ _WORDING: Final[Mapping[str, tuple[str, ...]]] = {  # the placeholders that it m
     "promise_soon": (),
     "resolved": (),
     "signature": (),
-    "time": ("hour", "minute"),
+}
+_TIMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "time": ("hour|hh", "minute"),
     "today": ("time",),
     "tomorrow": ("time",),
     "weekday": ("weekday", "time"),
     "date": ("day", "month", "time"),
+}
+_OTHER_TIMES: Final[Mapping[str, tuple[str, ...]]] = {  # may be left out
+    "full_hour": ("hour|hh",),
+    "one_o_clock": ("hour|hh", "minute"),
+    "midnight": (),
+    "first": (),
+    "zone": ("city",),
 }
 _NAMES: Final = {"weekdays": 7, "months": 12}
 _AS_OTHERS: Final = "add it as in the playbook that comes with Earshot"
@@ -29,11 +49,19 @@ _AS_OTHERS: Final = "add it as in the playbook that comes with Earshot"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What these sections refer to; `fill` has the texts of {shop} and {links.…}."""
+    """What these sections refer to; `fill` has the texts of {shop} and {links.…}. `unserved` are languages that have
+    texts and are not served; `formal` says which of {Sie|du} is meant."""
 
     languages: tuple[str, ...]
     teams: Collection[str]
     fill: Mapping[str, str]
+    unserved: tuple[str, ...] = ()
+    formal: bool = True
+
+    def by_language(self, part: Part) -> dict[str, Part]:
+        """The entries of a mapping by language, without those of languages that are not served."""
+        found = part.items((*self.languages, *self.unserved), "language")
+        return {language: entry for language, entry in found.items() if language in self.languages}
 
 
 def share(part: Part) -> float:
@@ -46,45 +74,72 @@ def place(part: Part) -> Place:
     return Place(part.choice(tuple(Place), "place"))
 
 
-def _filled(part: Part, fill: Mapping[str, str], later: Collection[str] = ()) -> str:
-    """The text with {shop} and {links.…} filled in; those filled in `later` stay."""
-    known = (*later, *fill)
+def _filled(part: Part, names: Names, later: Collection[str] = ()) -> str:
+    """The text with {shop}, {links.…} and {formal|familiar} filled in; what is filled in `later` stays, as do the
+    sentences that belong only in public or only inside a direct message."""
+    known = (*later, *names.fill)
 
     def put(found: re.Match[str]) -> str:
         name = found[1]
         if name is None:
-            raise part.wrong(f'a lone "{found[0]}"', "write placeholders such as {shop}, and no other braces")
+            return found[0]
+        if name in later or _ONLY.match(name):
+            return f"{_OPEN}{name}{_CLOSE}"
+        if name.count("|") == 1:
+            return name.split("|")[0 if names.formal else 1]
         if name not in known:
             raise part.wrong(f"unknown placeholder {{{name}}}", advice(name, known))
-        return fill.get(name, found[0])
+        return names.fill[name]
 
-    return _BRACES.sub(put, part.text())
+    text, before = part.text(), ""
+    while text != before:  # from the inside out
+        text, before = _BRACES.sub(put, text), text
+    if lone := re.search("[{}]", text):
+        raise part.wrong(f'a lone "{lone[0]}"', "write placeholders such as {shop}, and no other braces")
+    return text.replace(_OPEN, "{").replace(_CLOSE, "}")
+
+
+def unserved(part: Part, languages: Collection[str]) -> tuple[str, ...]:
+    """The languages below `wording` that are not among the served `languages`: their texts are kept and not used."""
+    found = part.keys()
+    return tuple(key for key in found if key not in languages and re.fullmatch("[a-z]{2,3}", key))
 
 
 def read_wording(part: Part, names: Names) -> dict[str, Wording]:
     """The section `wording`: by language, what all replies share."""
     found = {}
-    entries = part.items(names.languages, "language")
+    entries = names.by_language(part)
     for language in names.languages:
         with part.file.collect():
             if language not in entries:
                 raise part.wrong(f'nothing about "{language}"', f"add `{language}:`, or take it out of shop.languages")
-            found[language] = _wording(entries[language], names.fill)
+            found[language] = _wording(entries[language], names)
     return found
 
 
-def _wording(part: Part, fill: Mapping[str, str]) -> Wording:
-    block = part.block(*_WORDING, *_NAMES)
-    texts = {key: block.need(key, _phrase(fill, later), "", _AS_OTHERS) for key, later in _WORDING.items()}
-    names = {key: block.need(key, _names(count), tuple[str, ...](), _AS_OTHERS) for key, count in _NAMES.items()}
-    return Wording(**texts, **names)  # type: ignore[arg-type]  # the tables name exactly its fields
+def _wording(part: Part, names: Names) -> Wording:
+    block = part.block(*_WORDING, *_TIMES, *_OTHER_TIMES, *_NAMES, "cities")
+    ways = {key: block.need(key, _ways(names, later), tuple[str, ...](), _AS_OTHERS) for key, later in _WORDING.items()}
+    times = {key: block.need(key, _phrase(names, later), "", _AS_OTHERS) for key, later in _TIMES.items()}
+    others = {
+        key: block.get(key, _phrase(names, later), "") for key, later in _OTHER_TIMES.items() if key in block.entries
+    }
+    lists = {key: block.need(key, _names(count), tuple[str, ...](), _AS_OTHERS) for key, count in _NAMES.items()}
+    cities = block.get("cities", lambda p: {key: entry.text() for key, entry in p.items().items()}, dict[str, str]())
+    return Wording(**ways, **times, **others, **lists, cities=cities)  # type: ignore[arg-type]  # the tables name exactly its fields
 
 
-def _phrase(fill: Mapping[str, str], later: Collection[str]) -> Callable[[Part], str]:
+def _ways(names: Names, later: Collection[str]) -> Callable[[Part], tuple[str, ...]]:
+    """A sentence, or a list of sentences that say the same."""
+    return lambda part: tuple(part.each(_phrase(names, later)))
+
+
+def _phrase(names: Names, later: Collection[str]) -> Callable[[Part], str]:
     def read(part: Part) -> str:
-        text = _filled(part, fill, later)
-        for name in later:
-            if f"{{{name}}}" not in text:
+        text = _filled(part, names, [name for group in later for name in group.split("|")])
+        for group in later:
+            if not any(f"{{{name}}}" in text for name in group.split("|")):
+                name = group.split("|")[0]
                 raise part.wrong(f"{{{name}}} is missing", f"write {{{name}}} where it belongs in the sentence")
         return text
 
@@ -114,10 +169,11 @@ def _intent(part: Part, name: str, names: Names) -> IntentPolicy:
     keys = ["team", "acknowledge", "resolves", "place", "minimum_confidence", "minimum_margin", "reply"]
     keys += ["apologise"] * (name == APOLOGY) + ["closes_at"] * (name in NEED_NO_ANSWER)
     block, usual = part.block(*keys), IntentPolicy()
-    acknowledge = block.get("acknowledge", lambda p: _acknowledge(p, name), usual.acknowledge)
+    own, general = block.get("acknowledge", lambda p: _acknowledge(p, name), (usual.acknowledge, usual.general))
     policy = IntentPolicy(
         team=block.get("team", lambda p: p.choice(names.teams, "team"), usual.team),
-        acknowledge=block.get("apologise", Part.flag, acknowledge),
+        acknowledge=block.get("apologise", Part.flag, own),
+        general=general,
         resolves=block.get("resolves", Part.flag, usual.resolves),
         places=block.get("place", _places, usual.places),
         minimum_confidence=block.get("minimum_confidence", share, usual.minimum_confidence),
@@ -130,13 +186,20 @@ def _intent(part: Part, name: str, names: Names) -> IntentPolicy:
     return policy
 
 
-def _acknowledge(part: Part, name: str) -> bool:
-    wanted = part.flag()
+def _acknowledge(part: Part, name: str) -> tuple[bool, bool]:
+    """Whether its own reply may be given, and whether a general one."""
+    general = part.is_text and part.word() == Rung.GENERAL
+    wanted = not general and part.flag()
     if wanted and name == APOLOGY:
         raise part.wrong("a complaint is never acknowledged as a question", "write apologise: true for an apology")
+    if general and name in NEED_NO_ANSWER:
+        raise part.wrong("the general reply promises a person, but nobody is called", "write acknowledge: false")
+    if (wanted or general) and name == URGENT:
+        raise part.wrong(f"{name} is for people, at once", "write acknowledge: false; replies.urgent says the rest")
     if wanted and name in NEVER_ACKNOWLEDGED:
-        raise part.wrong(f"{name} is never acknowledged automatically", "write acknowledge: false: people answer it")
-    return wanted
+        write = "write acknowledge: general, or false: people answer it"
+        raise part.wrong(f"{name} is never acknowledged automatically as a question of its own", write)
+    return wanted, general or (wanted and name not in NEED_NO_ANSWER)
 
 
 def _check(block: Block, name: str, policy: IntentPolicy, names: Names) -> None:
@@ -157,9 +220,20 @@ def _check(block: Block, name: str, policy: IntentPolicy, names: Names) -> None:
 
 def _reply(part: Part, names: Names) -> dict[str, str]:
     found = {}
-    for language, entry in part.items(names.languages, "language").items():
+    for language, entry in names.by_language(part).items():
         with part.file.collect():
-            found[language] = _filled(entry, names.fill)
+            found[language] = _filled(entry, names)
+    return found
+
+
+def read_topics(part: Part, names: Names) -> dict[str, dict[str, str]]:
+    """The section `topics`: by topic and language, what is said when the intent is not sure but its topic is."""
+    found = {}
+    for name, entry in part.items(TOPICS, "topic").items():
+        with part.file.collect():
+            found[name] = _reply(entry, names)
+            if missing := [language for language in names.languages if language not in found[name]]:
+                raise entry.wrong(f"no reply in {', '.join(missing)}", f"add `{missing[0]}: …`, or drop the topic")
     return found
 
 

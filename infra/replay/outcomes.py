@@ -62,8 +62,12 @@ class Outcomes:
             intent=outcome.intent,
             text=outcome.text,
             result=outcome.result,
+            rung=outcome.rung or None,
+            person=None,
         )
         self.count(f"replies {outcome.interaction.product}: {outcome.result}")
+        if outcome.rung:
+            self.count(f"replies by rung: {outcome.rung}")
 
     def escalated(self, outcome: Escalated) -> None:
         self._write(

@@ -92,7 +92,7 @@ def test_every_field_of_the_interface_is_there(files: Path) -> None:
     fields = {
         "delivery": "index status body",
         "interaction": "id platform account author brand kind text conversation thread parent intent confidence",
-        "reply": "interaction conversation intent text result",
+        "reply": "interaction conversation intent text result rung person",
         "escalation": "conversation tier team due_at",
         "email": "to subject conversation tier",
         "conversation": "id account customer state acknowledged_at answered_at escalated_at tier",

@@ -1,5 +1,7 @@
 """Every mistake in a playbook is named with its file, its line, and what to write instead."""
 
+from pathlib import Path
+
 import pytest
 
 from chalicelib.playbook.check import main
@@ -10,6 +12,8 @@ from tests.counting import calls
 TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")
 SUPPORT = '    days: {mon-sun: "08:00-20:00"}\n'
 TIERS = "    - after: 1h                   # to the intent's own team\n    - after: 4h\n"
+APOLOGISE = TEXT[TEXT.index("    apologise: false") : TEXT.index("    minimum_confidence: 0.8")]
+DISCLOSURE = TEXT[TEXT.index("    disclosure: [") : TEXT.index("    received:\n")]
 RETURN = "  return:\n    team: returns\n    acknowledge: true\n"
 
 # what stands in the default playbook, what somebody makes of it, the line of that which is named, and the message
@@ -50,7 +54,7 @@ MISTAKES = [
     (TIERS, "    - after: 1h\n    - team: pr\n      after: 4h\n", 3, "stands twice, first in line"),
     ("      - after: 0min\n", "      - after: 5min\n", -1, "the first tier of urgent intents waits; write after: 0min"),
     ("intents: [legal_safety]", "intents: [legal]", 0, 'unknown intent "legal"; did you mean "legal_safety"?'),
-    ("at_confidence: 0.2", "at_confidence: 20", 0, "20 is out of range; write a number from 0 to 1"),
+    ("at_confidence: 0.5", "at_confidence: 20", 0, "20 is out of range; write a number from 0 to 1"),
     ("    all: false", "    all: maybe", 0, '"maybe" is neither true nor false; write true or false'),
     ("accounts: [] ", "accounts: [facebook] ", 0, '"facebook" is not a platform and an account; write for instance'),
     (
@@ -64,13 +68,18 @@ MISTAKES = [
     ("post_per_hour: 60", "post_per_hour: 2.5", 0, "2.5 is not a whole number; write a whole number from 0"),
     ("max_age: 10min", "max_age: 10", 0, '"10" is not a span of time; write it such as 30min'),
     (
-        "x: {longest: 280, links: false}",
-        "x: {longest: 120}",
+        "x: {longest: 280, links: false,",
+        "x: {longest: 120,",
         None,
         "characters, or a link: not for x; shorten disclosure",
     ),
     ("colleague will answer you personally {when}.", "colleague will answer.", 0, "{when} is missing; write {when}"),
-    ('    disclosure: "This is an automated reply."\n', "", -1, 'wording.en: "disclosure" is missing; add it as in'),
+    (DISCLOSURE, "", -1, 'wording.en: "disclosure" is missing; add it as in'),
+    ('    time: "{hh}:', '    time: "{houre}:', 0, "unknown placeholder {houre}; did you mean"),
+    ("    topic: true ", "    topic: sometimes ", 0, '"sometimes" is not a number; write a number from 0 to 1'),
+    ("    topic: true ", "    topics: true ", 0, 'unknown key "topics"; did you mean "topic"?'),
+    ("  urgent: none ", "  urgent: own ", 0, 'unknown reply "own"; write one of: none, general'),
+    ("  orders:   ", "  order:   ", 0, 'unknown topic "order"; did you mean "orders"?'),
     ("weekdays: [Monday, ", "weekdays: [", 0, "wording.en.weekdays: has 6 entries; write all 7"),
     ("  return:\n", "  retrun:\n", 0, 'unknown intent "retrun"; did you mean "return"?'),
     (RETURN, RETURN + "    colour: red\n", 3, 'intents.return.colour: unknown key "colour"'),
@@ -79,45 +88,55 @@ MISTAKES = [
     (RETURN, RETURN + "    closes_at: 0.9\n", 3, 'unknown key "closes_at"'),
     (RETURN, RETURN + "    place: {facebook: secret}\n", 3, 'intents.return.place.facebook: unknown place "secret"'),
     (
-        "you can, is explained here: {links.returns}",
+        "how to return something, are here: {links.returns}",
         "see {links.retuns}",
         0,
         'placeholder {links.retuns}; did you mean "links',
     ),
-    ("you can, is explained here: {links.returns}", "see {links.returns", 0, 'a lone "{"; write placeholders such as'),
-    ('      de: "Kein Problem', '      it: "Kein Problem', 0, 'unknown language "it"; write one of: en, de, fr, es'),
+    (
+        "how to return something, are here: {links.returns}",
+        "see {links.returns",
+        0,
+        'a lone "{"; write placeholders such as',
+    ),
+    (
+        '      de: "Danke für {Ihre|deine} Nachricht zu einer Rückgabe',
+        '      it: "Danke',
+        0,
+        'unknown language "it"; write one of: en, de, fr, es',
+    ),
     (
         "  legal_safety: {team: pr, acknowledge: false}",
         "  legal_safety: {acknowledge: true}",
         0,
-        "is never acknowledged",
+        "is for people, at once; write acknowledge: false",
     ),
     (
-        "  human_please: {team: customer_service, acknowledge: false}",
+        "  human_please: {team: customer_service, acknowledge: general}",
         "  human_please: {acknowledge: on}",
         0,
         "never ackno",
     ),
     (
-        "  other: {team: customer_service, acknowledge: false}",
+        "  other: {team: customer_service, acknowledge: general}",
         "  other: {acknowledge: yes}",
         0,
-        "write acknowledge: false",
+        "write acknowledge: general, or false",
     ),
     ("spam: {team: customer_service, acknowledge: false,", "spam: {acknowledge: true,", 0, "is never acknowledged"),
     (
-        "    apologise: false",
-        "    acknowledge: true",
+        "    acknowledge: general\n",
+        "    acknowledge: true\n",
         0,
         "a complaint is never acknowledged as a question; write apologise",
     ),
     (
-        "    apologise: false\n    minimum_confidence: 0.8\n",
+        APOLOGISE + "    minimum_confidence: 0.8\n",
         "    apologise: true\n",
-        -2,
+        -3,
         "an apology needs a bound of its own",
     ),
-    ("    apologise: false\n", "    apologise: true\n    resolves: true\n", 1, "an apology resolves nothing; take"),
+    (APOLOGISE, "    apologise: true\n    resolves: true\n", 1, "an apology resolves nothing; take"),
     (
         "  jobs: {team: customer_service, acknowledge: false}",
         "  jobs: {acknowledge: true}",
@@ -187,8 +206,27 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file() -> None:
     assert numbers == sorted(numbers)
 
 
+def test_languages_that_are_served_no_more_keep_their_texts_and_are_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = TEXT.replace("languages: [en, de, fr, es]", "languages: [en]")
+    shop = load_playbook(text)
+    assert shop.unserved == ("de", "fr", "es")
+    assert set(shop.wording) == {"en"} and {*shop.intents["return"].replies, *shop.topics["orders"]} == {"en"}
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, "utf-8")
+    assert main([str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("de, fr, es") == 1 and "Vielen Dank" not in printed
+
+
+def test_a_text_may_hold_placeholders_inside_a_sentence_of_one_place() -> None:
+    shop = load_playbook(TEXT.replace("{public: Your order number", "{public: See {links.help} Your order number", 1))
+    assert "{public: See https://shop.example.com/help Your" in shop.intents["delivery_late"].replies["en"]
+
+
 def test_a_shorter_file_is_enough() -> None:
-    intents = TEXT.index("\nintents:")
+    intents = TEXT.index("\ntopics:")
     playbook = load_playbook(TEXT[:intents] + "\nintents: {return: {team: returns}}\n")
     assert playbook.team("return", 1).name == "returns"
     assert playbook.team("jobs", 1).name == "customer_service"

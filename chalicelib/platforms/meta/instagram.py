@@ -35,6 +35,7 @@ from chalicelib.platforms.meta.graph import GRAPH, check_account, check_fields, 
 from chalicelib.platforms.meta.messenger import list_direct, parse_direct, send_direct
 from chalicelib.platforms.meta.messenger import owner as owner_of_direct
 
+TAGS_PEOPLE = True  # a comment that begins with a name shows the post to that person
 MAX_REPLY = 1000  # characters of a comment; bytes of a direct message
 INBOX = "https://www.instagram.com/direct/inbox/"
 FIELDS = ("comments", "live_comments", "mentions", "messages", "messaging_postbacks", "standby")

@@ -177,7 +177,7 @@ def _branded(app: App, post: Interaction, answered: str, *, edited: bool) -> Int
     if brand:
         answers = post.parent or post.thread not in ("", post.id)  # an edit's first version stands in `id`
         kind = Kind.BRAND_REPLY if answers and answered != post.author else Kind.BRAND_POST
-    return replace(post, brand=brand, kind=Kind.EDIT if edited else kind, to=(answered or None) if brand else None)
+    return replace(post, brand=brand, kind=Kind.EDIT if edited else kind, to=answered or None)
 
 
 def _deletion(app: App, account: str, id: Any, author: Any, at: datetime, received_at: datetime) -> Interaction:
