@@ -10,7 +10,8 @@ from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 from chalicelib.apps import AppsError
 from chalicelib.aws.queues import QueueUnavailable
 from chalicelib.handlers.receive import Encoded, ForeignAccount, UnknownApp
-from chalicelib.platforms.base import PayloadError, Request, SignatureError, TooLarge
+from chalicelib.platforms.base import Request, SignatureError, TooLarge
+from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
 
 app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice

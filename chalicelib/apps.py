@@ -4,13 +4,21 @@ The same JSON stands in a local file and in the secret store: see README, "The a
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chalicelib import ids
+from chalicelib.registry import PRODUCTS, WEBHOOKS
+from chalicelib.textfile import NotText, read_text
+
+APPS_FILE = "apps file"  # what messages call it where it has no name of its own
 
 
 class AppsError(ValueError):
-    """The apps file is wrong; the message names the place and what is expected there, never a value."""
+    """The apps file is wrong; the message names file, line and place and what is expected there, never a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A registration at a platform; its first secret signs, every one of them verifies."""
+    """A registration at a platform; its first secret signs, every one of them verifies. `brand` is (product, id) of
+    every account in the file, also of other apps."""
 
     platform: str
     key: str
@@ -34,10 +43,27 @@ class App:
     verify_token: str = field(default="", repr=False)
     app_id: str = ""
     accounts: tuple[Account, ...] = ()
+    brand: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False, compare=False)
 
     def account(self, product: str, id: str) -> Account | None:
         """The account of this app with that product and id, if it has one."""
         return next((a for a in self.accounts if a.id == id and a.product == product), None)
+
+    def only(self, product: str) -> Account | None:
+        """The app's account of `product` where it has just one: for deliveries that name none."""
+        found = [a for a in self.accounts if a.product == product]
+        return found[0] if len(found) == 1 else None
+
+    def is_brand(self, product: str, id: str) -> bool:
+        """Whether `id` is an account of the brand, of this app or of another one in the same file."""
+        return (product, id) in self.brand or self.account(product, id) is not None
+
+
+class Owner(NamedTuple):
+    """The registration and account that replies go through."""
+
+    app: App
+    account: Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,69 +72,184 @@ class Apps:
 
     apps: tuple[App, ...]
 
+    def __post_init__(self) -> None:
+        brand = frozenset((a.product, a.id) for app in self.apps for a in app.accounts)
+        object.__setattr__(self, "apps", tuple(replace(app, brand=brand) for app in self.apps))
+
     def get(self, platform: str, key: str) -> App | None:
         """The registration that `/webhooks/{platform}/{key}` names, if there is one."""
         return next((a for a in self.apps if a.platform == platform and a.key == key), None)
 
-    def owner(self, product: str, account: str) -> tuple[App, Account] | None:
+    def owner(self, product: str, account: str) -> Owner | None:
         """The registration and account that replies for `product` and `account` go through."""
         for app in self.apps:
             if found := app.account(product, account):
-                return app, found
+                return Owner(app, found)
         return None
 
+    def account_name(self, product: str, account: str) -> str:
+        """What people call the account; its id where the file has no name for it."""
+        owner = self.owner(product, account)
+        return owner.account.name if owner and owner.account.name else account
 
-def load_apps(text: str) -> Apps:
-    """The registrations in the JSON `text`; raises AppsError naming the place that is wrong."""
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+_APP_KEYS = ("platform", "app", "secrets", "verify_token", "app_id", "accounts")
+_ACCOUNT_KEYS = ("id", "product", "name", "token")
+_COMMENT = "_"  # keys that begin so are for people
+
+
+def read_apps(path: Path) -> Apps:
+    """The registrations in the file at `path`. Raises AppsError, OSError."""
+    try:
+        return load_apps(read_text(path), str(path))
+    except NotText as error:
+        raise AppsError(str(error)) from None
+
+
+def load_apps(text: str, name: str = APPS_FILE, *, strict: bool = True) -> Apps:
+    """The registrations in the JSON `text` of the file called `name`. Raises AppsError naming the place.
+
+    What people hand in is read strictly. What was stored is not: a release may find there what only a later one knows,
+    and must go on receiving.
+    """
     try:
         data = json.loads(text)
-    except ValueError as error:
-        line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise AppsError(f"apps file: not JSON{line}") from None
-    rows = data.get("apps") if isinstance(data, dict) else None
-    if not isinstance(rows, list):
-        raise AppsError('apps file: expected {"apps": [...]}')
-    apps = tuple(_app(row, f"apps[{n}]") for n, row in enumerate(rows))
+    except json.JSONDecodeError as error:
+        raise AppsError(f"{name}:{error.lineno}: not JSON ({error.msg})") from None
+    except (ValueError, RecursionError):
+        raise AppsError(f"{name}: not JSON") from None
+    file = _File(name, text, strict)
+    if not isinstance(data, dict):
+        raise file.wrong((), 'expected {"apps": [...]}')
+    file.check_keys((), data, ("apps",))
+    if not isinstance(data.get("apps"), list):
+        raise file.wrong((), 'expected {"apps": [...]}')
+    apps = tuple(_app(file, row, ("apps", n)) for n, row in enumerate(data["apps"]))
     names = [(a.platform, a.key) for a in apps]
-    if len(set(names)) < len(names):
-        raise AppsError("apps file: two apps have the same platform and app key; give each a key of its own")
+    if (twice := _repeated(names)) is not None:
+        raise file.wrong(("apps", twice), "two apps have the same platform and app key; give each a key of its own")
+    places = [("apps", n, "accounts", m) for n, app in enumerate(apps) for m in range(len(app.accounts))]
+    accounts = [(a.product, a.id) for app in apps for a in app.accounts]
+    if (twice := _repeated(accounts)) is not None:
+        raise file.wrong(places[twice], "this product and id stands in the file before; an account belongs to one app")
     return Apps(apps)
 
 
-def _app(row: Any, place: str) -> App:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file's name and text, to say where in it something is wrong; `strict`: unknown names are mistakes."""
+
+    name: str
+    text: str
+    strict: bool
+
+    def wrong(self, path: tuple[str | int, ...], what: str) -> AppsError:
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+        line = self.text.count("\n", 0, _offset(self.text, path)) + 1
+        return AppsError(f"{self.name}:{line}: {place}{' ' if place else ''}{what}")
+
+    def check_keys(self, path: tuple[str | int, ...], row: Mapping[str, Any], known: Iterable[str]) -> None:
+        names = tuple(known)
+        for key in row:
+            if self.strict and key not in names and not key.startswith(_COMMENT):
+                raise self.wrong((*path, key), f"is no key that is known here; {_nearest(key, names)}")
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    """What to write instead of `word`."""
+    found = get_close_matches(word.casefold(), known, 1)
+    return f'do you mean "{found[0]}"?' if found else f"write one of {', '.join(known)}"
+
+
+def _repeated(names: list[tuple[str, str]]) -> int | None:
+    """The place of the first that stands before."""
+    return next((n for n, name in enumerate(names) if name in names[:n]), None)
+
+
+def _offset(text: str, path: tuple[str | int, ...]) -> int:
+    """Where in the JSON `text` the value at `path` begins; as far as the path leads."""
+    decoder, at = json.JSONDecoder(), _skip(text, 0)
+    for step in path:
+        number, inside = 0, _skip(text, at + 1)
+        while text[inside] not in "]}":
+            key: str | int = number
+            if text[at] == "{":
+                key, inside = decoder.raw_decode(text, inside)
+                inside = _skip(text, inside)
+            if key == step:
+                break
+            _, inside = decoder.raw_decode(text, inside)
+            inside, number = _skip(text, inside), number + 1
+        else:
+            return at
+        at = inside
+    return at
+
+
+def _skip(text: str, at: int) -> int:
+    """Past white space and what separates."""
+    while at < len(text) and text[at] in " \t\r\n,:":
+        at += 1
+    return at
+
+
+def _app(file: _File, row: Any, path: tuple[str | int, ...]) -> App:
     if not isinstance(row, dict):
-        raise AppsError(f"apps file: {place} must be an object")
+        raise file.wrong(path, "must be an object")
+    platform = _text(file, row, "platform", path)
+    if file.strict and platform not in WEBHOOKS:
+        products = get_close_matches(platform.casefold(), PRODUCTS, 1)
+        meant = PRODUCTS[products[0]].platform if products else ""
+        write = f'do you mean "{meant}"?' if meant else _nearest(platform, tuple(WEBHOOKS))
+        raise file.wrong((*path, "platform"), f'"{platform}" is no platform; {write}')
+    file.check_keys(path, row, _APP_KEYS)
     secrets = row.get("secrets", [])
     if not isinstance(secrets, list) or not secrets or not all(isinstance(s, str) and s for s in secrets):
-        raise AppsError(f"apps file: {place}.secrets must be a list of at least one non-empty string")
+        raise file.wrong((*path, "secrets"), "must be a list of at least one non-empty string")
     accounts = row.get("accounts", [])
     if not isinstance(accounts, list):
-        raise AppsError(f"apps file: {place}.accounts must be a list")
+        raise file.wrong((*path, "accounts"), "must be a list")
     return App(
-        platform=_text(row, "platform", place),
-        key=_text(row, "app", place),
+        platform=platform,
+        key=_text(file, row, "app", path),
         secrets=tuple(secrets),
-        verify_token=str(row.get("verify_token", "")),
-        app_id=str(row.get("app_id", "")),
-        accounts=tuple(_account(a, f"{place}.accounts[{n}]") for n, a in enumerate(accounts)),
+        verify_token=_optional(file, row, "verify_token", path),
+        app_id=_optional(file, row, "app_id", path),
+        accounts=tuple(_account(file, platform, a, (*path, "accounts", n)) for n, a in enumerate(accounts)),
     )
 
 
-def _account(row: Any, place: str) -> Account:
+def _account(file: _File, platform: str, row: Any, path: tuple[str | int, ...]) -> Account:
     if not isinstance(row, dict):
-        raise AppsError(f"apps file: {place} must be an object")
-    known = {"id", "product", "name", "token"}
+        raise file.wrong(path, "must be an object")
+    id, product = _text(file, row, "id", path), _text(file, row, "product", path)
+    products = [name for name, registered in PRODUCTS.items() if registered.platform == platform]
+    if file.strict and product not in products:
+        what = f'"{product}" is no product of {platform}; {_nearest(product, products)}'
+        raise file.wrong((*path, "product"), what)
+    file.check_keys(path, row, (*_ACCOUNT_KEYS, *(PRODUCTS[product].options if product in products else ())))
+    try:
+        if "#" in ids.checked(id):
+            raise ids.IdError('an id holds "#"')
+    except ids.IdError as error:
+        raise file.wrong((*path, "id"), f"cannot be used: {error}") from None
     return Account(
-        id=_text(row, "id", place),
-        product=_text(row, "product", place),
-        name=str(row.get("name", "")),
-        token=str(row.get("token", "")),
-        options={k: v for k, v in row.items() if k not in known},
+        id=id,
+        product=product,
+        name=_optional(file, row, "name", path),
+        token=_optional(file, row, "token", path),
+        options={k: v for k, v in row.items() if k not in _ACCOUNT_KEYS},
     )
 
 
-def _text(row: Mapping[str, Any], name: str, place: str) -> str:
+def _optional(file: _File, row: Mapping[str, Any], name: str, path: tuple[str | int, ...]) -> str:
+    return _text(file, row, name, path) if row.get(name) not in (None, "") else ""
+
+
+def _text(file: _File, row: Mapping[str, Any], name: str, path: tuple[str | int, ...]) -> str:
     value = row.get(name)
     if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
-        raise AppsError(f"apps file: {place}.{name} must be a non-empty string")
+        raise file.wrong((*path, name), "must be a non-empty string")
     return str(value)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.apps import Apps, AppsError, load_apps, read_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
 from chalicelib.aws.queues import Queue, SqsQueue
 from chalicelib.keys import Keys, KeysError, load_keys
@@ -113,15 +113,15 @@ class Services:
     @cached_property
     def registrations(self) -> "Callable[[], Apps]":
         """Reads the registrations, from the file or the secret store."""
-        return lambda: load_apps(self._apps_text())
+        return self._read_apps
 
-    def _apps_text(self) -> str:
+    def _read_apps(self) -> Apps:
         if self.settings.apps_file:
-            return Path(self.settings.apps_file).read_text("utf-8")
+            return read_apps(Path(self.settings.apps_file))
         if not self.settings.apps_secret:
             raise AppsError("set EARSHOT_APPS_SECRET (deployed) or EARSHOT_APPS_FILE (local)")
         try:
-            return self._secret(self.settings.apps_secret)
+            return load_apps(self._secret(self.settings.apps_secret), strict=False)
         except AwsError as error:
             raise AppsError(f"the registrations cannot be read: {error}") from error
 
@@ -149,10 +149,10 @@ class Services:
 
     @cached_property
     def playbook(self) -> "Playbook":
-        from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+        from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 
         path = Path(self.settings.playbook_file) if self.settings.playbook_file else DEFAULT_PLAYBOOK
-        return load_playbook(path.read_text("utf-8"), path.name)
+        return read_playbook(path)
 
     @cached_property
     def model(self) -> "IntentModel":

@@ -245,7 +245,7 @@ def test_receive_imports_only_what_it_needs(package: Path, tmp_path: Path, runni
     assert tops.isdisjoint(NEVER_IN_RECEIVE)
     assert not [m for m in modules if f"{m}.".startswith(tuple(f"chalicelib.{n}." for n in OUR_NEVER_IN_RECEIVE))]
     platforms = {m.split(".")[2] for m in modules if m.startswith("chalicelib.platforms.")}
-    assert platforms <= {"base", "http", "meta"}
+    assert platforms <= {"base", "contract", "http", "meta", "read", "simulation"}
 
 
 def test_report_of_init_and_invoke_times_beside_a_bare_chalice_handler(

@@ -82,8 +82,7 @@ class Content:
 
     def account_name(self, c: Conversation) -> str:
         """What people call the account."""
-        owner = self.apps.owner(c.product, c.account)
-        return owner[1].name if owner and owner[1].name else c.account
+        return self.apps.account_name(c.product, c.account)
 
     def answer_by(self, c: Conversation, question: Question | None) -> datetime | None:
         """When a person was to have answered `question`."""
@@ -111,8 +110,8 @@ class Content:
         """Where the platform shows it: the comment's or post's own address, or the inbox's for messages."""
         if last and last.link:
             return last.link
-        address = getattr(platforms.product(c.product), "INBOX", "") if c.private else ""
-        return str(address).replace("{account}", c.account)
+        address = platforms.product(c.product).inbox if c.private else ""
+        return address.replace("{account}", c.account)
 
     def _last(self, c: Conversation) -> Interaction | None:
         """The newest thing that the customer asked and that waits for an answer, else the newest at all."""

@@ -1,6 +1,5 @@
 """The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -8,25 +7,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-FALLBACK = "en"
+from chalicelib import platforms
 
-PRODUCTS = {
-    "facebook": "Facebook",
-    "messenger": "Messenger",
-    "instagram": "Instagram",
-    "whatsapp": "WhatsApp",
-    "x": "X",
-    "telegram": "Telegram",
-    "line": "LINE",
-    "discourse": "the forum",
-    "standard": "the website",
-    "google": "Google reviews",
-}
-_PLACES: Mapping[str, Mapping[str, str]] = {
-    "de": {"discourse": "Forum", "standard": "Website", "google": "Google-Rezensionen"},
-    "fr": {"discourse": "le forum", "standard": "le site", "google": "les avis Google"},
-    "es": {"discourse": "el foro", "standard": "la web", "google": "reseñas de Google"},
-}
+FALLBACK = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +30,7 @@ class Phrases:
 
     def place(self, product: str) -> str:
         """A platform in words."""
-        return _PLACES.get(self.language, {}).get(product) or PRODUCTS.get(product, product)
+        return platforms.title(product, self.language)
 
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""

@@ -116,14 +116,14 @@ class Attempt:
         i = self.interaction
         reading = i.reading or Reading("", 0.0, 0.0, None, False)
         owner = self.acknowledger.apps.owner(i.product, i.account)
-        wording = getattr(platforms.product(i.product), "wording", None)
         words = answer.private_text if private else answer.text
-        text = wording(owner[1], i, words, private and not i.private) if wording and owner else words
+        if owner:
+            words = platforms.product(i.product).wording(owner.account, i, words, private and not i.private)
         return Acknowledgement(
             state=Outcome.CLAIMED,
             at=self.now,
             token=token,
-            text=text,
+            text=words,
             intent=reading.intent,
             model=reading.model,
             resolves=answer.resolves,
@@ -173,10 +173,10 @@ class Attempt:
         if owner is None:
             return Why.NO_ACCOUNT
         if self._allowed is None:
-            self._allowed = self._aside(c, thread, owner[1])
+            self._allowed = self._aside(c, thread, owner.account)
         if not self._allowed and not self._counted:
             self._counted = True
-            self._allowed = Why.BREAKER if r.breaker.is_open(owner[1]) else "" if ack else self._count()
+            self._allowed = Why.BREAKER if r.breaker.is_open(owner.account) else "" if ack else self._count()
         return self._allowed or answer
 
     def _aside(self, c: Conversation, thread: Thread, account: Account) -> str:
@@ -184,12 +184,12 @@ class Attempt:
         i, store = self.interaction, self.acknowledger.store
         names = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
         product = platforms.product(i.product)
-        if for_somebody_else(i, names, tags_people=getattr(product, "TAGS_PEOPLE", False)):
+        if for_somebody_else(i, names, tags_people=product.tags_people):
             return Why.TO_SOMEBODY_ELSE
         parent = store.interaction(i.product, i.account, i.parent) if i.parent and not i.private else None
         if in_others_thread(i, c, thread, parent, names):
             return Why.OTHERS_THREAD
-        if getattr(product, "THREADS_HAVE_AN_OWNER", False) and begun_by_another(
+        if product.threads_have_an_owner and begun_by_another(
             i, c, store.conversations_in(i.product, i.account, i.thread), names
         ):
             return Why.OTHERS_THREAD

@@ -286,8 +286,7 @@ class Notifier:
             return
         team = self.playbook.team(None, 1)
         product, account = str(message["product"]), str(message["account"])
-        owner = self.apps.owner(product, account)
-        name = owner[1].name if owner and owner[1].name else account
+        name = self.apps.account_name(product, account)
         subject = f"[Earshot] {product} no longer accepts the token of {name}: automatic replies have stopped"
         text = (
             f"{subject}.\n\nThe platform's code was {message.get('code')}. Questions are still stored and escalated.\n"

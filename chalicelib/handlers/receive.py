@@ -10,7 +10,8 @@ from chalicelib.aws.queues import Queue
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope, SaveChunks
-from chalicelib.platforms.base import FOREIGN, MAX_BODY, Poison, Request, Response, Skipped, TooLarge, Webhook
+from chalicelib.platforms.base import FOREIGN, Poison, Request, Response, Skipped, TooLarge
+from chalicelib.platforms.contract import Webhook
 from chalicelib.platforms.http import Http
 
 
@@ -47,15 +48,13 @@ class Receiver:
         Raises UnknownApp, TooLarge, Encoded, SignatureError, PayloadError, ForeignAccount, QueueUnavailable.
         """
         app, webhook = self._find(platform, key)
-        if len(request.body) > getattr(webhook, "MAX_BODY", MAX_BODY):
+        if len(request.body) > webhook.max_body:
             raise TooLarge("the body is too large")
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Encoded("send the body without Content-Encoding")
-        if prepare := getattr(webhook, "prepare", None):
-            prepare(self.http, app, request)
+        webhook.prepare(self.http, app, request)
         webhook.verify(app, request)
-        content = getattr(webhook, "content", None)
-        body = content(request) if content else request.body
+        body = webhook.content(request)
         if not self._has_work(app, webhook, body, request.received_at):
             return False
         envelope = Envelope(self.new_id(), platform, key, request.received_at, body)
@@ -70,7 +69,7 @@ class Receiver:
 
     def _has_work(self, app: App, webhook: Webhook, body: bytes, received_at: datetime) -> bool:
         foreign = other = False
-        for parsed in webhook.parse(app, body, received_at):
+        for parsed in webhook.read(app, body, received_at):
             if isinstance(parsed, Interaction | Poison):
                 return True
             is_foreign = isinstance(parsed, Skipped) and parsed.reason == FOREIGN

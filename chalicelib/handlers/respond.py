@@ -23,8 +23,9 @@ from chalicelib.handlers.acknowledge import Acknowledger, Attempt
 from chalicelib.handlers.inbox import Envelope, SaveChunks
 from chalicelib.intents import IntentModel
 from chalicelib.outcomes.types import Outcomes, Stored
-from chalicelib.platforms.base import PayloadError, Poison, ReplyError
+from chalicelib.platforms.base import Poison, ReplyError
 from chalicelib.platforms.http import Http
+from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Change, ConversationKey, Store
 
@@ -68,7 +69,7 @@ class Responder:
         if app is None or webhook is None:
             return [], ["the app is no longer in the apps file"]
         try:
-            parsed = list(webhook.parse(app, envelope.body, envelope.received_at))
+            parsed = list(webhook.read(app, envelope.body, envelope.received_at))
         except PayloadError as error:
             return [], [str(error)]
         return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
@@ -119,13 +120,13 @@ class Step:
     def _fetched(self, incoming: Interaction) -> Interaction:
         """With the author and text that its delivery leaves out; as it came when the platform will not say."""
         owner = self.responder.apps.owner(incoming.product, incoming.account)
-        fetch = getattr(platforms.product(incoming.product), "fetch", None)
-        if owner is None or fetch is None:
+        if owner is None:
             return incoming
         try:
-            known = {k: v for k, v in fetch(self.responder.http, owner[1], incoming).items() if v}
+            fetched = platforms.product(incoming.product).fetch(self.responder.http, owner.account, incoming)
         except ReplyError:
             return incoming
+        known = {k: v for k, v in fetched.items() if v}
         brand = known.get("author") == incoming.account
         return replace(incoming, **known, brand=brand, kind=Kind.BRAND_REPLY if brand else incoming.kind)
 

@@ -10,7 +10,8 @@ import json
 from urllib.parse import parse_qs
 
 from chalicelib.apps import App
-from chalicelib.platforms.base import PayloadError, SignatureError, ident
+from chalicelib.platforms import read
+from chalicelib.platforms.base import SignatureError
 
 MAX_REQUEST = 16 * 1024  # bytes
 
@@ -18,25 +19,25 @@ MAX_REQUEST = 16 * 1024  # bytes
 def signed_user(app: App, body: bytes) -> str:
     """The user id in the form body's `signed_request` (signature.payload, base64url each).
 
-    Raises SignatureError, PayloadError.
+    Raises SignatureError, read.PayloadError.
     """
     if len(body) > MAX_REQUEST:
-        raise PayloadError("the request is too large")
+        raise read.PayloadError("the request is too large")
     values = parse_qs(body.decode("utf-8", "replace")).get("signed_request", [])
     signature, dot, payload = (values[0] if len(values) == 1 else "").partition(".")
     if not dot:
-        raise PayloadError("expected one signed_request: signature.payload")
+        raise read.PayloadError("expected one signed_request: signature.payload")
     if not _proven(app, _decoded(signature), payload.encode()):
         raise SignatureError("the signed_request is not signed with this app's secret")
     try:
         data = json.loads(_decoded(payload))
     except (ValueError, RecursionError):
-        raise PayloadError("the payload is not JSON") from None
+        raise read.PayloadError("the payload is not JSON") from None
     if not isinstance(data, dict) or str(data.get("algorithm", "")).upper() != "HMAC-SHA256":
-        raise PayloadError("expected an object with the algorithm HMAC-SHA256")
-    user = ident(data.get("user_id"))
+        raise read.PayloadError("expected an object with the algorithm HMAC-SHA256")
+    user = read.ident(data.get("user_id"))
     if not user:
-        raise PayloadError("user_id is missing")
+        raise read.PayloadError("user_id is missing")
     return user
 
 
@@ -51,4 +52,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
-        raise PayloadError("not base64url") from None
+        raise read.PayloadError("not base64url") from None

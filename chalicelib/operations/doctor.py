@@ -1,7 +1,6 @@
 """Doctor: what is wrong with the registrations and with what is due, and how to fix each; mailed when it is news."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,12 +37,8 @@ class Doctor:
         return [f for app in self.apps.apps for account in app.accounts for f in self._account(app, account)]
 
     def _account(self, app: App, account: Account) -> list[Finding]:
-        if account.product not in platforms.PRODUCTS:
-            fix = f"write one of {', '.join(platforms.PRODUCTS)}"
-            return [Finding(account.id, f'"{account.product}" is no product that Earshot knows', fix)]
-        check: Callable[..., list[Finding]] | None = getattr(platforms.product(account.product), "check", None)
         try:
-            return list(check(self.http, app, account)) if check else []
+            return platforms.product(account.product).check(self.http, app, account)
         except ReplyError as error:
             fix = "see whether the platform has an outage, and run the command again"
             return [Finding(account.id, f"{account.product} did not answer the check ({error.code})", fix)]

@@ -1,46 +1,30 @@
-"""The registry: one line a platform, one line a product. A module is imported when its first delivery comes."""
+"""Every platform, imported when its first delivery comes; the names stand in chalicelib.registry."""
 
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
-from chalicelib.platforms.base import Product, Webhook
+from chalicelib import registry
+from chalicelib.platforms.contract import Product, Webhook
 
-_WEBHOOKS = {
-    "meta": "meta.webhook",
-    "x": "x.platform",
-    "standard": "standard",
-    "telegram": "telegram.platform",
-    "discourse": "discourse",
-    "line": "line",
-    "google": "google.platform",
-}
-
-_PRODUCTS = {
-    "facebook": "meta.facebook",
-    "messenger": "meta.messenger",
-    "instagram": "meta.instagram",
-    "whatsapp": "meta.whatsapp",
-    "x": "x.platform",
-    "standard": "standard",
-    "telegram": "telegram.platform",
-    "discourse": "discourse",
-    "line": "line",
-    "google": "google.platform",
-}
-
-PLATFORMS = tuple(_WEBHOOKS)
-PRODUCTS = tuple(_PRODUCTS)
+PLATFORMS = tuple(registry.WEBHOOKS)
+PRODUCTS = tuple(registry.PRODUCTS)
 
 
 def webhook(platform: str) -> Webhook | None:
     """The webhook side of `platform` (as in /webhooks/{platform}/…), if there is one."""
-    return cast(Webhook, _module(_WEBHOOKS[platform])) if platform in _WEBHOOKS else None
+    return cast(Webhook, _module(registry.WEBHOOKS[platform]).WEBHOOK) if platform in registry.WEBHOOKS else None
 
 
 def product(name: str) -> Product:
     """The reply side of the product `name`; raises KeyError when there is none."""
-    return cast(Product, _module(_PRODUCTS[name]))
+    return cast(Product, _module(registry.PRODUCTS[name].module).PRODUCT)
 
 
-def _module(name: str) -> object:
+def title(name: str, language: str = "en") -> str:
+    """What people call the product `name` in `language`; in English where the platform has no other name for it."""
+    return product(name).named(language) if name in registry.PRODUCTS else name
+
+
+def _module(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")

@@ -1,34 +1,21 @@
-"""What every platform's file provides, the errors it raises, and the few things that all of them need.
-
-A platform is a module. Its webhook side is `challenge`, `verify` and `parse`; its reply side is `reply` and what goes
-with it. ADDING_A_PLATFORM.md walks through one.
-"""
+"""What platforms and handlers speak of: requests, parts of deliveries, replies, the errors; and what every platform's
+file needs for signatures and for posting once."""
 
 import base64
 import hashlib
 import hmac
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypedDict, Unpack
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, Unpack
 
-from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.http import Answer, ConnectionRefused, Http, NoAnswer, json_body
-
-MAX_BODY = 1024 * 1024  # bytes; a platform that sends more says so in its own file
-MAX_DEPTH = 40  # levels of JSON; the deepest documented payload has 9
-MAX_TEXT = 10_000  # characters of one interaction that are kept; no platform allows a customer more
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+from chalicelib.platforms.read import PayloadError
 
 
 class SignatureError(Exception):
     """The delivery is not proven to come from the platform."""
-
-
-class PayloadError(Exception):
-    """The body, or one part of it, is not what the platform documents. The message never quotes the payload."""
 
 
 class TooLarge(PayloadError):
@@ -133,155 +120,6 @@ class Finding:
     account: str
     what: str
     fix: str
-
-
-class Webhook(Protocol):
-    """The webhook side of a platform's module. It may also have
-
-    - `prepare(http, app, request) -> None`: called before `verify` where keys must be fetched first; raises nothing;
-    - `content(request) -> bytes`: called after `verify`, what `parse` gets instead of the raw body, where only the
-      headers say what happened.
-    """
-
-    def challenge(self, app: App, query: Mapping[str, str]) -> Response:
-        """The answer to the platform's handshake (GET)."""
-
-    def verify(self, app: App, request: Request) -> None:
-        """Returns when `request` is proven to come from the platform; raises SignatureError."""
-
-    def parse(self, app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
-        """Every part of the delivery; raises PayloadError when the body as a whole is not one."""
-
-
-class Product(Protocol):
-    """The reply side of a product's module. It may also have
-
-    - `fetch(http, account, interaction) -> dict`: author, author_name and text where a delivery leaves them out;
-    - `wording(account, interaction, words, private) -> str`: `words` as `reply` will post them (cut, links removed), so
-      that a claim holds the text that an echo will bring back;
-    - `INBOX`: the address where people read and answer direct messages, with {account} for the account's id;
-    - `check(http, app, account) -> list[Finding]`: what is wrong with the registration, and how to fix it;
-    - `backfill(http, app, account, since, now) -> Iterator[Interaction]`: what the platform can list of a time when
-      no deliveries came; raises Unsupported where it cannot.
-    - `TAGS_PEOPLE = True`: a comment that begins with a name calls that person, also below the brand's own posts;
-    - `THREADS_HAVE_AN_OWNER = True`: a thread belongs to who began it, and others answer each other there.
-
-    All that take `http` raise ReplyError.
-    """
-
-    MAX_REPLY: int
-
-    def reply(self, http: Http, app: App, account: Account, reply: Reply) -> str | None:
-        """Posts once and returns the platform's id of the reply; raises ReplyError."""
-
-
-# --- reading payloads: tolerant of integers for ids, missing fields and hostile text ---------------------------------
-
-MALFORMED = (PayloadError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`; raises PayloadError when it is not one or is nested deeper than MAX_DEPTH."""
-    try:
-        data = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise PayloadError("the body is not JSON") from None
-    if not isinstance(data, dict):
-        raise PayloadError("the body is not a JSON object")
-    if _depth(data, MAX_DEPTH) > MAX_DEPTH:
-        raise PayloadError("the body is nested too deeply")
-    return data
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _depth(value: Any, most: int) -> int:
-    level, values = 0, [value]
-    while values and level <= most:
-        level += 1
-        values = [
-            v
-            for parent in values
-            for v in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(v, dict | list)
-        ]
-    return level
-
-
-def obj(value: Any) -> dict[str, Any]:
-    """`value` if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: Any) -> list[Any]:
-    """`value` if it is a JSON array, an empty list if it is missing; raises PayloadError on anything else."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise PayloadError("expected a list")
-    return value
-
-
-def text(value: Any) -> str:
-    """`value` as text that can be stored: lone surrogates replaced, MAX_TEXT characters at most; "" if it is none."""
-    if not isinstance(value, str):
-        return ""
-    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
-
-
-def ident(value: Any) -> str:
-    """An id, whether sent as integer or string; "" when there is none; raises PayloadError when it cannot be one."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > 512:
-        raise PayloadError("not an id")
-    return text(str(value))
-
-
-def given_id(value: Any) -> str | None:
-    """The id that a platform gave to a reply. The reply is out by then, so an odd or missing id must not raise."""
-    return text(str(value))[:512] or None if isinstance(value, str | int) and not isinstance(value, bool) else None
-
-
-def need_ident(value: Any) -> str:
-    """Like `ident`, but raises PayloadError when there is none."""
-    found = ident(value)
-    if not found:
-        raise PayloadError("an id is missing")
-    return found
-
-
-def when(value: Any, default: datetime) -> datetime:
-    """The time that a platform wrote as seconds or milliseconds since 1970 or as ISO 8601; `default` when missing or
-    impossible. A time outside EARLIEST…LATEST is impossible: arithmetic with it would overflow."""
-    try:
-        if isinstance(value, str) and not value.isdigit():
-            time = datetime.fromisoformat(value)
-            time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        else:
-            seconds = int(value)
-            time = datetime.fromtimestamp(seconds / 1000 if seconds > 100_000_000_000 else seconds, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return default
-    return time if EARLIEST <= time <= LATEST else default
-
-
-def only_account(app: App, product: str) -> str:
-    """The id of the app's account of `product` where it has just one, else "": for deliveries that name none."""
-    ids = [a.id for a in app.accounts if a.product == product]
-    return ids[0] if len(ids) == 1 else ""
-
-
-def reason(error: Exception) -> str:
-    """Why a part could not be understood, without quoting it."""
-    return str(error) if isinstance(error, PayloadError) else type(error).__name__
-
-
-def raw(value: Any) -> str:
-    """The platform's own JSON of one part, to keep beside what was understood of it."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 # --- replying: once, and short enough --------------------------------------------------------------------------------

@@ -10,20 +10,18 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
-    MAX_TEXT,
     TEST,
     Finding,
     Parsed,
-    PayloadError,
-    Poison,
     Refused,
     Reply,
     ReplyError,
@@ -31,23 +29,14 @@ from chalicelib.platforms.base import (
     Response,
     Skipped,
     fit,
-    given_id,
     hmac_hex,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    read_json,
-    reason,
-    rows,
-    text,
     verify_any,
-    when,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call
+from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
-THREADS_HAVE_AN_OWNER = True  # a topic is its opener's; others answer each other in it
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
 MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
 
@@ -77,39 +66,40 @@ def content(request: Request) -> bytes:
     """The verified body with the header's event name as `event`: only there do a new and a destroyed post differ."""
     event = request.headers.get("x-discourse-event", "")
     try:
-        return json.dumps({**read_json(request.body), "event": event[:80]}).encode()
-    except PayloadError:
+        return json.dumps({**read.body(request.body), "event": event[:80]}).encode()
+    except read.PayloadError:
         return request.body
 
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one event of a delivery."""
-    payload = read_json(body)
+    payload = read.body(body)
     account = next((a for a in app.accounts if a.product == "discourse"), None)
     if account is None:
         yield Skipped(FOREIGN, "discourse")
         return
+    context = PartContext(app, account, received_at, received_at)
     try:
-        yield _event(app, account, payload, received_at)
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(payload), "discourse", account.id)
+        yield _event(context, payload)
+    except read.MALFORMED as error:
+        yield context.poison(error, payload)
 
 
-def _event(app: App, account: Account, payload: dict[str, Any], received_at: datetime) -> Parsed:
-    event, post = text(payload.get("event")), payload.get("post")
+def _event(context: PartContext, payload: dict[str, Any]) -> Parsed:
+    event, post = read.text(payload.get("event")), payload.get("post")
     if "ping" in payload:
-        return Skipped(TEST, "discourse", account.id)
+        return context.skipped(TEST)
     if "post" not in payload or (event and event not in _KINDS):
         name = event or "_".join(sorted(set(payload) - {"event"})) or "empty"
-        return Skipped(f"event_{text(name)[:40]}", "discourse", account.id)
+        return context.skipped(f"event_{read.text(name)[:40]}")
     if not isinstance(post, dict):
-        raise PayloadError("the post is not an object")
+        raise read.PayloadError("the post is not an object")
     if post.get("post_type") not in (None, *_BY_PEOPLE) or _number(post.get("user_id")) < 0:
-        return Skipped("system_post", "discourse", account.id)
+        return context.skipped("system_post")
     private = post.get("topic_archetype") == "private_message"
-    if private and account.options.get("private_messages") is not True:
-        return Skipped("private_message", "discourse", account.id)
-    return _interaction(app, account, post, _kind(event, post), event, received_at, private=private)
+    if private and context.account.options.get("private_messages") is not True:
+        return context.skipped("private_message")
+    return _interaction(context, post, _kind(event, post), event, private=private)
 
 
 def _kind(event: str, post: dict[str, Any]) -> Kind:
@@ -122,48 +112,36 @@ def _kind(event: str, post: dict[str, Any]) -> Kind:
 
 
 def _interaction(
-    app: App,
-    account: Account,
-    post: dict[str, Any],
-    kind: Kind,
-    event: str,
-    received_at: datetime,
-    *,
-    private: bool = False,
+    context: PartContext, post: dict[str, Any], kind: Kind, event: str, *, private: bool = False
 ) -> Interaction:
-    topic, number, username = ident(post.get("topic_id")), ident(post.get("post_number")), text(post.get("username"))
-    id, ours = need_ident(post.get("id")), bool(username) and username == account.options.get("api_username")
+    account, received_at = context.account, context.received_at
+    topic, number = read.ident(post.get("topic_id")), read.ident(post.get("post_number"))
+    username = read.text(post.get("username"))
+    id, ours = read.need_ident(post.get("id")), bool(username) and username == account.options.get("api_username")
     brand = ours or _is_staff(account, post, username)
     if kind is Kind.NEW and brand:
         kind = Kind.BRAND_POST if number == "1" else Kind.BRAND_REPLY
-    at = when(post.get("created_at"), received_at)
-    updated_at = when(post.get("updated_at"), received_at)
-    base_url = text(account.options.get("base_url")).rstrip("/")
-    return Interaction(
-        product="discourse",
-        account=account.id,
-        app=app.key,
-        id=id,
-        kind=kind,
-        at=at,
-        received_at=received_at,
+    at = read.when(post.get("created_at"), received_at)
+    updated_at = read.when(post.get("updated_at"), received_at)
+    base_url = read.text(account.options.get("base_url")).rstrip("/")
+    return replace(
+        context.interaction(post, id, kind, at),
         thread=topic or id,
-        author=ident(post.get("user_id")) or username or None,
-        author_name=text(post.get("name")) or username or None,
+        author=read.ident(post.get("user_id")) or username or None,
+        author_name=read.name(post.get("name")) or read.name(username),
         brand=brand,
         text=_words(post),
         text_at=updated_at if kind is Kind.EDIT else at,
         # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
         # of another, and a wrong parent would mark a stranger's question answered
         reply_to=number or None,
-        to=ident(obj(post.get("reply_to_user")).get("id")) or None,
+        to=read.ident(read.obj(post.get("reply_to_user")).get("id")) or None,
         private=private,
         repliable=not private,
         link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,
         hidden_at=updated_at if kind is Kind.HIDE else None,
         shown_at=updated_at if kind is Kind.EDIT and event else None,
         ours=ours,
-        raw=raw(post)[: 2 * MAX_TEXT],
     )
 
 
@@ -177,9 +155,9 @@ def _is_staff(account: Account, post: dict[str, Any], username: str) -> bool:
 
 def _words(post: dict[str, Any]) -> str:
     """The Markdown as written, else the text of the HTML."""
-    if words := text(post.get("raw")):
+    if words := read.text(post.get("raw")):
         return words
-    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text(post.get("cooked")))).split())
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", read.text(post.get("cooked")))).split())
 
 
 def _number(value: Any) -> int:
@@ -190,14 +168,14 @@ def _number(value: Any) -> int:
 
 
 def _api(http: Http, account: Account, method: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    base_url = text(account.options.get("base_url")).rstrip("/")
+    base_url = read.text(account.options.get("base_url")).rstrip("/")
     if not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         raise Refused("base_url")
-    headers = {"Api-Key": account.token, "Api-Username": text(account.options.get("api_username"))}
+    headers = {"Api-Key": account.token, "Api-Username": read.text(account.options.get("api_username"))}
     return call(http, method, f"{base_url}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY)
 
@@ -209,11 +187,11 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     """
     post: dict[str, Any] = {
         "topic_id": reply.interaction.thread,
-        "raw": wording(account, reply.interaction, reply.text),
+        "raw": wording(account, reply.interaction, reply.text, reply.private),
     }
     if reply.interaction.reply_to:
         post["reply_to_post_number"] = reply.interaction.reply_to
-    return given_id(_api(http, account, "POST", "/posts.json", post).get("id"))
+    return read.given_id(_api(http, account, "POST", "/posts.json", post).get("id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -224,14 +202,16 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         fix = "in the forum's admin pages, API, make a key for the user named in api_username, and set base_url"
         return [Finding(account.id, f"the forum does not accept the API key ({error.code})", fix)]
     try:
-        hooks = rows(_api(http, account, "GET", "/admin/api/web_hooks.json").get("web_hooks"))
-    except (ReplyError, PayloadError):
+        hooks = read.rows(_api(http, account, "GET", "/admin/api/web_hooks.json").get("web_hooks"))
+    except (ReplyError, read.PayloadError):
         return []  # a key without an administrator's rights cannot see them: nothing to say
-    ours = [h for h in map(obj, hooks) if text(h.get("payload_url")).endswith(f"/webhooks/discourse/{app.key}")]
+    here = f"/webhooks/discourse/{app.key}"
+    here = f"/webhooks/discourse/{app.key}"
+    ours = [h for h in map(read.obj, hooks) if read.text(h.get("payload_url")).endswith(here)]
     if any(h.get("active") is True for h in ours):
         return []
     what = "the forum's webhook is switched off" if ours else "the forum has no webhook that comes here"
-    fix = f"in the forum's admin pages, API, Webhooks: post events to /webhooks/discourse/{app.key}, with the secret"
+    fix = f"in the forum's admin pages, API, Webhooks: post events to {here}, with the secret"
     return [Finding(account.id, what, fix)]
 
 
@@ -242,13 +222,69 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     """
     before = ""
     for _ in range(MAX_PAGES):
-        posts = [obj(p) for p in rows(_api(http, account, "GET", f"/posts.json{before}").get("latest_posts"))]
-        recent = [p for p in posts if when(p.get("created_at"), now) >= since]
+        posts = [read.obj(p) for p in read.rows(_api(http, account, "GET", f"/posts.json{before}").get("latest_posts"))]
+        recent = [p for p in posts if read.when(p.get("created_at"), now) >= since]
         for post in recent:
-            parsed = _event(app, account, {"post": post}, now)
+            parsed = _event(PartContext(app, account, now, now), {"post": post})
             if isinstance(parsed, Interaction):
                 yield parsed
         lowest = min((_number(p.get("id")) for p in posts), default=0)
         if len(recent) < len(posts) or lowest < 2:
             return
         before = f"?before={lowest - 1}"
+
+
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+_EVENTS = {"add": "post_created", "edited": "post_edited", "remove": "post_destroyed"}
+
+
+def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
+    """Discourse sends one event a delivery; its name stands in a header."""
+    ((account, message),) = said
+    body = wire({"post": _post(account, message)})
+    headers = {"X-Discourse-Event": _EVENTS[message.verb], "X-Discourse-Event-Id": number()}
+    return {**headers, "X-Discourse-Event-Signature": "sha256=" + hmac_hex(secret, body)}, body
+
+
+def _post(account: Account, said: SimulatedMessage) -> dict[str, Any]:
+    """A customer's post opens a topic, an answer stands in the topic `to`."""
+    gone = {"deleted_at": iso(said.at)} if said.verb == "remove" else {}
+    name = said.name or account.name
+    return {
+        "id": int(said.id),
+        "topic_id": int(said.to or said.id),
+        "post_number": 2 if said.to else 1,
+        "post_type": 1,
+        "user_id": int(said.author) if said.author else 1,
+        "username": str(account.options.get("api_username")) if said.token else name.casefold().replace(" ", "_"),
+        "name": name,
+        "staff": said.brand,
+        "raw": said.text,
+        "created_at": iso(said.at),
+        "updated_at": iso(said.at),
+        "version": 2 if said.verb == "edited" else 1,
+        **gone,
+    }
+
+
+_POST = Endpoint(
+    re.compile(r"[^/]+(?:/[^/]+)*/posts\.json"),
+    lambda path, data: (str(data["topic_id"]), data["raw"], ""),
+    lambda id: {"id": int(id)},
+)
+_ECHO = "sent by api_username"
+
+WEBHOOK = Webhook(challenge, verify, parse, send, content=content)
+PRODUCT = Product(
+    name="discourse",
+    title="the forum",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_POST,), lambda p: SimulatedMessage("discourse", p.text, id=p.id, to=p.target, token=_ECHO)),
+    wording=wording,
+    check=check,
+    backfill=backfill,
+    threads_have_an_owner=True,  # a topic is its opener's; others answer each other in it
+    titles={"de": "Forum", "fr": "le forum", "es": "el foro"},
+)

@@ -6,50 +6,38 @@ escalation e-mail.
 Source: https://developers.line.biz/en/reference/messaging-api/
 """
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
-    MAX_TEXT,
     TEST,
     Finding,
     OutcomeUnknown,
     Parsed,
-    PayloadError,
-    Poison,
     Refused,
     Reply,
     ReplyError,
     Request,
     Response,
     Skipped,
-    Unsupported,
     fit,
-    given_id,
     hmac_base64,
-    ident,
-    need_ident,
-    obj,
-    only_account,
-    raw,
-    read_json,
-    reason,
-    rows,
-    text,
     verify_any,
-    when,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
 from chalicelib.platforms.http import Answer, Http
 from chalicelib.platforms.rest import call, header, utf16
+from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, number, wire
 
 MAX_REPLY = 5000  # UTF-16 code units
-INBOX = "https://chat.line.biz/"
 MAX_EVENTS = 1000  # in one delivery
 
 _API = "https://api.line.me/v2/bot"
@@ -71,69 +59,65 @@ def verify(app: App, request: Request) -> None:
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """Every event of a delivery; `destination` is the official account's user id, its `id` in the apps file. What has
     none, as older senders wrote it, is for the app's only account: the channel secret has signed it."""
-    payload = read_json(body)
-    events, account = rows(payload.get("events")), ident(payload.get("destination")) or only_account(app, "line")
+    payload = read.body(body)
+    id, only = read.ident(payload.get("destination")), app.only("line")
+    id, events = id or (only.id if only else ""), read.rows(payload.get("events"))
+    account = app.account("line", id)
     if len(events) > MAX_EVENTS:
-        raise PayloadError("more events than LINE ever sends")
+        raise read.PayloadError("more events than LINE ever sends")
     if not events:
-        yield Skipped(TEST, "line", account)
+        yield Skipped(TEST, "line", id)
     for event in events:
-        if app.account("line", account) is None:
-            yield Skipped(FOREIGN, "line", account)
+        if account is None:
+            yield Skipped(FOREIGN, "line", id)
             continue
+        context = PartContext(app, account, received_at, received_at)
         try:
-            yield _event(app, account, event, received_at)
-        except MALFORMED as error:
-            yield Poison(reason(error), raw(event), "line", account)
+            yield _event(context, event)
+        except read.MALFORMED as error:
+            yield context.poison(error, event)
 
 
-def _event(app: App, account: str, event: Any, received_at: datetime) -> Parsed:
+def _event(context: PartContext, event: Any) -> Parsed:
     if not isinstance(event, dict):
-        raise PayloadError("an event is not an object")
-    type, source = text(event.get("type")), obj(event.get("source"))
+        raise read.PayloadError("an event is not an object")
+    type, source = read.text(event.get("type")), read.obj(event.get("source"))
     if source.get("userId") == _TEST_USER:
-        return Skipped(TEST, "line", account)
+        return context.skipped(TEST)
     reader = _MESSAGES.get(type)
     message = reader(event) if reader else None
     if message is None:  # follow, join and the rest hold no words
-        return Skipped(f"event_{type[:40]}", "line", account)
-    place = text(source.get("type"))
+        return context.skipped(f"event_{type[:40]}")
+    place = read.text(source.get("type"))
     alone = place == "user"
-    at = when(event.get("timestamp"), received_at)
-    words = text(message.get("text"))
-    return Interaction(
-        product="line",
-        account=account,
-        app=app.key,
-        id=need_ident(message.get("id")),
-        kind=Kind.DELETE if type == "unsend" else Kind.NEW,
-        at=at,
-        received_at=received_at,
-        thread=need_ident(source.get(_PLACES.get(place, "userId"))),
-        author=ident(source.get("userId")) or None,
+    at = read.when(event.get("timestamp"), context.received_at)
+    words = read.text(message.get("text"))
+    kind = Kind.DELETE if type == "unsend" else Kind.NEW
+    return replace(
+        context.interaction(event, read.need_ident(message.get("id")), kind, at),
+        thread=read.need_ident(source.get(_PLACES.get(place, "userId"))),
+        author=read.ident(source.get("userId")) or None,
         text=words,
-        text_at=at,
-        parent=ident(message.get("quotedMessageId")) or None,
-        reply_to=text(event.get("replyToken")) or None,
+        parent=read.ident(message.get("quotedMessageId")) or None,
+        reply_to=read.text(event.get("replyToken")) or None,
         private=alone,
         repliable=alone and event.get("mode") != "standby" and type != "postback",
         attachments=int(type == "message" and (not words or message.get("type") not in (None, "text"))),
-        raw=raw(event)[: 2 * MAX_TEXT],
     )
 
 
 def _pressed(event: dict[str, Any]) -> dict[str, Any] | None:
     """A pressed button as a message for a person to look at: LINE tells its code, not its title. None for one that
     only turns the menu's page."""
-    postback = obj(event.get("postback"))
-    if "newRichMenuAliasId" in obj(postback.get("params")):
+    postback = read.obj(event.get("postback"))
+    if "newRichMenuAliasId" in read.obj(postback.get("params")):
         return None
     return {"id": event.get("webhookEventId") or event.get("replyToken"), "text": postback.get("data")}
 
 
 _MESSAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
-    "message": lambda event: obj(event.get("message")),
-    "unsend": lambda event: {"id": obj(event.get("unsend")).get("messageId")},
+    "message": lambda event: read.obj(event.get("message")),
+    "unsend": lambda event: {"id": read.obj(event.get("unsend")).get("messageId")},
     "postback": _pressed,
 }
 
@@ -141,7 +125,7 @@ _MESSAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
 # --- replies ---------------------------------------------------------------------------------------------------------
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY, utf16)
 
@@ -155,7 +139,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
     Source: https://developers.line.biz/en/docs/messaging-api/retrying-api-request/
     """
-    messages = [{"type": "text", "text": wording(account, reply.interaction, reply.text)}]
+    messages = [{"type": "text", "text": wording(account, reply.interaction, reply.text, reply.private)}]
     if reply.interaction.reply_to:
         try:
             by_token = {"replyToken": reply.interaction.reply_to, "messages": messages}
@@ -202,8 +186,8 @@ def _retry_key(token: str) -> str:
 
 def _sent(answer: Answer) -> str | None:
     messages = answer.data.get("sentMessages")
-    first = obj(messages[0]) if isinstance(messages, list) and messages else {}
-    return given_id(first.get("id")) or header(answer, "x-line-request-id") or None
+    first = read.obj(messages[0]) if isinstance(messages, list) and messages else {}
+    return read.given_id(first.get("id")) or header(answer, "x-line-request-id") or None
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -217,7 +201,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         fix = "issue a channel access token in the LINE Developers console and set it in the apps file"
         return [Finding(account.id, f"LINE does not accept the token ({error.code})", fix)]
     findings = []
-    if ident(bot.get("userId")) != account.id:
+    if read.ident(bot.get("userId")) != account.id:
         fix = "set the account's id to the bot's user id, which GET /v2/bot/info gives as userId"
         findings.append(Finding(account.id, "the token belongs to another official account", fix))
     fix = f"in the console, Messaging API, set the webhook URL to /webhooks/line/{app.key} and switch 'Use webhook' on"
@@ -225,12 +209,53 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         hook = call(http, "GET", f"{_API}/channel/webhook/endpoint", headers=_authorization(account)).data
     except ReplyError:
         hook = {}  # 404 where none was ever set
-    if not text(hook.get("endpoint")).endswith(f"/webhooks/line/{app.key}"):
+    if not read.text(hook.get("endpoint")).endswith(f"/webhooks/line/{app.key}"):
         findings.append(Finding(account.id, "the channel's webhook does not come here", fix))
     elif hook.get("active") is not True:
         findings.append(Finding(account.id, "the channel's webhook is switched off", fix))
     return findings
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
-    raise Unsupported("LINE lists no past messages; switch on webhook redelivery in its console")
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+
+def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
+    """One event for each thing said; LINE tells nothing of what the brand says."""
+    events = [_told(message) for _, message in said if not message.brand]
+    body = wire({"destination": said[0][0].id, "events": events})
+    return {"x-line-signature": hmac_base64(secret, body)}, body
+
+
+def _told(said: SimulatedMessage) -> dict[str, Any]:
+    event = {
+        "timestamp": int(said.at.timestamp() * 1000),
+        "source": {"type": "user", "userId": said.author},
+        "webhookEventId": number(),
+        "deliveryContext": {"isRedelivery": False},
+        "mode": "active",
+    }
+    if said.verb == "remove":
+        return {"type": "unsend", **event, "unsend": {"messageId": said.id}}
+    message = {"id": said.id, "type": "text", "text": said.text}
+    return {"type": "message", **event, "replyToken": said.author, "message": message}
+
+
+_SEND = Endpoint(
+    re.compile(r"api\.line\.me/v2/bot/message/(?:reply|push)"),
+    lambda path, data: (data.get("to", "") or data["replyToken"], data["messages"][0]["text"], ""),
+    lambda id: {"sentMessages": [{"id": id}]},
+)
+
+WEBHOOK = Webhook(challenge, verify, parse, send)
+PRODUCT = Product(
+    name="line",
+    title="LINE",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_SEND,), direct=True),
+    wording=wording,
+    check=check,
+    backfill=not_listed("LINE lists no past messages; switch on webhook redelivery in its console"),
+    tells_answers=False,
+    inbox="https://chat.line.biz/",
+)

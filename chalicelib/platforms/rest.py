@@ -7,16 +7,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Unpack
 
-from chalicelib.platforms.base import (
-    Call,
-    NotSent,
-    OutcomeUnknown,
-    Refused,
-    ReplyError,
-    TokenInvalid,
-    call_once,
-    obj,
-)
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Call, NotSent, OutcomeUnknown, Refused, ReplyError, TokenInvalid, call_once
 from chalicelib.platforms.http import Answer, Http
 
 Verdicts = Mapping[int, type[ReplyError]]
@@ -49,8 +41,8 @@ def _wait(answer: Answer) -> timedelta:
     """How long to wait, from the three places where it is told: the header, Telegram's body, Discourse's body."""
     told = (
         header(answer, "retry-after"),
-        obj(answer.data.get("parameters")).get("retry_after"),
-        obj(answer.data.get("extras")).get("wait_seconds"),
+        read.obj(answer.data.get("parameters")).get("retry_after"),
+        read.obj(answer.data.get("extras")).get("wait_seconds"),
     )
     seconds = next((int(s) for s in map(str, told) if s.isdecimal() and len(s) < 9), _WAIT_S)
     return timedelta(seconds=min(max(seconds, 1), _LONGEST_WAIT_S))

@@ -9,6 +9,7 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,14 +19,12 @@ from standardwebhooks.webhooks import Webhook as Signer
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
-    MAX_TEXT,
     TEST,
     Finding,
     Parsed,
-    PayloadError,
     Poison,
     Refused,
     Reply,
@@ -33,22 +32,13 @@ from chalicelib.platforms.base import (
     Response,
     SignatureError,
     Skipped,
-    Unsupported,
     fit,
-    given_id,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    read_json,
-    reason,
-    rows,
     same,
-    text,
-    when,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
 from chalicelib.platforms.http import Http, json_body
 from chalicelib.platforms.rest import call
+from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 MAX_REPLY = 10_000  # characters
 TOLERANCE = timedelta(minutes=5)  # how far the signed time may be from ours, both ways
@@ -101,68 +91,61 @@ def _sign(secret: str, id: str, at: datetime, body: bytes) -> str | None:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one event of a delivery, or each of its `events`."""
-    payload = read_json(body)
-    events = rows(payload["events"]) if "events" in payload else [payload]
+    payload = read.body(body)
+    events = read.rows(payload["events"]) if "events" in payload else [payload]
     if len(events) > MAX_EVENTS:
-        raise PayloadError("more events than one delivery may hold")
+        raise read.PayloadError("more events than one delivery may hold")
     for event in events:
         try:
             yield _event(app, event, received_at)
-        except MALFORMED as error:
-            yield Poison(reason(error), raw(event), "standard")
+        except read.MALFORMED as error:
+            yield Poison(read.reason(error), read.raw(event), "standard")
 
 
 def _event(app: App, event: Any, received_at: datetime) -> Parsed:
     if not isinstance(event, dict):
-        raise PayloadError("an event is not an object")
-    kind, content = text(event.get("type")), event.get("data")
-    if kind in _TESTS or obj(content).get("test") is True:
+        raise read.PayloadError("an event is not an object")
+    kind, content = read.text(event.get("type")), event.get("data")
+    if kind in _TESTS or read.obj(content).get("test") is True:
         return Skipped(TEST, "standard")
     if kind not in _KINDS:
         return Skipped(f"event_{kind[:40]}", "standard")
     if not isinstance(content, dict):
-        raise PayloadError("data is not an object")
-    account = ident(content.get("account")) or _only_account(app)
-    if app.account("standard", account) is None:
+        raise read.PayloadError("data is not an object")
+    account = read.ident(content.get("account")) or _only_account(app)
+    found = app.account("standard", account)
+    if found is None:
         return Skipped(FOREIGN, "standard", account)
-    return _interaction(app, account, kind, event, content, received_at)
+    return _interaction(PartContext(app, found, received_at, received_at), kind, event, content)
 
 
 def _only_account(app: App) -> str:
     ids = [a.id for a in app.accounts if a.product == "standard"]
     if len(ids) > 1:
-        raise PayloadError("the app has several accounts and the event names none")
+        raise read.PayloadError("the app has several accounts and the event names none")
     return ids[0] if ids else ""
 
 
-def _interaction(
-    app: App, account: str, type: str, event: dict[str, Any], content: dict[str, Any], received_at: datetime
-) -> Interaction:
+def _interaction(context: PartContext, type: str, event: dict[str, Any], content: dict[str, Any]) -> Interaction:
     author = content.get("author")
     author = author if isinstance(author, dict) else {"id": author}
-    id, parent = need_ident(content.get("id")), ident(content.get("parent"))
+    id, parent = read.need_ident(content.get("id")), read.ident(content.get("parent"))
     brand, kind = author.get("brand") is True, _KINDS[type]
     # What only changes an interaction may leave out where it stands; then it waits for the one that says so
-    thread = ident(content.get("thread")) or parent or (id if kind is Kind.NEW or "text" in content else "")
+    thread = read.ident(content.get("thread")) or parent or (id if kind is Kind.NEW or "text" in content else "")
     if kind is Kind.NEW and brand:
         kind = Kind.BRAND_POST if thread == id else Kind.BRAND_REPLY
-    happened_at = when(event.get("timestamp"), received_at)
-    at = when(content.get("created_at"), happened_at)
-    token = ident(content.get("reply_token"))
-    return Interaction(
-        product="standard",
-        account=account,
-        app=app.key,
-        id=id,
-        kind=kind,
-        at=at,
-        received_at=received_at,
+    happened_at = read.when(event.get("timestamp"), context.received_at)
+    at = read.when(content.get("created_at"), happened_at)
+    token = read.ident(content.get("reply_token"))
+    return replace(
+        context.interaction(event, id, kind, at),
         thread=thread,
-        author=ident(author.get("id")) or None,
-        author_name=text(author.get("name")) or None,
+        author=read.ident(author.get("id")) or None,
+        author_name=read.name(author.get("name")),
         brand=brand,
-        text=text(content.get("text")),
-        text_at=when(content.get("updated_at"), happened_at) if kind is Kind.EDIT else at,
+        text=read.text(content.get("text")),
+        text_at=read.when(content.get("updated_at"), happened_at) if kind is Kind.EDIT else at,
         parent=parent or None,
         private=content.get("private") is True,
         repliable=content.get("repliable") is not False and author.get("bot") is not True,
@@ -172,7 +155,6 @@ def _interaction(
         shown_at=happened_at if type == "interaction.shown" else None,
         ours=brand and bool(token),
         token=token or None,
-        raw=raw(event)[: 2 * MAX_TEXT],
     )
 
 
@@ -184,7 +166,7 @@ def _count(attachments: Any) -> int:
 
 
 def _link(url: Any) -> str | None:
-    link = text(url)
+    link = read.text(url)
     return link if link.startswith(("https://", "http://")) else None
 
 
@@ -213,7 +195,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY)
 
@@ -234,7 +216,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
                 "account": account.id,
                 "thread": reply.interaction.thread,
                 "in_reply_to": reply.interaction.id,
-                "text": wording(account, reply.interaction, reply.text),
+                "text": wording(account, reply.interaction, reply.text, reply.private),
                 "private": reply.private or reply.interaction.private,
                 "reply_token": reply.token,
             },
@@ -248,7 +230,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": signature,
     }
-    return given_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))
+    return read.given_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -265,5 +247,55 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
-    raise Unsupported("the generic intake has nothing to list from; the sender repeats what failed")
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+
+def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
+    """Everything in one delivery, signed for the time at which the last was said; a key that is none signs nothing."""
+    body, at = wire({"events": [_told(account, message) for account, message in said]}), max(m.at for _, m in said)
+    id = f"msg_{number()}"
+    stamp = str(int(at.timestamp()))
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": _sign(secret, id, at, body) or "v1,",
+    }, body
+
+
+_TYPES = {"add": "interaction.created", "edited": "interaction.updated", "remove": "interaction.deleted"}
+
+
+def _told(account: Account, said: SimulatedMessage) -> dict[str, Any]:
+    content = {
+        "account": account.id,
+        "id": said.id,
+        "thread": said.to or said.id,
+        "text": said.text,
+        "author": {"id": said.author or "staff", "name": said.name or account.name, "brand": said.brand},
+        "created_at": iso(said.at),
+        "url": f"https://shop.example.com/t/{said.to or said.id}",
+        **({"parent": said.to} if said.to else {}),
+        **({"reply_token": said.token} if said.token else {}),
+    }
+    return {"type": _TYPES[said.verb], "timestamp": iso(said.at), "data": content}
+
+
+def _read(path: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
+    content = data["data"]
+    return content["in_reply_to"], content["text"], content["reply_token"]
+
+
+_REPLY = Endpoint(re.compile(r".+"), _read, lambda id: {"id": id}, having="data")
+
+WEBHOOK = Webhook(challenge, verify, parse, send)
+PRODUCT = Product(
+    name="standard",
+    title="the website",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_REPLY,)),
+    wording=wording,
+    check=check,
+    backfill=not_listed("the generic intake has nothing to list from; the sender repeats what failed"),
+    titles={"de": "Website", "fr": "le site", "es": "la web"},
+)

@@ -16,7 +16,7 @@ from chalicelib.playbook.policy import (
 )
 from chalicelib.playbook.preview import previews
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
-from chalicelib.playbook.reader import load_playbook as load
+from chalicelib.playbook.reader import read_playbook as load
 from chalicelib.playbook.yaml_parts import span_text
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -26,12 +26,12 @@ def main(arguments: Sequence[str]) -> int:
     """Checks the file that is named first, else the one that comes with Earshot; 0 when it is right, 1 when not."""
     path = Path(arguments[0]) if arguments else DEFAULT_PLAYBOOK
     try:
-        playbook = load(path.read_text("utf-8"), path.name)
+        playbook = load(path)
     except PlaybookError as error:
         print(error)
         return 1
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"{path.name}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
+    except OSError as error:
+        print(f"{path.name}: cannot be read: {error.strerror}")
         return 1
     print("\n".join((*summary(playbook), "", "What customers read, on a Monday at 10:00:", "", *previews(playbook))))
     return 0

@@ -10,11 +10,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
-from chalicelib.playbook.policy import Bars, Caps, IntentPolicy, Place, Playbook, ProductPolicy, Shop, Team
+from chalicelib.playbook.policy import (
+    Bars,
+    Caps,
+    IntentPolicy,
+    Place,
+    Playbook,
+    PlaybookError,
+    ProductPolicy,
+    Shop,
+    Team,
+)
 from chalicelib.playbook.teams import Escalation, read_escalation, read_hours, read_teams
 from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, parse
+from chalicelib.textfile import NotText, read_text
 
 DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
 
@@ -24,6 +35,14 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _URL: Final = re.compile(r"https://[^\s{}/]+\.[^\s{}]+")
 _UNREAD: Final[tuple[Shop, tuple[str, ...]]] = (Shop("", "UTC"), ("en",))
+
+
+def read_playbook(path: Path) -> Playbook:
+    """The playbook in the file at `path`. Raises PlaybookError, OSError."""
+    try:
+        return load_playbook(read_text(path), path.name)
+    except NotText as error:
+        raise PlaybookError(str(error)) from None
 
 
 def load_playbook(text: str, name: str = "playbook.yaml") -> Playbook:

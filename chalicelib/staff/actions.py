@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.codec import from_time
 from chalicelib.conversations import rules
@@ -15,7 +16,7 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails import links
 from chalicelib.emails.escalation_email import environment
 from chalicelib.emails.links import Link, LinkError
-from chalicelib.emails.phrases import PRODUCTS, phrases
+from chalicelib.emails.phrases import phrases
 from chalicelib.emails.safe_text import clean, quoted
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import INTENTS, Playbook
@@ -47,10 +48,9 @@ class StaffActions:
         """The HTML page behind a link. Raises LinkError."""
         link = links.read(self.keys, token, now)
         conversation = self._conversation(link)
-        owner = self.apps.owner(conversation.product, conversation.account)
         view: dict[str, Any] = {
-            "account": owner[1].name if owner and owner[1].name else conversation.account,
-            "product": PRODUCTS.get(conversation.product, conversation.product),
+            "account": self.apps.account_name(conversation.product, conversation.account),
+            "product": platforms.title(conversation.product),
             "state": conversation.state.value,
             "questions": [i for i in self._questions(conversation) if not i.deleted],
             "intent": _label(conversation.intent),

@@ -10,7 +10,7 @@ from typing import Any
 from chalice.app import Chalice
 
 import app
-from chalicelib.apps import load_apps
+from chalicelib.apps import read_apps
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, author_id, deliver
 from infra.local.gateway import Gateway
@@ -25,7 +25,7 @@ REQUESTS = 2_000
 
 
 def main() -> int:
-    apps, playbook = load_apps(DEMO_APPS.read_text("utf-8")), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
+    apps, playbook = read_apps(DEMO_APPS), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
     start = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
     made = [_comment(apps, number, start) for number in range(DELIVERIES)]
     recorded = [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]

@@ -21,7 +21,7 @@ from time import time_ns
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.apps import Account, App, Apps, load_apps
+from chalicelib.apps import Account, App, Apps, read_apps
 
 DEMO_APPS = Path(__file__).with_name("demo_apps.json")
 POST = "9000000001"  # the brand's post, photo or video under which customers comment
@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     author = "" if options.answer else author_id(options.name)
     said = SimulatedMessage(options.product, options.text, author, options.name if author else "", to=options.answer)
-    delivery = deliver(load_apps(options.apps.read_text("utf-8")), said)
+    delivery = deliver(read_apps(options.apps), said)
     if options.curl:
         print(delivery.curl(options.to))
         return 0

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib.apps import Apps, load_apps
+from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from chalicelib.playbook.policy import Playbook, Tier
@@ -128,7 +128,7 @@ def local_run(
     """Runs while inside. `own` answers before the gateway does. Raises OSError when `port` is taken."""
     import app as functions
 
-    registrations = load_apps(apps.read_text("utf-8"))
+    registrations = read_apps(apps)
     stand_in = StandIn(on_event=on_event)
     gateway = Gateway(functions.app)
     running: list[LocalRun] = []

@@ -19,7 +19,7 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.apps import load_apps
+from chalicelib.apps import read_apps
 from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, deliver
 from infra.stack.package import BUILD, ROOT, package, report
 
@@ -126,7 +126,7 @@ def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
     print(f"deployed: {outputs['WebhookURL']}")
     if ops.main(["--stage", STAGE, "apps", "--file", str(DEMO_APPS)]):
         raise SmokeError("the apps file was not taken")
-    apps = load_apps(DEMO_APPS.read_text("utf-8"))
+    apps = read_apps(DEMO_APPS)
     delivery = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001", name="Robin"))
     path = f"/restapis/{outputs['RestAPIId']}/api/_user_request_{delivery.path}"
     status, body = Delivery(path, delivery.headers, delivery.body).send(address)

@@ -9,14 +9,13 @@ from threading import Lock
 from time import monotonic
 from typing import Any, TextIO
 
+from chalicelib import platforms
 from chalicelib.conversations.why import Why as Silent
-from chalicelib.emails.phrases import PRODUCTS
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from infra.local.local_run import Refusals
 from infra.local.stand_in import RATE_S, Fault, Posted, Refusal
 
 _COLOURS = {"in": "36", "out": "32", "warn": "33", "bad": "31", "dim": "2", "head": "1"}
-_PLACES = {**PRODUCTS, "standard": "Forum", "discourse": "Forum"}
 _WIDTH = 120  # where nobody looks at a terminal
 
 _FAULTS = {
@@ -46,7 +45,7 @@ class Teller:
 
     def line(self, colour: str, product: str, who: str, words: str = "") -> None:
         """Time, platform, who does what, and the words (cut to the width of the terminal)."""
-        where = _PLACES.get(product, product)
+        where = platforms.title(product)
         start = f"{monotonic() - self._since:6.1f} s  {where:<10} {who:<24} "
         room = max(20, self._width() - len(start))
         words = " ".join(words.split())

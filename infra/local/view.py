@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from chalicelib import platforms
 from chalicelib.codec import from_time, load
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.emails.phrases import PRODUCTS, phrases
+from chalicelib.emails.phrases import phrases
 from infra.local.local_run import LocalRun
 
 MOST = 60  # conversations and e-mails shown, the newest first
@@ -37,7 +38,11 @@ def state(local_run: LocalRun) -> dict[str, Any]:
         for e in reversed(local_run.aws.emails()[-MOST:])
     ]
     newest = sorted(shown, key=lambda c: str(c["at"]), reverse=True)[:MOST]
-    return {"conversations": newest, "emails": emails, "products": PRODUCTS}
+    return {
+        "conversations": newest,
+        "emails": emails,
+        "products": {name: platforms.title(name) for name in platforms.PRODUCTS},
+    }
 
 
 def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import platforms
-from chalicelib.apps import AppsError, load_apps
+from chalicelib.apps import AppsError, load_apps, read_apps
 from chalicelib.codec import dump
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
@@ -30,6 +30,7 @@ from chalicelib.operations.erasure import Customer
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
+from chalicelib.textfile import read_text
 
 QUEUES = ("inbox", "due", "escalations", "mail-events")
 HELD_S = 60  # how long a message is ours while we look at it
@@ -133,9 +134,9 @@ def _read(body: str) -> dict[str, Any]:
 # --- the apps file ---
 
 
-def put_apps(settings: Settings, text: str) -> int:
+def put_apps(settings: Settings, file: Path) -> int:
     """Puts the apps file into the secret store after checking it; how many accounts it has. Raises AppsError."""
-    found = load_apps(text)
+    found, text = read_apps(file), read_text(file)
     client("secretsmanager").put_secret_value(SecretId=settings.apps_secret, SecretString=text)
     return sum(len(app.accounts) for app in found.apps)
 
@@ -151,7 +152,8 @@ def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, fini
     if row is None:
         raise OpsError(f"the apps file has no app {platform}/{key}")
     row["secrets"] = row["secrets"][:1] if finish else [new, *(s for s in row["secrets"] if s != new)]
-    put_apps(settings, json.dumps(data))
+    load_apps(text := json.dumps(data), strict=False)
+    secrets.put_secret_value(SecretId=settings.apps_secret, SecretString=text)
     return len(row["secrets"])
 
 
@@ -214,12 +216,9 @@ def backfill(services: Services, name: str, since: datetime, now: datetime) -> i
     if owner is None:
         raise OpsError(f"the apps file has no account {name}: ACCOUNT is product:id")
     app, account = owner
-    ask = getattr(platforms.product(product), "backfill", None)
-    if ask is None:
-        raise OpsError(f"{product} has no way to list what was missed")
     count = 0
     try:
-        for interaction in ask(services.http, app, account, since, now):
+        for interaction in platforms.product(product).backfill(services.http, app, account, since, now):
             envelope = Envelope(services.new_token(), app.platform, app.key, now)
             services.inbox.send(inbox.part(envelope, interaction))
             count += 1
@@ -337,7 +336,7 @@ def _rotate_key(given: argparse.Namespace, services: Services) -> int:
 
 
 def _apps(given: argparse.Namespace, services: Services) -> int:
-    count = put_apps(services.settings, Path(given.file).read_text("utf-8"))
+    count = put_apps(services.settings, Path(given.file))
     print(f"{count} accounts are registered; in use within five minutes")
     return 0
 

@@ -24,18 +24,20 @@ from typing import TYPE_CHECKING, Any, TextIO, Unpack
 from urllib.parse import urlencode
 
 from chalicelib import platforms
-from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.codec import load, to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.keys import new_keys
-from chalicelib.platforms.base import PayloadError, Poison, Skipped
+from chalicelib.platforms.base import Poison, Skipped
 from chalicelib.platforms.http import Answer, ConnectionRefused
+from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook, PlaybookError
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.services import Overrides, Services
 from chalicelib.settings import Settings
 from chalicelib.storage.store import Store
+from chalicelib.textfile import NotText, read_text
 from infra.local.events import message, schedule_event, sqs_event
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
@@ -76,7 +78,7 @@ class Recorded:
 def read_deliveries(path: Path) -> list[Recorded]:
     """The deliveries of a recording, one JSON object a line. Raises ReplayError."""
     recorded = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -322,15 +324,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, help="where the report goes, HTML; JSON and CSV lie beside it")
     options = parser.parse_args(arguments)
     try:
-        apps = load_apps(options.apps.read_text("utf-8"))
-        playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
+        apps = read_apps(options.apps)
+        playbook = read_playbook(options.playbook)
         recorded = read_deliveries(options.deliveries)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with options.out.open("w", encoding="utf-8") as out:
             table = streamed(playbook, options.facts) if options.facts or options.report else None
             outcomes = replay(recorded, apps, playbook, options.until, out, table)
-    except (AppsError, PlaybookError, ReplayError, OSError) as error:
+    except (AppsError, PlaybookError, ReplayError, NotText, OSError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
     print(outcomes.table(len(recorded), time.monotonic() - began))

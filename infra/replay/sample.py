@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chalicelib.apps import Apps, load_apps
+from chalicelib.apps import Apps, read_apps
 from chalicelib.codec import from_time
 from infra.local.deliveries import DEMO_APPS, PRODUCTS, Delivery, SimulatedMessage, author_id, deliver
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    rows = sorted(recording(load_apps(DEMO_APPS.read_text("utf-8")), datetime.now(UTC)), key=lambda row: row[0])
+    rows = sorted(recording(read_apps(DEMO_APPS), datetime.now(UTC)), key=lambda row: row[0])
     with options.out.open("w", encoding="utf-8") as out:
         for at, delivery in rows:
             row = {"at": from_time(at), "method": "POST", "path": delivery.path, "query": {}}

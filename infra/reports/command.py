@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.apps import Apps, AppsError, load_apps
+from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.keys import KeysError
 from chalicelib.playbook.policy import Playbook, PlaybookError
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.questions import Asked
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     now = datetime.now(UTC)
     try:
-        playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
-        apps = load_apps(options.apps.read_text("utf-8")) if options.apps else None
+        playbook = read_playbook(options.playbook)
+        apps = read_apps(options.apps) if options.apps else None
         stored: Iterable[str] | None = None
         asked: list[Asked] = []
         folder: Path = options.facts or Path("build/facts") / options.stage

@@ -5,18 +5,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib import platforms
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys, load_keys
 from chalicelib.platforms.base import Finding, TokenInvalid, Unsupported
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
+from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
 from chalicelib.settings import variables
 from infra.local.deliveries import DEMO_APPS
@@ -171,7 +172,7 @@ def _listed(http: Http, app: App, account: Account, since: datetime, now: dateti
 def test_backfill_puts_what_the_platform_lists_on_the_inbox(
     registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(facebook, "backfill", _listed)
+    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, backfill=_listed))
     assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 0
     assert "3 interactions" in capsys.readouterr().out
     assert registered.aws.counts("InboxQueue") == 3
@@ -184,7 +185,7 @@ def test_backfill_says_what_stands_in_its_way(
     def refuse(*arguments: Any) -> Iterator[Interaction]:
         raise error
 
-    monkeypatch.setattr(facebook, "backfill", refuse)
+    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, backfill=refuse))
     assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 2
     assert str(error) in capsys.readouterr().err
     assert registered.run("backfill", "--account", "facebook:elsewhere", "--since", "36h") == 2
@@ -202,10 +203,20 @@ def test_since_is_a_time_or_so_long_ago() -> None:
 # --- doctor ---
 
 
+def finds(monkeypatch: pytest.MonkeyPatch, *what: str) -> None:
+    """The check of every Page finds `what` from now on."""
+
+    def check(http: Http, app: App, account: Account) -> list[Finding]:
+        return [Finding(account.id, w, "fix it") for w in what]
+
+    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, check=check))
+
+
 @pytest.fixture
 def healthy(registered: Operator, monkeypatch: pytest.MonkeyPatch) -> Operator:
     for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
-        monkeypatch.setattr(platforms.product(product), "check", lambda *arguments: [], raising=False)
+        module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
+        monkeypatch.setattr(module, "PRODUCT", replace(module.PRODUCT, check=lambda *arguments: []))
     monkeypatch.setattr(ops, "sandbox", lambda: [])
     return registered
 
@@ -219,7 +230,7 @@ def test_doctor_tells_of_dead_letters_alarms_and_accounts(
     healthy: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _put(healthy.aws, _dead(healthy.aws, "InboxQueue"), {"n": 1})
-    monkeypatch.setattr(facebook, "check", lambda http, app, account: [Finding(account.id, "no token", "make one")])
+    finds(monkeypatch, "no token")
     watch = client("cloudwatch", healthy.aws.endpoint)
     watch.put_metric_alarm(
         AlarmName="earshot-local-overdue",
@@ -234,7 +245,7 @@ def test_doctor_tells_of_dead_letters_alarms_and_accounts(
     watch.set_alarm_state(AlarmName="earshot-local-overdue", StateValue="ALARM", StateReason="a test")
     assert healthy.run("doctor") == 1
     told = capsys.readouterr().out
-    assert "no token\n  fix: make one" in told
+    assert "no token\n  fix: fix it" in told
     assert "RUNBOOK.md, overdue" in told
     assert "make redrive QUEUE=inbox" in told
 
@@ -252,7 +263,11 @@ def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
     healthy: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(what: str) -> None:
-        monkeypatch.setattr(facebook, "check", lambda http, app, account: [Finding(account.id, what, "fix it")])
+        monkeypatch.setattr(
+            facebook,
+            "PRODUCT",
+            replace(facebook.PRODUCT, check=lambda http, app, account: [Finding(account.id, what, "fix it")]),
+        )
 
     services = Services(healthy.aws.settings)
     assert services.doctor.visit(NOW) is False
@@ -261,7 +276,7 @@ def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
     assert services.doctor.visit(NOW + timedelta(days=1)) is False
     told("no field")
     assert services.doctor.visit(NOW + timedelta(days=2)) is True
-    monkeypatch.setattr(facebook, "check", lambda *arguments: [])
+    finds(monkeypatch)
     assert services.doctor.visit(NOW + timedelta(days=3)) is False
     told("no field")  # well in between: news again
     assert services.doctor.visit(NOW + timedelta(days=4)) is True

@@ -121,7 +121,7 @@ def test_until_ends_it_early(files: Path) -> None:
         ("deliveries.jsonl", "\n{", "deliveries.jsonl:2: JSONDecodeError"),
         ("deliveries.jsonl", '{"at": "2026-11-21T10:00:00", "path": "/"}', "deliveries.jsonl:1: ValueError"),
         ("deliveries.jsonl", '{"at": "2026-11-21T10:00:00Z", "path": "/", "body_base64": "*"}', "deliveries.jsonl:1"),
-        ("apps.json", "{", "apps file: not JSON (line 1)"),
+        ("apps.json", "{", "apps.json:1: not JSON"),
         ("apps.json", '{"apps": [{"platform": "meta", "app": "a", "secrets": []}]}', "apps[0].secrets must be a list"),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 from chalicelib.apps import App
 from chalicelib.operations.deletion_request import signed_user
 from chalicelib.operations.erasure import Customer
-from chalicelib.platforms.base import PayloadError, SignatureError
+from chalicelib.platforms.base import SignatureError
+from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
 from infra.local.deliveries import SimulatedMessage, deliver
 from infra.local.deployed import Deployed, deployed, until

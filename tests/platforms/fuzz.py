@@ -21,7 +21,9 @@ from chalicelib import platforms
 from chalicelib.apps import App
 from chalicelib.codec import dump, load
 from chalicelib.conversations.interaction import Interaction, merge
-from chalicelib.platforms.base import PayloadError, Poison, Request, SignatureError, Skipped, Webhook
+from chalicelib.platforms.base import Poison, Request, SignatureError, Skipped
+from chalicelib.platforms.contract import Webhook
+from chalicelib.platforms.read import PayloadError
 from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
 
 Json = Any

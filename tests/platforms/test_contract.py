@@ -17,17 +17,20 @@ from chalicelib import platforms
 from chalicelib.apps import App
 from chalicelib.codec import dump
 from chalicelib.conversations.interaction import Interaction, Kind, merge
+from chalicelib.ids import MAX_BYTES
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
     TEST,
     Parsed,
-    PayloadError,
     Poison,
     Request,
     SignatureError,
     Skipped,
-    Webhook,
 )
+from chalicelib.platforms.contract import Webhook, storable
+from chalicelib.platforms.read import PayloadError
+from chalicelib.storage.store import ConversationKey, conversation_key, customer_key, interaction_key
 from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
 
 FILES = [pytest.param(c, p, id=f"{c.product}-{p.stem}") for c in CASES for p in c.payloads()]
@@ -53,7 +56,7 @@ def webhook(case: PlatformCase) -> Webhook:
 
 
 def parse(case: PlatformCase, part: str) -> list[Parsed]:
-    return list(webhook(case).parse(case.app, case.body(part), RECEIVED_AT))
+    return list(webhook(case).read(case.app, case.body(part), RECEIVED_AT))
 
 
 def interactions(case: PlatformCase, part: str) -> list[Interaction]:
@@ -88,14 +91,14 @@ def meant(found: Parsed) -> dict[str, Any]:
 @pytest.mark.parametrize(("case", "path"), FILES)
 def test_a_payload_means_what_stands_beside_it(case: PlatformCase, path: Path) -> None:
     expected = json.loads(path.with_suffix(".expected.json").read_text())
-    found = [meant(p) for p in webhook(case).parse(case.app, path.read_bytes(), RECEIVED_AT)]
+    found = [meant(p) for p in webhook(case).read(case.app, path.read_bytes(), RECEIVED_AT)]
     assert [{k: f.get(k) for k in e} for f, e in zip(found, expected, strict=False)] == expected
     assert len(found) == len(expected)
 
 
 @pytest.mark.parametrize(("case", "path"), FILES)
 def test_an_interaction_belongs_to_a_known_account_and_is_complete(case: PlatformCase, path: Path) -> None:
-    for found in webhook(case).parse(case.app, path.read_bytes(), RECEIVED_AT):
+    for found in webhook(case).read(case.app, path.read_bytes(), RECEIVED_AT):
         if isinstance(found, Interaction):
             assert case.app.account(found.product, found.account) and found.app == case.app.key
             assert found.id and found.at.tzinfo and found.received_at == RECEIVED_AT
@@ -181,13 +184,13 @@ def test_a_hostile_header_is_refused_and_does_no_harm(case: PlatformCase, value:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"a":NaN}', b"[" * 9000, b"{}{}"])
 def test_a_body_that_is_no_object_is_an_error_of_the_payload(case: PlatformCase, body: bytes) -> None:
     with pytest.raises(PayloadError):
-        list(webhook(case).parse(case.app, body, RECEIVED_AT))
+        list(webhook(case).read(case.app, body, RECEIVED_AT))
 
 
 @pytest.mark.parametrize("case", ALL)
 def test_an_object_with_nothing_known_in_it_is_no_interaction(case: PlatformCase) -> None:
     for body in (b"{}", b'{"entry":null,"data":null,"events":null}'):
-        assert not [p for p in webhook(case).parse(case.app, body, RECEIVED_AT) if isinstance(p, Interaction)]
+        assert not [p for p in webhook(case).read(case.app, body, RECEIVED_AT) if isinstance(p, Interaction)]
 
 
 @pytest.mark.parametrize("case", with_part("question"))
@@ -297,6 +300,44 @@ def test_ids_that_come_as_integers_are_strings(case: PlatformCase) -> None:
 def test_a_part_without_what_it_needs_is_quarantined(case: PlatformCase) -> None:
     (found,) = parse(case, "missing")
     assert isinstance(found, Poison) and found.raw and found.reason not in found.raw
+
+
+@pytest.mark.parametrize("id", ["a b", "..", "a\nb", "a\u202eb", "é" * 500, "x" * 512 + "y" * 500])
+@pytest.mark.parametrize("field", ["id", "thread", "author", "parent", "reply_to", "to", "post"])
+def test_what_cannot_be_an_id_is_quarantined_whoever_sends_it(field: str, id: str) -> None:
+    found = Interaction("x", "1", "2", Kind.NEW, RECEIVED_AT, RECEIVED_AT, thread="2")
+    assert storable(found) is found
+    refused = storable(replace(found, **{field: id}))  # type: ignore[arg-type]
+    assert isinstance(refused, Poison) and id not in refused.reason and "id" in refused.reason
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_the_longest_ids_that_are_let_in_make_keys_that_can_be_stored(case: PlatformCase) -> None:
+    id = "ü" * (MAX_BYTES // 2)
+    found = Interaction(case.product, id, id, Kind.NEW, RECEIVED_AT, RECEIVED_AT, thread=id, author=None)
+    assert storable(found) is found
+    key = conversation_key(ConversationKey.of(found))
+    assert len(key.pk.encode()) <= 2048 and len(key.sk.encode()) <= 1024
+    assert len(interaction_key(case.product, id, id).pk.encode()) <= 2048
+    assert len(customer_key(case.product, id, found.customer).encode()) <= 2048
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Zoë O'Neill-Łukasz", "Zoë O'Neill-Łukasz"),
+        ("  Ann\r\nBcc: all@example.com\t1 ", "Ann Bcc: all@example.com 1"),
+        ("https://evil.example/login", "evil.example/login"),
+        ("www.evil.example/login", "evil.example/login"),
+        ("An\u202ena\u200b\x07", "Anna"),
+        ("علی\u200cرضا", "علی\u200cرضا"),
+        ("A" * 4000, "A" * 79 + "…"),
+        ("\u2028", None),
+        (7, None),
+    ],
+)
+def test_a_name_is_one_short_line_that_leads_nowhere(given: Any, name: str | None) -> None:
+    assert read.name(given) == name
 
 
 def test_the_registry_and_the_table_name_the_same_products() -> None:

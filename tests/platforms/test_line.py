@@ -119,4 +119,4 @@ def test_check_says_what_is_wrong(answers: tuple[Any, ...], what: str) -> None:
 
 def test_there_is_nothing_to_list() -> None:
     with pytest.raises(Unsupported):
-        line.backfill(http(), LINE, ACCOUNT, NOW, NOW)
+        line.PRODUCT.backfill(http(), LINE, ACCOUNT, NOW, NOW)

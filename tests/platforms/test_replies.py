@@ -351,9 +351,9 @@ def test_a_link_counts_as_x_counts_it() -> None:
     ],
 )
 def test_links_leave_a_post_on_x_unless_they_are_allowed(words: str, posted: str) -> None:
-    assert x.wording(account_of("x"), XP.interaction, words) == posted
-    assert x.wording(account_of("x", allow_links=True), XP.interaction, words) == words
-    assert x.wording(account_of("x"), XD.interaction, words) == words
+    assert x_api.wording(account_of("x"), XP.interaction, words, False) == posted
+    assert x_api.wording(account_of("x", allow_links=True), XP.interaction, words, False) == words
+    assert x_api.wording(account_of("x"), XD.interaction, words, False) == words
 
 
 def test_x_takes_a_token_that_does_not_end_when_it_is_signed() -> None:
@@ -575,12 +575,12 @@ def test_the_registration_at_x_is_checked() -> None:
     me = answer(data={"data": {"id": ME}})
     events = [{"event_type": e, "filter": {"user_id": ME}} for e in x_api.EVENTS]
     good = (me, answer(data={"data": [{"id": "1", "valid": True}]}), answer(data={"data": events}))
-    assert x.check(http(*good), X, account_of("x", app_token="t")) == []
+    assert x_api.check(http(*good), X, account_of("x", app_token="t")) == []
     bad = (me, answer(data={"data": [{"id": "1", "valid": False}]}), answer(data={"data": events[1:]}))
-    found = [f.what for f in x.check(http(*bad), X, account_of("x", app_token="t"))]
+    found = [f.what for f in x_api.check(http(*bad), X, account_of("x", app_token="t"))]
     assert found == ["the webhook is not enabled", "not subscribed: post.mention.create"]
-    assert "not accepted" in x.check(http(answer(401)), X, account_of("x"))[0].what
-    other = x.check(http(answer(data={"data": {"id": "1"}})), X, account_of("x"))
+    assert "not accepted" in x_api.check(http(answer(401)), X, account_of("x"))[0].what
+    other = x_api.check(http(answer(data={"data": {"id": "1"}})), X, account_of("x"))
     assert "another account" in other[0].what and "cannot be checked" in other[1].what
 
 
@@ -595,7 +595,7 @@ def iso(**ago: float) -> str:
 
 def listed(module: Any, wire: ScriptedHttp, product: str, since: datetime = SINCE, **options: Any) -> list[Interaction]:
     app = X if product == "x" else META
-    return list(module.backfill(wire, app, account_of(product, **options), since, NOW))
+    return list(module.PRODUCT.backfill(wire, app, account_of(product, **options), since, NOW))
 
 
 def test_comments_and_posts_are_listed_from_facebook() -> None:

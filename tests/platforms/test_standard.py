@@ -17,7 +17,6 @@ from chalicelib.platforms import standard
 from chalicelib.platforms.base import (
     NotSent,
     OutcomeUnknown,
-    PayloadError,
     Poison,
     Refused,
     ReplyError,
@@ -28,6 +27,7 @@ from chalicelib.platforms.base import (
     Unsupported,
 )
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
+from chalicelib.platforms.read import PayloadError
 from tests.platforms.cases import CASES, STANDARD
 from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
 
@@ -276,7 +276,7 @@ def test_check_finds_a_secret_that_is_none() -> None:
 
 def test_there_is_nothing_to_list() -> None:
     with pytest.raises(Unsupported):
-        standard.backfill(http(), STANDARD, ACCOUNT, NOW, NOW)
+        standard.PRODUCT.backfill(http(), STANDARD, ACCOUNT, NOW, NOW)
 
 
 def test_the_example_secrets_are_as_long_as_the_standard_wants() -> None:

@@ -119,4 +119,4 @@ def test_check_says_what_is_wrong(me: Any, hook: dict[str, Any], what: str) -> N
 
 def test_there_is_nothing_to_list() -> None:
     with pytest.raises(Unsupported):
-        telegram.backfill(http(), TELEGRAM, ACCOUNT, NOW, NOW)
+        telegram.PRODUCT.backfill(http(), TELEGRAM, ACCOUNT, NOW, NOW)

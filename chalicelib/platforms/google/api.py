@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chalicelib.apps import Account
-from chalicelib.platforms.base import NotSent, OutcomeUnknown, TokenInvalid, text
+from chalicelib.platforms import read
+from chalicelib.platforms.base import NotSent, OutcomeUnknown, TokenInvalid
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call
 
@@ -35,7 +36,7 @@ def ask(
 
 def _access_token(http: Http, account: Account, *, renew: bool = False) -> str:
     names = ("client_id", "client_secret", "refresh_token")
-    grant = {name: text(account.options.get(name)) for name in names}
+    grant = {name: read.text(account.options.get(name)) for name in names}
     if not grant["refresh_token"]:
         return account.token
     key = (grant["client_id"], grant["refresh_token"])
@@ -46,5 +47,5 @@ def _access_token(http: Http, account: Account, *, renew: bool = False) -> str:
             answer = call(http, "POST", TOKENS, headers=headers, body=form, verdicts={400: TokenInvalid})
         except OutcomeUnknown as error:
             raise NotSent(error.code) from None  # no reply was posted by asking for a token
-        _access[key] = text(answer.data.get("access_token"))
+        _access[key] = read.text(answer.data.get("access_token"))
     return _access[key]

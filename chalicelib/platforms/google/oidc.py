@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.platforms.base import PayloadError, ReplyError, SignatureError, read_json
+from chalicelib.platforms import read
+from chalicelib.platforms.base import ReplyError, SignatureError
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call
 
@@ -132,8 +133,8 @@ def known_keys(secrets: Iterable[str]) -> list[Key]:
         if secret.startswith("https://"):
             found += _fetched[secret][1] if secret in _fetched else ()
         else:
-            with suppress(PayloadError):
-                found += read_keys(read_json(secret.encode("utf-8", "replace")))
+            with suppress(read.PayloadError):
+                found += read_keys(read.body(secret.encode("utf-8", "replace")))
     return found
 
 

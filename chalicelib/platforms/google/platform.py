@@ -20,15 +20,13 @@ from urllib.parse import unquote
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
-    MAX_TEXT,
     Finding,
     NotSent,
     OutcomeUnknown,
     Parsed,
-    PayloadError,
     Poison,
     Refused,
     Reply,
@@ -39,19 +37,12 @@ from chalicelib.platforms.base import (
     Skipped,
     Unsupported,
     fit,
-    ident,
-    obj,
-    only_account,
-    raw,
-    read_json,
-    reason,
-    rows,
     same,
-    text,
-    when,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook
 from chalicelib.platforms.google.api import NOTIFICATIONS, REVIEWS, ask
 from chalicelib.platforms.google.oidc import known_keys, refresh, verified_claims
+from chalicelib.platforms.google.simulation import SIMULATION, send
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import utf8
 
@@ -87,7 +78,7 @@ def verify(app: App, request: Request) -> None:
     claims = verified_claims(_token(request), known_keys(app.secrets))
     expected = {"aud": (app.verify_token,), "email": (app.app_id,), "iss": _ISSUERS}
     for name, values in expected.items():
-        if not any(same(text(claims.get(name)), value) for value in values):
+        if not any(same(read.text(claims.get(name)), value) for value in values):
             raise SignatureError(f"the token's {name} is not ours")
     if claims.get("email_verified") is not True:
         raise SignatureError("the token's email is not verified")
@@ -106,51 +97,41 @@ def _token(request: Request) -> str:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one notification of a Pub/Sub message."""
-    payload = read_json(body)
+    payload = read.body(body)
     try:
         yield _notification(app, payload, received_at)
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(payload), "google")
+    except read.MALFORMED as error:
+        yield Poison(read.reason(error), read.raw(payload), "google")
 
 
 def _notification(app: App, payload: dict[str, Any], received_at: datetime) -> Parsed:
-    message = obj(payload.get("message"))
+    message = read.obj(payload.get("message"))
     try:
         content = base64.b64decode(message.get("data") or "", validate=True)
     except (TypeError, ValueError):
-        raise PayloadError("the message's data is not base64") from None
-    found = read_json(content) if content else {}
+        raise read.PayloadError("the message's data is not base64") from None
+    found = read.body(content) if content else {}
     # A subscription with payload unwrapping posts the notification itself
-    notice = {**obj(message.get("attributes")), **found} if "message" in payload else payload
-    type = next((v for v in map(text, notice.values()) if v in _KINDS), "")
+    notice = {**read.obj(message.get("attributes")), **found} if "message" in payload else payload
+    type = next((v for v in map(read.text, notice.values()) if v in _KINDS), "")
     review = _review_name(app, notice)
     if not type and (review is None or notice.get("type") or notice.get("notificationType")):
-        named = text(notice.get("type")) or text(notice.get("notificationType")) or "empty"
+        named = read.text(notice.get("type")) or read.text(notice.get("notificationType")) or "empty"
         return Skipped(f"event_{named[:40]}", "google")
     if review is None:
-        raise PayloadError("the notification names no review")
+        raise read.PayloadError("the notification names no review")
     account = _account(app, review[1], review[2])
     if account is None:
         return Skipped(FOREIGN, "google", review[1])
-    at = when(message.get("publishTime") or message.get("publish_time"), received_at)
-    return Interaction(
-        product="google",
-        account=account.id,
-        app=app.key,
-        id=review[3],
-        kind=_KINDS.get(type, Kind.NEW),
-        at=at,
-        received_at=received_at,
-        thread=review[3],
-        reply_to=review[0],
-        raw=raw(notice)[: 2 * MAX_TEXT],
-    )
+    at = read.when(message.get("publishTime") or message.get("publish_time"), received_at)
+    told = PartContext(app, account, at, received_at).interaction(notice, review[3], _KINDS.get(type, Kind.NEW), at)
+    return replace(told, text_at=None, thread=review[3], reply_to=review[0])
 
 
 def _review_name(app: App, notice: dict[str, Any]) -> re.Match[str] | None:
     """The review's full name. The field is called reviewName, review_name, review or reviewResourceName; where it holds
     less, the location's field and the app's accounts say the rest."""
-    words = {key: unquote(text(value)).strip("/") for key, value in notice.items()}
+    words = {key: unquote(read.text(value)).strip("/") for key, value in notice.items()}
     if full := next((m for word in words.values() if (m := _REVIEW.fullmatch(word))), None):
         return full
     named = [word for key, word in words.items() if key.casefold().startswith("review")]
@@ -161,7 +142,8 @@ def _review_name(app: App, notice: dict[str, Any]) -> re.Match[str] | None:
     place = next((m for word in places if (m := _PLACE.fullmatch(word.strip("/")))), None)
     ids = [a.id for a in app.accounts if a.product == "google"]
     if place is None or _LOCATION.fullmatch(place[0]):
-        location = place[0] if place else only_account(app, "google")
+        only = app.only("google")
+        location = place[0] if place else only.id if only else ""
     else:
         location = next((id for id in ids if id.endswith(f"/locations/{place[1]}")), "")
     return _REVIEW.fullmatch(f"{location}/reviews/{short[0].rpartition('/')[2]}")
@@ -193,9 +175,9 @@ def _review(http: Http, account: Account, interaction: Interaction) -> dict[str,
 def _fields(interaction: Interaction, review: dict[str, Any]) -> dict[str, Any]:
     return {
         "author": interaction.customer,
-        "author_name": text(obj(review.get("reviewer")).get("displayName")) or None,
-        "text": _original(text(review.get("comment"))),
-        "raw": raw(review)[: 2 * MAX_TEXT],
+        "author_name": read.name(read.obj(review.get("reviewer")).get("displayName")),
+        "text": _original(read.text(review.get("comment"))),
+        "raw": read.kept(review),
     }
 
 
@@ -205,7 +187,7 @@ def _original(comment: str) -> str:
     return (after or comment.partition("(Translated by Google)")[0] or comment).strip()
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY, utf8)
 
@@ -222,7 +204,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     if review.get("reviewReply"):
         raise Refused("already_answered")
     url = f"{REVIEWS}/{reply.interaction.reply_to}/reply"
-    ask(http, account, "PUT", url, data={"comment": wording(account, reply.interaction, reply.text)})
+    ask(http, account, "PUT", url, data={"comment": wording(account, reply.interaction, reply.text, reply.private)})
     return f"{reply.interaction.id}/reply"
 
 
@@ -246,7 +228,11 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         fix = "sign in again for the scope business.manage and set the new refresh_token in the apps file"
         return [*findings, Finding(account.id, f"Google does not accept the token ({error.code})", fix)]
     types = setting.get("notificationTypes")
-    if not setting.get("pubsubTopic") or not isinstance(types, list) or not set(_KINDS) <= {text(t) for t in types}:
+    if (
+        not setting.get("pubsubTopic")
+        or not isinstance(types, list)
+        or not set(_KINDS) <= {read.text(t) for t in types}
+    ):
         fix = f"call updateNotificationSetting of {owner} with your pubsubTopic and {', '.join(_KINDS)}"
         findings.append(Finding(account.id, "new and updated reviews are not told", fix))
     return findings
@@ -266,36 +252,48 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     url, query = f"{REVIEWS}/{_location(account)}/reviews", {"orderBy": "updateTime desc", "pageSize": "50"}
     for _ in range(MAX_PAGES):
         page = ask(http, account, "GET", url, query=query)
-        for review in map(obj, rows(page.get("reviews"))):
-            if when(review.get("updateTime"), now) < since:
+        for review in map(read.obj, read.rows(page.get("reviews"))):
+            if read.when(review.get("updateTime"), now) < since:
                 return
             yield from _listed(app, account, review, now)
-        query["pageToken"] = ident(page.get("nextPageToken"))
+        query["pageToken"] = read.ident(page.get("nextPageToken"))
         if not query["pageToken"]:
             return
 
 
 def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -> Iterator[Interaction]:
-    id = ident(review.get("reviewId"))
-    created_at, answer = when(review.get("createTime"), now), obj(review.get("reviewReply"))
+    id = read.ident(review.get("reviewId"))
+    created_at, answer = read.when(review.get("createTime"), now), read.obj(review.get("reviewReply"))
     if not id:
         return
-    found = Interaction("google", account.id, id, Kind.NEW, created_at, now, id, app.key)
-    found = replace(found, reply_to=f"{account.id}/reviews/{id}", text_at=when(review.get("updateTime"), created_at))
+    context = PartContext(app, account, now, now)
+    found = replace(
+        context.interaction(review, id, Kind.NEW, created_at), thread=id, reply_to=f"{account.id}/reviews/{id}"
+    )
+    found = replace(found, text_at=read.when(review.get("updateTime"), created_at))
     yield replace(found, **_fields(found, review))
     if answer:
-        yield Interaction(
-            product="google",
-            account=account.id,
-            app=app.key,
-            id=f"{id}/reply",
-            kind=Kind.BRAND_REPLY,
-            at=when(answer.get("updateTime"), now),
-            received_at=now,
+        at = read.when(answer.get("updateTime"), now)
+        yield replace(
+            context.interaction(answer, f"{id}/reply", Kind.BRAND_REPLY, at),
             thread=id,
             author=account.id,
             brand=True,
-            text=text(answer.get("comment")),
+            text=read.text(answer.get("comment")),
             parent=id,
-            raw=raw(answer)[: 2 * MAX_TEXT],
         )
+
+
+WEBHOOK = Webhook(challenge, verify, parse, send, prepare=prepare)
+PRODUCT = Product(
+    name="google",
+    title="Google reviews",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=SIMULATION,
+    wording=wording,
+    fetch=fetch,
+    check=check,
+    backfill=backfill,
+    titles={"de": "Google-Rezensionen", "fr": "les avis Google", "es": "reseñas de Google"},
+)

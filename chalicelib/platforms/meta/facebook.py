@@ -3,31 +3,24 @@
 Source: https://developers.facebook.com/docs/graph-api/webhooks/reference/page
 """
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import (
-    MAX_TEXT,
-    Finding,
-    Parsed,
-    Reply,
-    Skipped,
-    fit,
-    given_id,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    text,
-    when,
-)
+from chalicelib.ids import segment
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Finding, Parsed, Reply, fit
+from chalicelib.platforms.contract import PartContext, Product
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import ANY_GRAPH, check_account, check_fields, check_webhook, graph, pages
 from chalicelib.platforms.meta.messenger import MAX_REPLY as MAX_PRIVATE_REPLY
 from chalicelib.platforms.meta.messenger import send_direct
+from chalicelib.platforms.simulation import POST, Endpoint, SimulatedMessage, Simulation
 
 MAX_REPLY = 8000  # characters
 FIELDS = ("feed", "mention", "ratings")
@@ -52,69 +45,56 @@ _POST_IDS = ("post_id", "open_graph_story_id", "photo_id", "video_id", "share_id
 _ATTACHMENTS = ("photo", "photos", "photo_id", "video", "link")
 
 
-def parse_change(
-    app: App, account: str, change: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_change(at: PartContext, change: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].changes`."""
-    field = text(change.get("field"))
+    field = read.text(change.get("field"))
     if field not in FIELDS:
-        yield Skipped(f"field_{field[:40]}", "facebook", account)
+        yield at.skipped(f"field_{field[:40]}")
         return
-    value = obj(change["value"])
-    item = text(value.get("item")) or ("comment" if value.get("comment_id") else "post" if field == "mention" else "")
-    verb = text(value.get("verb")) or "add"
+    value = read.obj(change["value"])
+    item = read.text(value.get("item")) or (
+        "comment" if value.get("comment_id") else "post" if field == "mention" else ""
+    )
+    verb = read.text(value.get("verb")) or "add"
     kind = _VERBS.get(verb)
     # An item that nobody documents is a post all the same when somebody wrote something in it
-    wrote = item not in _WORDLESS and bool(text(value.get("message"))) and bool(value.get("post_id"))
+    wrote = item not in _WORDLESS and bool(read.text(value.get("message"))) and bool(value.get("post_id"))
     if item != "comment" and item not in _POSTS and not wrote:
-        yield Skipped(f"item_{item[:40]}", "facebook", account)
+        yield at.skipped(f"item_{item[:40]}")
     elif kind is None:
-        yield Skipped(f"verb_{verb[:40]}", "facebook", account)
+        yield at.skipped(f"verb_{verb[:40]}")
     else:
-        yield _interaction(app, account, field, item, verb, kind, value, entry_at, received_at)
+        yield _interaction(at, field, item, verb, kind, value)
 
 
 def _interaction(
-    app: App,
-    account: str,
-    field: str,
-    item: str,
-    verb: str,
-    kind: Kind,
-    value: dict[str, Any],
-    entry_at: datetime,
-    received_at: datetime,
+    context: PartContext, field: str, item: str, verb: str, kind: Kind, value: dict[str, Any]
 ) -> Interaction:
-    post_ids = (*(value.get(key) for key in _POST_IDS), obj(value.get("post")).get("id"))
-    post = next(filter(None, map(ident, post_ids)), "")
+    account, entry_at = context.account.id, context.entry_at
+    post_ids = (*(value.get(key) for key in _POST_IDS), read.obj(value.get("post")).get("id"))
+    post = next(filter(None, map(read.ident, post_ids)), "")
     is_comment = item == "comment" or bool(value.get("comment_id"))
-    id = need_ident(value.get("comment_id")) if is_comment else need_ident(post)
-    parent = (ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
+    id = read.need_ident(value.get("comment_id")) if is_comment else read.need_ident(post)
+    parent = (read.ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
     parent = "" if parent == id else parent
     top_level = not parent or _is_post(parent, id, post, account)
     post = post or (parent if top_level else "")
     author, name = _author(value)
     if author is None and field == "feed" and item in _PAGE_POSTS and not is_comment:
         author = account
-    brand = author is not None and app.account("facebook", author) is not None
-    at = when(value.get("created_time"), entry_at)
+    brand = context.is_brand(author)
+    at = read.when(value.get("created_time"), entry_at)
     if kind is Kind.NEW and brand:
         kind = Kind.BRAND_REPLY if is_comment else Kind.BRAND_POST
     elif kind is Kind.NEW and field == "mention":
         kind = Kind.MENTION
-    return Interaction(
-        product="facebook",
-        account=account,
-        app=app.key,
-        id=id,
-        kind=kind,
-        at=at,
-        received_at=received_at,
+    return replace(
+        context.interaction(value, id, kind, at),
         thread=_thread(id, post, parent, top_level, brand),
         author=author,
         author_name=name,
         brand=brand,
-        text=text(value.get("message")) or text(value.get("review_text")),
+        text=read.text(value.get("message")) or read.text(value.get("review_text")),
         text_at=entry_at if kind is Kind.EDIT else at,
         parent=parent or None,
         post=post or None,
@@ -122,7 +102,6 @@ def _interaction(
         link=f"https://www.facebook.com/{id}",
         hidden_at=entry_at if verb == "hide" else None,
         shown_at=entry_at if verb == "unhide" else None,
-        raw=raw(value)[: 2 * MAX_TEXT],
     )
 
 
@@ -144,24 +123,24 @@ def _thread(id: str, post: str, parent: str, top_level: bool, brand: bool) -> st
 
 def _author(value: dict[str, Any]) -> tuple[str | None, str | None]:
     """(id, name): `from` today, `sender_id` in the legacy shape, `reviewer_id` for recommendations; None if unnamed."""
-    sender = obj(value.get("from"))
-    id = ident(sender.get("id")) or ident(value.get("sender_id")) or ident(value.get("reviewer_id"))
-    name = text(sender.get("name")) or text(value.get("sender_name")) or text(value.get("reviewer_name"))
-    return id or None, name or None
+    sender = read.obj(value.get("from"))
+    id = read.ident(sender.get("id")) or read.ident(value.get("sender_id")) or read.ident(value.get("reviewer_id"))
+    name = read.name(sender.get("name")) or read.name(value.get("sender_name")) or read.name(value.get("reviewer_name"))
+    return id or None, name
 
 
 def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
     """What a mention's delivery leaves out of `interaction`: author, author_name, text. Raises ReplyError."""
-    data = graph(http, account, "GET", interaction.id, query={"fields": "from,message"})
-    sender = obj(data.get("from"))
+    data = graph(http, account, "GET", segment(interaction.id), query={"fields": "from,message"})
+    sender = read.obj(data.get("from"))
     return {
-        "author": ident(sender.get("id")) or None,
-        "author_name": text(sender.get("name")) or None,
-        "text": text(data.get("message")),
+        "author": read.ident(sender.get("id")) or None,
+        "author_name": read.name(sender.get("name")),
+        "text": read.text(data.get("message")),
     }
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_PRIVATE_REPLY if private else MAX_REPLY)
 
@@ -175,8 +154,8 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     words = wording(account, reply.interaction, reply.text, reply.private)
     if reply.private:
         recipient = {"comment_id" if reply.interaction.parent else "post_id": target}
-        return send_direct(http, account, f"{account.id}/messages", recipient, words, reply.token)
-    return given_id(graph(http, account, "POST", f"{target}/comments", data={"message": words}).get("id"))
+        return send_direct(http, account, f"{segment(account.id)}/messages", recipient, words, reply.token)
+    return read.given_id(graph(http, account, "POST", f"{segment(target)}/comments", data={"message": words}).get("id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -195,21 +174,59 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     """
     fields = "id,from,message,created_time,updated_time"
     query = {"fields": fields, "since": str(int((since - BACKFILL_POSTS).timestamp())), "limit": "100"}
-    for post in pages(http, account, f"{account.id}/feed", query):
-        at = when(post.get("created_time"), now)
+    for post in pages(http, account, f"{segment(account.id)}/feed", query):
+        at = read.when(post.get("created_time"), now)
         if at >= since:
             yield _listed(app, account, {"item": "post", "post_id": post.get("id"), **post}, now)
-        if when(post.get("updated_time"), now) < since:
+        if read.when(post.get("updated_time"), now) < since:
             continue
         fields = "id,from,message,created_time,parent{id}"
         query = {"fields": fields, "filter": "stream", "order": "reverse_chronological", "limit": "100"}
-        for comment in pages(http, account, f"{need_ident(post.get('id'))}/comments", query):
-            if when(comment.get("created_time"), now) < since:
+        for comment in pages(http, account, f"{segment(read.need_ident(post.get('id')))}/comments", query):
+            if read.when(comment.get("created_time"), now) < since:
                 break
-            parent = obj(comment.get("parent")).get("id") or post.get("id")
+            parent = read.obj(comment.get("parent")).get("id") or post.get("id")
             ids = {"comment_id": comment.get("id"), "post_id": post.get("id"), "parent_id": parent}
             yield _listed(app, account, {"item": "comment", **ids, **comment}, now)
 
 
 def _listed(app: App, account: Account, value: dict[str, Any], now: datetime) -> Interaction:
-    return _interaction(app, account.id, "feed", str(value["item"]), "add", Kind.NEW, value, now, now)
+    return _interaction(PartContext(app, account, now, now), "feed", str(value["item"]), "add", Kind.NEW, value)
+
+
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+
+def say(app: App, account: Account, said: SimulatedMessage) -> tuple[str, Any]:
+    """Which list of an entry, and its element."""
+    post = f"{account.id}_{POST}"
+    value = {
+        "item": "reaction" if said.verb == "react" else "comment",
+        "verb": "add" if said.verb == "react" else said.verb,
+        "comment_id": said.id,
+        "post_id": post,
+        "parent_id": said.to or post,
+        "from": {"id": said.author or account.id, "name": said.name or account.name},
+        "created_time": int(said.at.timestamp()),
+        **({"message": said.text} if said.text else {}),
+        **({"reaction_type": "love"} if said.verb == "react" else {}),
+    }
+    return "changes", {"field": "feed", "value": value}
+
+
+_COMMENT = Endpoint(
+    re.compile(rf"{ANY_GRAPH}/([^/]+)/comments"),
+    lambda path, data: (unquote(path[1]), data["message"], ""),
+    lambda id: {"id": id},
+)
+PRODUCT = Product(
+    name="facebook",
+    title="Facebook",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_COMMENT,), lambda p: SimulatedMessage("facebook", p.text, id=p.id, to=p.target)),
+    wording=wording,
+    fetch=fetch,
+    check=check,
+    backfill=backfill,
+)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.apps import Account, App
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     Finding,
     NotSent,
@@ -18,14 +19,11 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     WindowClosed,
     call_once,
-    ident,
-    obj,
-    rows,
-    text,
 )
 from chalicelib.platforms.http import Answer, Http
 
 GRAPH = "https://graph.facebook.com/v25.0"
+ANY_GRAPH = r"graph\.(?:facebook|instagram)\.com/v[\d.]+"  # the address of any of its versions, for the local run
 MAX_PAGES = 20  # of one list that a backfill reads
 
 
@@ -72,7 +70,7 @@ def graph(
 
 
 def _error(answer: Answer, errors: Errors) -> ReplyError:
-    error = obj(answer.data.get("error"))
+    error = read.obj(answer.data.get("error"))
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
     label = f"{code}/{subcode}" if subcode else str(code if code is not None else answer.status)
     if subcode in errors.windows or code in errors.windows:
@@ -97,9 +95,9 @@ def pages(
     after = ""
     for _ in range(MAX_PAGES):
         data = graph(http, account, "GET", path, query={**query, "after": after} if after else query, host=host)
-        yield from (row for row in rows(data.get("data")) if isinstance(row, dict))
-        after = text(obj(obj(data.get("paging")).get("cursors")).get("after"))
-        if not after or "next" not in obj(data.get("paging")):
+        yield from (row for row in read.rows(data.get("data")) if isinstance(row, dict))
+        after = read.text(read.obj(read.obj(data.get("paging")).get("cursors")).get("after"))
+        if not after or "next" not in read.obj(data.get("paging")):
             return
 
 
@@ -122,13 +120,13 @@ def check_fields(
     """Whether `node` (a page or profile) sends `fields` to this app."""
     fix = f"POST /{node}/subscribed_apps?subscribed_fields=… with ALL the fields you need: the call replaces the list"
     try:
-        found = rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
+        found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the subscription of {account.product} cannot be read ({error.code})", fix)]
-    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or ident(r.get("id")) == app.app_id)]
+    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or read.ident(r.get("id")) == app.app_id)]
     if not ours:
         return [Finding(account.id, f"{account.product} is not subscribed to this app", fix)]
-    missing = sorted(set(fields) - {text(f) for r in ours for f in rows(r.get("subscribed_fields"))})
+    missing = sorted(set(fields) - {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))})
     return [Finding(account.id, f"{account.product} does not send: {', '.join(missing)}", fix)] if missing else []
 
 
@@ -139,12 +137,12 @@ def check_webhook(http: Http, app: App, account: Account, object_name: str, fiel
     speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}" if app.secrets else "")
     fix = f"app dashboard → Webhooks → {object_name}: set the callback URL and verify token, subscribe to the fields"
     try:
-        found = rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
+        found = read.rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the app's webhooks cannot be read ({error.code})", "check app_id and secrets[0]")]
     ours = [r for r in found if isinstance(r, dict) and r.get("object") == object_name and r.get("active") is not False]
     if not ours:
         return [Finding(account.id, f"the webhook for {object_name} is not enabled", fix)]
-    names = {text(obj(f).get("name")) or text(f) for r in ours for f in rows(r.get("fields"))}
+    names = {read.text(read.obj(f).get("name")) or read.text(f) for r in ours for f in read.rows(r.get("fields"))}
     missing = sorted(set(fields) - names)
     return [Finding(account.id, f"the webhook for {object_name} lacks: {', '.join(missing)}", fix)] if missing else []

@@ -6,68 +6,50 @@ linked Page for direct messages with Facebook Login.
 Source: https://developers.facebook.com/docs/instagram-platform/webhooks
 """
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import (
-    MAX_TEXT,
-    Finding,
-    Parsed,
-    PayloadError,
-    Refused,
-    Reply,
-    Skipped,
-    fit,
-    given_id,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    rows,
-    text,
-    when,
-)
+from chalicelib.ids import segment
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, fit
+from chalicelib.platforms.contract import PartContext, Product
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import ANY_GRAPH, GRAPH, check_account, check_fields, check_webhook, graph, pages
 from chalicelib.platforms.meta.messenger import list_direct, parse_direct, send_direct
 from chalicelib.platforms.meta.messenger import owner as owner_of_direct
+from chalicelib.platforms.simulation import POST, Endpoint, SimulatedMessage, Simulation
 
-TAGS_PEOPLE = True  # a comment that begins with a name shows the post to that person
 MAX_REPLY = 1000  # characters of a comment; bytes of a direct message
-INBOX = "https://www.instagram.com/direct/inbox/"
 FIELDS = ("comments", "live_comments", "mentions", "messages", "messaging_postbacks", "standby")
 BACKFILL_MEDIA = timedelta(days=30)  # comments are looked for under media up to this much older than `since`
 
 _INSTAGRAM_GRAPH = "https://graph.instagram.com/v25.0"
 
 
-def parse_change(
-    app: App, account: str, change: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_change(at: PartContext, change: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].changes`."""
-    field = text(change.get("field"))
+    field = read.text(change.get("field"))
     reader = _READERS.get(field)
     if reader is None:
-        yield Skipped(f"field_{field[:40]}", "instagram", account)
+        yield at.skipped(f"field_{field[:40]}")
     else:
-        yield reader(app, account, obj(change["value"]), entry_at, received_at)
+        yield reader(at, read.obj(change["value"]))
 
 
-def parse_message(
-    app: App, account: str, part: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_message(at: PartContext, part: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].messaging`."""
-    yield parse_direct(app, "instagram", account, part, entry_at, received_at)
+    yield parse_direct(at, part)
 
 
-def parse_standby(
-    app: App, account: str, part: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_standby(at: PartContext, part: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].standby`: another app owns the thread."""
-    yield parse_direct(app, "instagram", account, part, entry_at, received_at, repliable=False)
+    yield parse_direct(at, part, repliable=False)
 
 
 def owner(app: App, entry_id: str, part: dict[str, Any]) -> str | None:
@@ -75,60 +57,46 @@ def owner(app: App, entry_id: str, part: dict[str, Any]) -> str | None:
     return owner_of_direct(app, entry_id, part, "instagram")
 
 
-def _comment(app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime) -> Interaction:
-    id, media = need_ident(value.get("id")), ident(obj(value.get("media")).get("id"))
-    parent = ident(value.get("parent_id"))
+def _comment(context: PartContext, value: dict[str, Any]) -> Interaction:
+    account, entry_at = context.account.id, context.entry_at
+    id, media = read.need_ident(value.get("id")), read.ident(read.obj(value.get("media")).get("id"))
+    parent = read.ident(value.get("parent_id"))
     parent = "" if parent in (id, media) else parent
-    sender = obj(value.get("from"))
-    author = ident(sender.get("id")) or None
+    sender = read.obj(value.get("from"))
+    author = read.ident(sender.get("id")) or None
     # `self_ig_scoped_id` is there only when the account comments on its own media
-    own = bool(ident(sender.get("self_ig_scoped_id")))
-    brand = own or (author is not None and app.account("instagram", author) is not None)
+    own = bool(read.ident(sender.get("self_ig_scoped_id")))
+    brand = own or context.is_brand(author)
     author = author or (account if own else None)
-    at = when(value.get("timestamp"), entry_at)
-    return Interaction(
-        product="instagram",
-        account=account,
-        app=app.key,
-        id=id,
-        kind=Kind.BRAND_REPLY if brand else Kind.NEW,
-        at=at,
-        received_at=received_at,
+    at = read.when(value.get("timestamp"), entry_at)
+    return replace(
+        context.interaction(value, id, Kind.BRAND_REPLY if brand else Kind.NEW, at),
         thread=parent or (media if brand and media else id),
         author=author,
-        author_name=text(sender.get("username")) or None,
+        author_name=read.name(sender.get("username")),
         brand=brand,
-        text=text(value.get("text")),
+        text=read.text(value.get("text")),
         text_at=at,
         parent=parent or None,
         reply_to=parent or id,  # a reply can only stand under a top-level comment
         post=media or None,
-        raw=raw(value)[: 2 * MAX_TEXT],
     )
 
 
-def _mention(app: App, account: str, value: dict[str, Any], entry_at: datetime, received_at: datetime) -> Interaction:
+def _mention(context: PartContext, value: dict[str, Any]) -> Interaction:
     """A mention under or in somebody else's media: only the ids come, `fetch` brings the rest."""
-    media, comment = ident(value.get("media_id")), ident(value.get("comment_id"))
+    media, comment = read.ident(value.get("media_id")), read.ident(value.get("comment_id"))
     if not media and not comment:
-        raise PayloadError("an id is missing")
-    return Interaction(
-        product="instagram",
-        account=account,
-        app=app.key,
-        id=comment or media,
-        kind=Kind.MENTION,
-        at=entry_at,
-        received_at=received_at,
+        raise read.PayloadError("an id is missing")
+    return replace(
+        context.interaction(value, comment or media, Kind.MENTION, context.entry_at),
         thread=comment or media,
-        text=text(value.get("text")),
-        text_at=entry_at,
+        text=read.text(value.get("text")),
         post=media or None,
-        raw=raw(value)[: 2 * MAX_TEXT],
     )
 
 
-_READERS: dict[str, Callable[[App, str, dict[str, Any], datetime, datetime], Interaction]] = {
+_READERS: dict[str, Callable[[PartContext, dict[str, Any]], Interaction]] = {
     "comments": _comment,
     "live_comments": _comment,
     "mentions": _mention,
@@ -142,28 +110,40 @@ def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, A
     other authors Instagram tells only the username.
     Source: https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/mentioned_comment
     """
+    host, own = _host(account), segment(account.id)
+    if not interaction.id.isalnum():  # it becomes part of an expression
+        raise Refused("id")
     if interaction.kind is not Kind.MENTION:
-        found = graph(http, account, "GET", interaction.id, query={"fields": "from,username,text"}, host=_host(account))
-        return _fetched(found, "", account, text(found.get("text")))
+        fields = {"fields": "from,username,text"}
+        found = graph(http, account, "GET", segment(interaction.id), query=fields, host=host)
+        if read.ident(read.obj(found.get("from")).get("id")):
+            return _fetched(found, "", account)
+        return _fetched(
+            found, _username(graph(http, account, "GET", own, query={"fields": "username"}, host=host)), account
+        )
     if interaction.post and interaction.post != interaction.id:
-        name, fields = "mentioned_comment", f".comment_id({interaction.id}){{from,username,text,timestamp}}"
+        name, expression = "mentioned_comment", f".comment_id({interaction.id}){{from,username,text,timestamp}}"
     else:
-        name, fields = "mentioned_media", f".media_id({interaction.id}){{owner,username,caption,timestamp}}"
-    data = graph(http, account, "GET", account.id, query={"fields": f"username,{name}{fields}"}, host=_host(account))
-    found = obj(data.get(name))
-    return _fetched(found, text(data.get("username")), account, text(found.get("text")) or text(found.get("caption")))
+        name, expression = "mentioned_media", f".media_id({interaction.id}){{owner,username,caption,timestamp}}"
+    data = graph(http, account, "GET", own, query={"fields": f"username,{name}{expression}"}, host=host)
+    return _fetched(read.obj(data.get(name)), _username(data), account)
 
 
-def _fetched(found: dict[str, Any], own_name: str, account: Account, words: str) -> dict[str, Any]:
-    sender = obj(found.get("from")) or obj(found.get("owner"))
-    name = text(sender.get("username")) or text(found.get("username"))
-    author = given_id(sender.get("id")) or (f"@{name}" if name else None)
+def _username(found: dict[str, Any]) -> str:
+    return read.text(found.get("username"))
+
+
+def _fetched(found: dict[str, Any], own_name: str, account: Account) -> dict[str, Any]:
+    sender = read.obj(found.get("from")) or read.obj(found.get("owner"))
+    name = _username(sender) or _username(found)
+    author = read.given_id(sender.get("id")) or (f"@{name}" if name else None)
     if name and name == own_name:
         author = account.id
-    return {"author": author, "author_name": name or None, "text": words}
+    words = read.text(found.get("text")) or read.text(found.get("caption"))
+    return {"author": author, "author_name": read.name(name), "text": words}
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY, _bytes if private or interaction.private else len)
 
@@ -183,14 +163,15 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         if i.kind is Kind.MENTION:
             raise Refused("no_private_reply_to_a_mention")  # only a comment on the brand's own media can have one
         recipient = {"id": i.reply_to or i.thread} if i.private else {"comment_id": i.id}
-        return send_direct(http, account, f"{_messenger(account)}/messages", recipient, words, reply.token, host)
+        path = f"{segment(_messenger(account))}/messages"
+        return send_direct(http, account, path, recipient, words, reply.token, host)
     if i.kind is Kind.MENTION:
         ids = {"media_id": i.post or i.id, **({"comment_id": i.id} if i.post not in (None, i.id) else {})}
-        data = graph(http, account, "POST", f"{account.id}/mentions", data={**ids, "message": words}, host=host)
+        path, message = f"{segment(account.id)}/mentions", {**ids, "message": words}
     else:
-        path = f"{i.reply_to or i.parent or i.id}/replies"
-        data = graph(http, account, "POST", path, data={"message": words}, host=host)
-    return given_id(data.get("id"))
+        path, message = f"{segment(i.reply_to or i.parent or i.id)}/replies", {"message": words}
+    data = graph(http, account, "POST", path, data=message, host=host)
+    return read.given_id(data.get("id"))
 
 
 def _host(account: Account) -> str:
@@ -223,13 +204,53 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     host = _host(account)
     fields = "id,from,text,timestamp,parent_id"
     query = {"fields": f"{fields},replies{{{fields}}}", "limit": "50"}
-    for media in pages(http, account, f"{account.id}/media", {"fields": "id,timestamp", "limit": "50"}, host):
-        if when(media.get("timestamp"), now) < since - BACKFILL_MEDIA:
+    for media in pages(http, account, f"{segment(account.id)}/media", {"fields": "id,timestamp", "limit": "50"}, host):
+        if read.when(media.get("timestamp"), now) < since - BACKFILL_MEDIA:
             break
-        for comment in pages(http, account, f"{need_ident(media.get('id'))}/comments", query, host):
-            replies = rows(obj(comment.get("replies")).get("data"))
-            for value in (comment, *({"parent_id": comment.get("id"), **obj(r)} for r in replies)):
-                found = _comment(app, account.id, {**value, "media": {"id": media.get("id")}}, now, now)
+        for comment in pages(http, account, f"{segment(read.need_ident(media.get('id')))}/comments", query, host):
+            replies = read.rows(read.obj(comment.get("replies")).get("data"))
+            for value in (comment, *({"parent_id": comment.get("id"), **read.obj(r)} for r in replies)):
+                found = _comment(PartContext(app, account, now, now), {**value, "media": {"id": media.get("id")}})
                 if found.at >= since:
                     yield found
-    yield from list_direct(http, app, account, f"{_messenger(account)}/conversations", since, now, host)
+    yield from list_direct(http, app, account, f"{segment(_messenger(account))}/conversations", since, now, host)
+
+
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+
+def say(app: App, account: Account, said: SimulatedMessage) -> tuple[str, Any]:
+    """Which list of an entry, and its element."""
+    value = {
+        "id": said.id,
+        "text": said.text,
+        "from": {"id": said.author or account.id, "username": said.name or account.name},
+        "media": {"id": POST, "media_product_type": "FEED"},
+        **({"parent_id": said.to} if said.to else {}),
+    }
+    return "changes", {"field": "comments", "value": value}
+
+
+_REPLY = Endpoint(
+    re.compile(rf"{ANY_GRAPH}/([^/]+)/replies"),
+    lambda path, data: (unquote(path[1]), data["message"], ""),
+    lambda id: {"id": id},
+)
+_MENTIONED = Endpoint(
+    re.compile(rf"{ANY_GRAPH}/[^/]+/mentions"),
+    lambda path, data: (data.get("comment_id") or data["media_id"], data["message"], ""),
+    lambda id: {"id": id},
+)
+PRODUCT = Product(
+    name="instagram",
+    title="Instagram",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_REPLY, _MENTIONED), lambda p: SimulatedMessage("instagram", p.text, id=p.id, to=p.target)),
+    wording=wording,
+    fetch=fetch,
+    check=check,
+    backfill=backfill,
+    tags_people=True,  # a comment that begins with a name shows the post to that person
+    inbox="https://www.instagram.com/direct/inbox/",
+)

@@ -5,35 +5,23 @@ Instagram's direct messages have the same shape, so `parse_direct`, `send_direct
 Source: https://developers.facebook.com/docs/messenger-platform/webhooks
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import (
-    MAX_TEXT,
-    Finding,
-    Parsed,
-    PayloadError,
-    Refused,
-    Reply,
-    Skipped,
-    fit,
-    given_id,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    rows,
-    text,
-    when,
-)
+from chalicelib.ids import segment
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
+from chalicelib.platforms.contract import PartContext, Product
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import ANY_GRAPH, GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.simulation import Endpoint, Posted, SimulatedMessage, Simulation
 
 MAX_REPLY = 2000  # characters
-INBOX = "https://business.facebook.com/latest/inbox/messenger?asset_id={account}"
 WINDOW = timedelta(hours=24)
 AD_WINDOW = timedelta(days=7)  # after a click-to-message ad
 FIELDS = ("messages", "message_echoes", "message_edits", "messaging_postbacks", "standby")
@@ -41,18 +29,14 @@ FIELDS = ("messages", "message_echoes", "message_edits", "messaging_postbacks", 
 _EVENTS = ("message", "message_edit", "postback")
 
 
-def parse_message(
-    app: App, account: str, part: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_message(at: PartContext, part: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].messaging`."""
-    yield parse_direct(app, "messenger", account, part, entry_at, received_at)
+    yield parse_direct(at, part)
 
 
-def parse_standby(
-    app: App, account: str, part: dict[str, Any], entry_at: datetime, received_at: datetime
-) -> Iterator[Parsed]:
+def parse_standby(at: PartContext, part: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].standby`: another app owns the thread, so it is kept and escalated, never replied to."""
-    yield parse_direct(app, "messenger", account, part, entry_at, received_at, repliable=False)
+    yield parse_direct(at, part, repliable=False)
 
 
 def owner(app: App, entry_id: str, part: dict[str, Any], product: str = "messenger") -> str | None:
@@ -61,11 +45,11 @@ def owner(app: App, entry_id: str, part: dict[str, Any], product: str = "messeng
     if app.account(product, entry_id) or (entry_id and not _to_itself(part)):
         return entry_id
     side = "sender" if _from_brand(part) else "recipient"
-    return ident(obj(part.get(side)).get("id")) or None
+    return read.ident(read.obj(part.get(side)).get("id")) or None
 
 
 def _content(part: dict[str, Any]) -> dict[str, Any]:
-    return next((obj(part[event]) for event in _EVENTS if event in part), {})
+    return next((read.obj(part[event]) for event in _EVENTS if event in part), {})
 
 
 def _to_itself(part: dict[str, Any]) -> bool:
@@ -77,58 +61,43 @@ def _from_brand(part: dict[str, Any]) -> bool:
     return _content(part).get("is_echo") is True or _to_itself(part)
 
 
-def parse_direct(
-    app: App,
-    product: str,
-    account: str,
-    part: dict[str, Any],
-    entry_at: datetime,
-    received_at: datetime,
-    *,
-    repliable: bool = True,
-) -> Interaction | Skipped:
+def parse_direct(context: PartContext, part: dict[str, Any], *, repliable: bool = True) -> Interaction | Skipped:
     """A direct message in the shape that Messenger and Instagram share."""
+    app, account = context.app, context.account.id
     event = next((e for e in _EVENTS if e in part), "")
-    content = obj(part.get(event))
+    content = read.obj(part.get(event))
     if not event or (not content and event != "postback"):
         others = sorted(set(part) - {"sender", "recipient", "timestamp"})
-        return Skipped(f"event_{'_'.join(text(o) for o in others)[:40] or 'empty'}", product, account)
-    at = when(part.get("timestamp"), entry_at)
+        return context.skipped(f"event_{'_'.join(read.text(o) for o in others)[:40] or 'empty'}")
+    at = read.when(part.get("timestamp"), context.entry_at)
     sender, recipient = _person(part.get("sender")), _person(part.get("recipient"))
     brand = _from_brand(part) or sender == account
     customer = recipient if brand and recipient != account else sender  # some echoes name the two the other way round
-    if not customer and event == "message_edit" and not text(content.get("text")):
-        return Skipped("event_message_edit", product, account)  # Instagram tells of every message so, and of no author
-    need_ident(customer)
-    referral = obj(content.get("referral")) or obj(part.get("referral"))
-    return Interaction(
-        product=product,
-        account=account,
-        app=app.key,
-        id=_id(event, content, customer, part.get("timestamp")),
-        kind=_kind(event, content, brand),
-        at=at,
-        received_at=received_at,
+    if not customer and event == "message_edit" and not read.text(content.get("text")):
+        return context.skipped("event_message_edit")  # Instagram tells of every message so, and of no author
+    read.need_ident(customer)
+    referral = read.obj(content.get("referral")) or read.obj(part.get("referral"))
+    id = _id(event, content, customer, part.get("timestamp"))
+    return replace(
+        context.interaction(part, id, _kind(event, content, brand), at),
         thread=customer,
         author=customer if not brand else account if sender == customer else sender or account,
         brand=brand,
-        text=text(content.get("text")) or (text(content.get("title")) if event == "postback" else ""),
-        text_at=at,
-        parent=ident(obj(content.get("reply_to")).get("mid")) or None,
+        text=read.text(content.get("text")) or (read.text(content.get("title")) if event == "postback" else ""),
+        parent=read.ident(read.obj(content.get("reply_to")).get("mid")) or None,
         reply_to=customer,
         private=True,
-        repliable=repliable and (brand or bool(obj(part.get("sender")).get("id"))),
+        repliable=repliable and (brand or bool(read.obj(part.get("sender")).get("id"))),
         attachments=_attachments(content),
         window=AD_WINDOW if referral.get("source") == "ADS" else WINDOW,
-        ours=brand and bool(app.app_id) and ident(content.get("app_id")) == app.app_id,
-        token=(text(content.get("metadata")) or None) if brand else None,  # a customer's is no proof of anything
-        raw=raw(part)[: 2 * MAX_TEXT],
+        ours=brand and bool(app.app_id) and read.ident(content.get("app_id")) == app.app_id,
+        token=(read.text(content.get("metadata")) or None) if brand else None,  # a customer's is no proof of anything
     )
 
 
 def _person(side: Any) -> str:
     """Who it is; a guest of a website's chat has only a reference, to which no message can be sent."""
-    return ident(obj(side).get("id")) or ident(obj(side).get("user_ref"))
+    return read.ident(read.obj(side).get("id")) or read.ident(read.obj(side).get("user_ref"))
 
 
 def _attachments(content: dict[str, Any]) -> int:
@@ -138,11 +107,11 @@ def _attachments(content: dict[str, Any]) -> int:
 
 
 def _id(event: str, content: dict[str, Any], customer: str, timestamp: Any) -> str:
-    mid = ident(content.get("mid"))
-    if not mid and event == "postback" and (pressed_at := ident(timestamp)):
+    mid = read.ident(content.get("mid"))
+    if not mid and event == "postback" and (pressed_at := read.ident(timestamp)):
         return f"postback-{customer}-{pressed_at}"  # older postbacks have no id
     if not mid:
-        raise PayloadError("an id is missing")
+        raise read.PayloadError("an id is missing")
     return mid
 
 
@@ -154,7 +123,7 @@ def _kind(event: str, content: dict[str, Any], brand: bool) -> Kind:
     return Kind.BRAND_REPLY if brand else Kind.NEW
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` sends them."""
     return fit(words, MAX_REPLY)
 
@@ -164,8 +133,8 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
     Source: https://developers.facebook.com/docs/messenger-platform/reference/send-api
     """
-    words = wording(account, reply.interaction, reply.text)
-    return send_direct(http, account, f"{account.id}/messages", {"id": _recipient(reply)}, words, reply.token)
+    words = wording(account, reply.interaction, reply.text, reply.private)
+    return send_direct(http, account, f"{segment(account.id)}/messages", {"id": _recipient(reply)}, words, reply.token)
 
 
 def _recipient(reply: Reply) -> str:
@@ -188,7 +157,7 @@ def send_direct(
     message = {"text": words, "metadata": token}
     kind = {"messaging_type": "RESPONSE"} if "id" in recipient else {}
     data = graph(http, account, "POST", path, data={"recipient": recipient, **kind, "message": message}, host=host)
-    return given_id(data.get("message_id"))
+    return read.given_id(data.get("message_id"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -205,7 +174,7 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
 
     Source: https://developers.facebook.com/docs/graph-api/reference/page/conversations
     """
-    yield from list_direct(http, app, account, f"{account.id}/conversations", since, now)
+    yield from list_direct(http, app, account, f"{segment(account.id)}/conversations", since, now)
 
 
 def list_direct(
@@ -215,28 +184,69 @@ def list_direct(
     message_fields = "messages.limit(50){id,from,to,message,created_time,attachments{id}}"
     query = {"platform": account.product, "fields": f"updated_time,{message_fields}", "limit": "50"}
     for conversation in pages(http, account, path, query, host=host):
-        if when(conversation.get("updated_time"), now) < since:
+        if read.when(conversation.get("updated_time"), now) < since:
             return
-        for message in rows(obj(conversation.get("messages")).get("data")):
-            at = when(obj(message).get("created_time"), now)
+        for message in read.rows(read.obj(conversation.get("messages")).get("data")):
+            at = read.when(read.obj(message).get("created_time"), now)
             if at < since:
                 break
-            found = parse_direct(app, account.product, account.id, _listed(message, at), now, now)
+            found = parse_direct(PartContext(app, account, now, now), _listed(message, at))
             if isinstance(found, Interaction):
                 yield found
 
 
 def _listed(message: dict[str, Any], at: datetime) -> dict[str, Any]:
     """A message as Graph lists it, in the shape of a delivery."""
-    recipients = rows(obj(message.get("to")).get("data"))
+    recipients = read.rows(read.obj(message.get("to")).get("data"))
     content = {
         "mid": message.get("id"),
         "text": message.get("message"),
-        "attachments": rows(obj(message.get("attachments")).get("data")),
+        "attachments": read.rows(read.obj(message.get("attachments")).get("data")),
     }
     return {
-        "sender": {"id": obj(message.get("from")).get("id")},
-        "recipient": {"id": obj(recipients[0]).get("id") if recipients else None},
+        "sender": {"id": read.obj(message.get("from")).get("id")},
+        "recipient": {"id": read.obj(recipients[0]).get("id") if recipients else None},
         "timestamp": int(at.timestamp() * 1000),
         "message": content,
     }
+
+
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+
+def say(app: App, account: Account, said: SimulatedMessage) -> tuple[str, Any]:
+    """Which list of an entry, and its element."""
+    message: dict[str, Any] = {"mid": f"m_{said.id}", "text": said.text}
+    if said.brand:  # the echo of our app carries its id, that of a person in the Page's inbox another one
+        message |= {"is_echo": True, "app_id": int(app.app_id) if said.token else 263902037430900}
+        message |= {"metadata": said.token} if said.token else {}
+    sender, recipient = (account.id, said.to) if said.brand else (said.author, account.id)
+    times = {"timestamp": int(said.at.timestamp() * 1000)}
+    return "messaging", {"sender": {"id": sender}, "recipient": {"id": recipient}, **times, "message": message}
+
+
+def _told(path: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
+    recipient = data["recipient"]
+    target = recipient.get("id") or recipient.get("comment_id") or recipient["post_id"]
+    return target, data["message"]["text"], data["message"].get("metadata", "")
+
+
+def _echo(posted: Posted) -> SimulatedMessage:
+    id = posted.id.removeprefix("m_")
+    return SimulatedMessage("messenger", posted.text, id=id, to=posted.target, token=posted.token)
+
+
+_SEND = Endpoint(
+    re.compile(rf"{ANY_GRAPH}/[^/]+/messages"), _told, lambda id: {"message_id": id}, id="m_{}", having="recipient"
+)
+PRODUCT = Product(
+    name="messenger",
+    title="Messenger",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=Simulation((_SEND,), _echo, direct=True),
+    wording=wording,
+    check=check,
+    backfill=backfill,
+    inbox="https://business.facebook.com/latest/inbox/messenger?asset_id={account}",
+)

@@ -8,36 +8,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.apps import App
-from chalicelib.platforms import base
+from chalicelib.apps import Account, App
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
     TEST,
     Parsed,
-    PayloadError,
     Poison,
     Request,
     Response,
     Skipped,
+    TooLarge,
     hmac_hex,
-    ident,
-    obj,
-    raw,
-    read_json,
-    reason,
-    rows,
     same,
     verify_any,
-    when,
 )
+from chalicelib.platforms.contract import MAX_BODY, PartContext, Webhook
 from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
+from chalicelib.platforms.simulation import Said, SimulatedMessage, wire
 
-MAX_BODY = 3 * 1024 * 1024  # WhatsApp's documented limit; the other products stay below 1 MiB
+LARGEST_BODY = 3 * 1024 * 1024  # WhatsApp's documented limit; the other products stay below 1 MiB
 MAX_ENTRIES = 1000  # updates in one delivery
 
-# One interaction's part of a delivery: (app, account id, part, time of the entry, received_at) → what it says
-PartParser = Callable[[App, str, dict[str, Any], datetime, datetime], Iterable[Parsed]]
+# One interaction's part of a delivery → what it says
+PartParser = Callable[[PartContext, dict[str, Any]], Iterable[Parsed]]
 # (app, entry id, part) → the id under which the apps file knows the account, None when it does not
 Owner = Callable[[App, str, dict[str, Any]], str | None]
 
@@ -67,13 +61,13 @@ def verify(app: App, request: Request) -> None:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """Every entry × change, message or standby message of a delivery for a Page, Instagram or WhatsApp account."""
-    payload = read_json(body)
-    entries = rows(payload.get("entry"))
+    payload = read.body(body)
+    entries = read.rows(payload.get("entry"))
     if len(entries) > MAX_ENTRIES:
-        raise PayloadError("more entries than Meta ever sends")
+        raise read.PayloadError("more entries than Meta ever sends")
     name = payload.get("object")
-    if len(body) > base.MAX_BODY and name != "whatsapp_business_account":
-        raise base.TooLarge("the body is larger than this product's deliveries")
+    if len(body) > MAX_BODY and name != "whatsapp_business_account":
+        raise TooLarge("the body is larger than this product's deliveries")
     routes = _ROUTES.get(name) if isinstance(name, str) else None
     if routes is None:
         yield Skipped("unknown_object")
@@ -114,13 +108,13 @@ _SAMPLE_POST = "44444444_444444444"
 
 def _entry(app: App, routes: Mapping[str, Route], entry: Any, received_at: datetime) -> Iterator[Parsed]:
     try:
-        id = ident(entry.get("id"))
-        at = when(entry.get("time"), received_at)
-        parts = [(name, part) for name in routes for part in rows(entry.get(name))]
+        id = read.ident(entry.get("id"))
+        at = read.when(entry.get("time"), received_at)
+        parts = [(name, part) for name in routes for part in read.rows(entry.get(name))]
         if "value" in entry and "field" in entry:  # Instagram Login leaves out the list
             parts.append(("changes", {"field": entry["field"], "value": entry["value"]}))
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(entry))
+    except read.MALFORMED as error:
+        yield Poison(read.reason(error), read.raw(entry))
         return
     if id == "0":
         yield Skipped(TEST)
@@ -134,25 +128,51 @@ def _part(
 ) -> Iterator[Parsed]:
     field = part.get("field") if isinstance(part, dict) and name == "changes" else None
     direct = _DIRECT_FIELDS.get(field, "") if isinstance(field, str) else ""
-    value = obj(part.get("value")) if field is not None else {}
+    value = read.obj(part.get("value")) if field is not None else {}
     route, content = routes.get(direct, routes[name]), value if direct in routes else part
     try:
         if not isinstance(part, dict):
-            raise PayloadError("expected an object")
+            raise read.PayloadError("expected an object")
         if _is_sample(value):
             yield Skipped(TEST, route.product)
             return
-        account = route.owner(app, entry_id, content) if route.owner else entry_id
-        if not account and not entry_id:
-            raise PayloadError("an id is missing")
-        if account is None or app.account(route.product, account) is None:
-            yield Skipped(FOREIGN, route.product, account or entry_id)
+        id = route.owner(app, entry_id, content) if route.owner else entry_id
+        if not id and not entry_id:
+            raise read.PayloadError("an id is missing")
+        account = app.account(route.product, id) if id else None
+        if account is None:
+            yield Skipped(FOREIGN, route.product, id or entry_id)
             return
-        yield from list(route.parse(app, account, content, at, received_at))
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(part), route.product, entry_id)
+        yield from list(route.parse(PartContext(app, account, at, received_at), content))
+    except read.MALFORMED as error:
+        yield Poison(read.reason(error), read.raw(part), route.product, entry_id)
 
 
 def _is_sample(value: Mapping[str, Any]) -> bool:
-    authors = (obj(value.get(key)).get("id") for key in ("sender", "from"))
+    authors = (read.obj(value.get(key)).get("id") for key in ("sender", "from"))
     return value.get("post_id") == _SAMPLE_POST or any(str(a) in _SAMPLE_AUTHORS for a in authors)
+
+
+# --- the local run ---------------------------------------------------------------------------------------------------
+
+# product → `object`, and what makes its parts
+_SAY: Mapping[str, tuple[str, Callable[[App, Account, SimulatedMessage], tuple[str, Any]]]] = {
+    "facebook": ("page", facebook.say),
+    "messenger": ("page", messenger.say),
+    "instagram": ("instagram", instagram.say),
+    "whatsapp": ("whatsapp_business_account", whatsapp.say),
+}
+
+
+def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
+    """One entry for each thing said, as Meta batches them; everything beyond ASCII is escaped, and slashes too."""
+    entries: list[dict[str, Any]] = []
+    for account, message in said:
+        place, part = _SAY[message.product][1](app, account, message)
+        time = int(message.at.timestamp() * (1 if place == "changes" else 1000))
+        entries.append({"id": account.id, "time": time, place: [part]})
+    body = wire({"object": _SAY[said[0][1].product][0], "entry": entries}).replace(b"/", b"\\/")
+    return {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)}, body
+
+
+WEBHOOK = Webhook(challenge, verify, parse, send, max_body=LARGEST_BODY)

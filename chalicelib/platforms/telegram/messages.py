@@ -1,11 +1,14 @@
 """Telegram's messages, and the buttons that customers press, as interactions."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from chalicelib.apps import Account, App
-from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import MAX_TEXT, Parsed, Skipped, ident, need_ident, obj, raw, rows, text, when
+from chalicelib.apps import Account
+from chalicelib.conversations.interaction import Kind
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Parsed
+from chalicelib.platforms.contract import PartContext
 
 BUSINESS_WINDOW = timedelta(hours=24)  # a bot may write in a business chat that was active in that time
 
@@ -34,32 +37,28 @@ _TWICE = {"live_photo": "photo", "animation": "document", "venue": "location"}  
 _PUBLIC = {"group", "supergroup", "channel"}
 
 
-def message(app: App, account: Account, name: str, message: dict[str, Any], received_at: datetime) -> Parsed:
-    words = text(message.get("text")) or text(message.get("caption"))
-    words = words or text(obj(message.get("web_app_data")).get("button_text"))
+def message(context: PartContext, name: str, message: dict[str, Any]) -> Parsed:
+    """A message, post or edit; `name` is the update's field in which it came."""
+    account = context.account
+    words = read.text(message.get("text")) or read.text(message.get("caption"))
+    words = words or read.text(read.obj(message.get("web_app_data")).get("button_text"))
     files = {key for key in _FILES if message.get(key)}
     if not words and not files:
-        return Skipped("service_message", "telegram", account.id)
-    chat = obj(message.get("chat"))
+        return context.skipped("service_message")
+    chat = read.obj(message.get("chat"))
     sender = _sender(message) or (chat if name.endswith("channel_post") else {})
-    chat_id = need_ident(chat.get("id"))
-    author, brand = ident(sender.get("id")), _is_brand(account, name, chat_id, message)
+    chat_id = read.need_ident(chat.get("id"))
+    author, brand = read.ident(sender.get("id")), _is_brand(account, name, chat_id, message)
     if sender.get("is_bot") is True and not brand:
-        return Skipped("bot_message", "telegram", account.id)
+        return context.skipped("bot_message")
     public = _is_public(chat)
-    at = when(message.get("date"), received_at)
-    edited_at = when(message.get("edit_date"), at)
-    business = ident(message.get("business_connection_id"))
+    at = read.when(message.get("date"), context.received_at)
+    edited_at = read.when(message.get("edit_date"), at)
+    business = read.ident(message.get("business_connection_id"))
     number = _number(message)
-    parent = ident(obj(message.get("reply_to_message")).get("message_id"))
-    return Interaction(
-        product="telegram",
-        account=account.id,
-        app=app.key,
-        id=f"{chat_id}_{number}",
-        kind=_kind(name, message, brand),
-        at=at,
-        received_at=received_at,
+    parent = read.ident(read.obj(message.get("reply_to_message")).get("message_id"))
+    return replace(
+        context.interaction(message, f"{chat_id}_{number}", _kind(name, message, brand), at),
         thread=_thread(chat_id, message),
         author=author or None,
         author_name=_name(sender),
@@ -73,44 +72,38 @@ def message(app: App, account: Account, name: str, message: dict[str, Any], rece
         attachments=len(files) - sum(1 for one, other in _TWICE.items() if {one, other} <= files),
         link=_link(chat, number),
         window=BUSINESS_WINDOW if business else None,
-        ours=brand and bot(account) in (ident(obj(message.get("sender_business_bot")).get("id")), author),
-        raw=raw(message)[: 2 * MAX_TEXT],
+        ours=brand and bot(account) in (read.ident(read.obj(message.get("sender_business_bot")).get("id")), author),
     )
 
 
-def pressed(app: App, account: Account, query: dict[str, Any], received_at: datetime) -> Parsed:
+def pressed(context: PartContext, query: dict[str, Any]) -> Parsed:
     """A pressed button: its title, or the bot's own code for it where the message with the buttons has become
     inaccessible. What it should do is for a person to say, so it is never replied to automatically."""
-    sender, message, code = obj(query.get("from")), obj(query.get("message")), text(query.get("data"))
+    sender, message, code = read.obj(query.get("from")), read.obj(query.get("message")), read.text(query.get("data"))
     if sender.get("is_bot") is True:
-        return Skipped("bot_message", "telegram", account.id)
-    buttons = rows(obj(message.get("reply_markup")).get("inline_keyboard"))
+        return context.skipped("bot_message")
+    buttons = read.rows(read.obj(message.get("reply_markup")).get("inline_keyboard"))
     titles = [
-        text(b.get("text")) for row in buttons for b in map(obj, rows(row)) if code and b.get("callback_data") == code
+        read.text(b.get("text"))
+        for row in buttons
+        for b in map(read.obj, read.rows(row))
+        if code and b.get("callback_data") == code
     ]
-    chat, author = obj(message.get("chat")), need_ident(sender.get("id"))
-    chat_id = ident(chat.get("id")) or author
-    return Interaction(
-        product="telegram",
-        account=account.id,
-        app=app.key,
-        id=f"{chat_id}_{need_ident(query.get('id'))}",
-        kind=Kind.NEW,
-        at=received_at,
-        received_at=received_at,
+    chat, author = read.obj(message.get("chat")), read.need_ident(sender.get("id"))
+    chat_id = read.ident(chat.get("id")) or author
+    return replace(
+        context.interaction(query, f"{chat_id}_{read.need_ident(query.get('id'))}", Kind.NEW, context.received_at),
         thread=_thread(chat_id, message),
         author=author,
         author_name=_name(sender),
         text=next(filter(None, titles), code),
-        text_at=received_at,
         private=not _is_public(chat),
         repliable=False,
-        raw=raw(query)[: 2 * MAX_TEXT],
     )
 
 
 def _is_public(chat: dict[str, Any]) -> bool:
-    return chat.get("type") in _PUBLIC or ident(chat.get("id")).startswith("-")
+    return chat.get("type") in _PUBLIC or read.ident(chat.get("id")).startswith("-")
 
 
 def _thread(chat_id: str, message: dict[str, Any]) -> str:
@@ -120,13 +113,13 @@ def _thread(chat_id: str, message: dict[str, Any]) -> str:
 
 
 def _topic(message: dict[str, Any]) -> str:
-    return ident(message.get("message_thread_id")) if message.get("is_topic_message") is True else ""
+    return read.ident(message.get("message_thread_id")) if message.get("is_topic_message") is True else ""
 
 
 def _number(message: dict[str, Any]) -> str:
     """The message's number in its chat. One that only its receiver sees has number 0 and a count of its own."""
-    hidden = ident(message.get("ephemeral_message_id"))
-    return f"ephemeral-{hidden}" if hidden else need_ident(message.get("message_id"))
+    hidden = read.ident(message.get("ephemeral_message_id"))
+    return f"ephemeral-{hidden}" if hidden else read.need_ident(message.get("message_id"))
 
 
 def _kind(name: str, message: dict[str, Any], brand: bool) -> Kind:
@@ -140,18 +133,18 @@ def _kind(name: str, message: dict[str, Any], brand: bool) -> Kind:
 
 def _sender(message: dict[str, Any]) -> dict[str, Any]:
     """Who wrote: a channel or group that speaks for itself stands in `sender_chat`, with a stand-in bot in `from`."""
-    return obj(message.get("sender_chat")) or obj(message.get("from"))
+    return read.obj(message.get("sender_chat")) or read.obj(message.get("from"))
 
 
 def _is_brand(account: Account, name: str, chat: str, message: dict[str, Any]) -> bool:
     """The bot itself, the owner of a business chat, the brand's channel, an anonymous administrator of the group, or
     one of the account's `brand_users` (ids)."""
-    author = ident(_sender(message).get("id"))
+    author = read.ident(_sender(message).get("id"))
     if name.endswith("channel_post") or message.get("is_automatic_forward") is True:
         return True
     if name.endswith("business_message"):
-        return (author != "" and author != chat) or bool(obj(message.get("sender_business_bot")))
-    if author and author == ident(obj(message.get("sender_chat")).get("id")):
+        return (author != "" and author != chat) or bool(read.obj(message.get("sender_business_bot")))
+    if author and author == read.ident(read.obj(message.get("sender_chat")).get("id")):
         return author == chat
     users = account.options.get("brand_users")
     return author == bot(account) or (isinstance(users, list) and author in map(str, users))
@@ -162,10 +155,10 @@ def bot(account: Account) -> str:
 
 
 def _name(sender: dict[str, Any]) -> str | None:
-    names = [text(sender.get(key)) for key in ("first_name", "last_name", "title")]
-    return " ".join(filter(None, names)) or text(sender.get("username")) or None
+    names = [read.text(sender.get(key)) for key in ("first_name", "last_name", "title")]
+    return read.name(" ".join(filter(None, names))) or read.name(sender.get("username"))
 
 
 def _link(chat: dict[str, Any], number: str) -> str | None:
-    name = text(chat.get("username"))
+    name = read.text(chat.get("username"))
     return f"https://t.me/{name}/{number}" if name and chat.get("type") in _PUBLIC else None

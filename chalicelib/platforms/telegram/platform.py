@@ -7,18 +7,18 @@ Source: https://core.telegram.org/bots/api
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
     Finding,
     Parsed,
-    PayloadError,
-    Poison,
     Refused,
     Reply,
     ReplyError,
@@ -26,22 +26,14 @@ from chalicelib.platforms.base import (
     Response,
     Skipped,
     TokenInvalid,
-    Unsupported,
     fit,
-    given_id,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    read_json,
-    reason,
-    rows,
-    text,
     verify_any,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import call, utf16
 from chalicelib.platforms.telegram.messages import bot, message, pressed
+from chalicelib.platforms.telegram.simulation import SIMULATION, send
 
 MAX_REPLY = 4096  # UTF-16 code units
 
@@ -73,42 +65,42 @@ def verify(app: App, request: Request) -> None:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one event of an update; several where business messages were deleted."""
-    update = read_json(body)
+    update = read.body(body)
     account = next((a for a in app.accounts if a.product == "telegram"), None)
     if account is None:
         yield Skipped(FOREIGN, "telegram")
         return
+    context = PartContext(app, account, received_at, received_at)
     try:
-        yield from list(_update(app, account, update, received_at))
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(update), "telegram", account.id)
+        yield from list(_update(context, update))
+    except read.MALFORMED as error:
+        yield context.poison(error, update)
 
 
-def _update(app: App, account: Account, update: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
+def _update(context: PartContext, update: dict[str, Any]) -> Iterator[Parsed]:
     name = next((n for n in _MESSAGES if update.get(n) is not None), "")
     if name:
         if not isinstance(update[name], dict):
-            raise PayloadError("a message is not an object")
-        yield message(app, account, name, update[name], received_at)
+            raise read.PayloadError("a message is not an object")
+        yield message(context, name, update[name])
     elif update.get("callback_query") is not None:
-        yield pressed(app, account, obj(update["callback_query"]), received_at)
+        yield pressed(context, read.obj(update["callback_query"]))
     elif update.get("deleted_business_messages") is not None:
-        gone = obj(update["deleted_business_messages"])
-        chat = need_ident(obj(gone.get("chat")).get("id"))
-        for number in rows(gone.get("message_ids")):
-            id = f"{chat}_{need_ident(number)}"
-            yield Interaction(
-                "telegram", account.id, id, Kind.DELETE, received_at, received_at, chat, app.key, private=True
-            )
+        gone = read.obj(update["deleted_business_messages"])
+        chat = read.need_ident(read.obj(gone.get("chat")).get("id"))
+        for number in read.rows(gone.get("message_ids")):
+            id = f"{chat}_{read.need_ident(number)}"
+            found = context.interaction({}, id, Kind.DELETE, context.received_at)
+            yield replace(found, thread=chat, private=True, raw="")
     else:
         events = sorted(set(update) - {"update_id"})
-        yield Skipped(f"event_{text('_'.join(events))[:40] or 'empty'}", "telegram", account.id)
+        yield context.skipped(f"event_{read.text('_'.join(events))[:40] or 'empty'}")
 
 
 # --- replies ---------------------------------------------------------------------------------------------------------
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them."""
     return fit(words, MAX_REPLY, utf16)
 
@@ -123,15 +115,21 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         raise Refused("message_id")
     message: dict[str, Any] = {
         "chat_id": chat,
-        "text": wording(account, reply.interaction, reply.text),
+        "text": wording(account, reply.interaction, reply.text, reply.private),
         "reply_parameters": {"message_id": int(number), "allow_sending_without_reply": True},
         "link_preview_options": {"is_disabled": True},
     }
     if reply.interaction.reply_to:
         message["business_connection_id"] = reply.interaction.reply_to
-    answer = call(http, "POST", f"{_API}/bot{account.token}/sendMessage", data=message, verdicts=_VERDICTS)
-    sent = given_id(obj(answer.data.get("result")).get("message_id"))
+    answer = call(
+        http, "POST", f"{_API}/bot{quote(account.token, safe=':')}/sendMessage", data=message, verdicts=_VERDICTS
+    )
+    sent = read.given_id(read.obj(answer.data.get("result")).get("message_id"))
     return f"{chat}_{sent}" if sent else None
+
+
+def _url(account: Account, method: str) -> str:
+    return f"{_API}/bot{quote(account.token, safe=':')}/{method}"
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -140,18 +138,18 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     Source: https://core.telegram.org/bots/api#getwebhookinfo
     """
     try:
-        me = call(http, "GET", f"{_API}/bot{account.token}/getMe", verdicts=_VERDICTS)
-        info = call(http, "GET", f"{_API}/bot{account.token}/getWebhookInfo", verdicts=_VERDICTS)
+        me = call(http, "GET", f"{_API}/bot{quote(account.token, safe=':')}/getMe", verdicts=_VERDICTS)
+        info = call(http, "GET", f"{_API}/bot{quote(account.token, safe=':')}/getWebhookInfo", verdicts=_VERDICTS)
     except ReplyError as error:
         fix = "ask @BotFather for the bot's token and set it in the apps file"
         return [Finding(account.id, f"Telegram does not accept the token ({error.code})", fix)]
-    hook, findings = obj(info.data.get("result")), []
+    hook, findings = read.obj(info.data.get("result")), []
     set_hook = f"call setWebhook with the address of /webhooks/telegram/{app.key} and secret_token = the first secret"
-    if bot(account) != ident(obj(me.data.get("result")).get("id")):
+    if bot(account) != read.ident(read.obj(me.data.get("result")).get("id")):
         findings.append(Finding(account.id, "the token belongs to another bot", "set the account's own token"))
-    if not text(hook.get("url")).endswith(f"/webhooks/telegram/{app.key}"):
+    if not read.text(hook.get("url")).endswith(f"/webhooks/telegram/{app.key}"):
         findings.append(Finding(account.id, "the bot's webhook does not come here", set_hook))
-    allowed = rows(hook.get("allowed_updates"))
+    allowed = read.rows(hook.get("allowed_updates"))
     if missing := [name for name in _SUBSCRIBED if allowed and name not in allowed]:
         what = f"updates of kind {', '.join(missing)} are not subscribed"
         findings.append(Finding(account.id, what, f"{set_hook}, with these in allowed_updates"))
@@ -160,5 +158,14 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
-    raise Unsupported("Telegram lists no past messages; it repeats updates that failed for 24 hours by itself")
+WEBHOOK = Webhook(challenge, verify, parse, send)
+PRODUCT = Product(
+    name="telegram",
+    title="Telegram",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=SIMULATION,
+    wording=wording,
+    check=check,
+    backfill=not_listed("Telegram lists no past messages; it repeats updates that failed for 24 hours by itself"),
+)

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.ids import segment
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     Finding,
     NotSent,
@@ -28,10 +30,6 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     call_once,
     fit,
-    given_id,
-    obj,
-    rows,
-    text,
 )
 from chalicelib.platforms.http import Answer, Http
 
@@ -61,7 +59,7 @@ def weight(words: str) -> int:
     return len(links) * _LINK_WEIGHT + sum(1 if any(a <= ord(c) <= b for a, b in _LIGHT) else 2 for c in rest)
 
 
-def wording(account: Account, interaction: Interaction, words: str, private: bool = False) -> str:
+def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
     """`words` as `reply` posts them: a public post without links, unless the account's option `allow_links` is true."""
     if private or interaction.private:
         return fit(words, MAX_DIRECT)
@@ -83,11 +81,13 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         recipient = i.reply_to if i.private else i.author
         if not recipient:
             raise Refused("no_recipient")
-        path = f"2/dm_conversations/with/{recipient}/messages"
+        path = f"2/dm_conversations/with/{segment(recipient)}/messages"
         data = _call(http, app, account, "POST", path, data={"text": words}, at=reply.at)
-        return given_id(obj(data.get("data")).get("dm_event_id"))
+        return read.given_id(read.obj(data.get("data")).get("dm_event_id"))
     post = {"text": words, "reply": {"in_reply_to_tweet_id": i.reply_to or i.id}}
-    return given_id(obj(_call(http, app, account, "POST", "2/tweets", data=post, at=reply.at).get("data")).get("id"))
+    return read.given_id(
+        read.obj(_call(http, app, account, "POST", "2/tweets", data=post, at=reply.at).get("data")).get("id")
+    )
 
 
 # 402: the app's credits are used up; nothing can be posted until they are filled up
@@ -167,7 +167,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     """
     mend_token = "authorise the app again as this account (OAuth 2.0) and put the token in the apps file"
     try:
-        me = given_id(obj(_call(http, app, account, "GET", "2/users/me").get("data")).get("id"))
+        me = read.given_id(read.obj(_call(http, app, account, "GET", "2/users/me").get("data")).get("id"))
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the token is not accepted ({error.code})", mend_token)]
     findings = [] if me == account.id else [Finding(account.id, "the token belongs to another account", mend_token)]
@@ -180,16 +180,16 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
 
 def _check_webhook(http: Http, app: App, speaker: Account) -> list[Finding]:
     try:
-        webhooks = rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))
-        subscriptions = rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data"))
+        webhooks = read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))
+        subscriptions = read.rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data"))
     except (TokenInvalid, Refused) as error:
         return [Finding(speaker.id, f"the webhook cannot be read ({error.code})", "check the option app_token")]
     findings = []
-    if not any(obj(w).get("valid") is True for w in webhooks):
+    if not any(read.obj(w).get("valid") is True for w in webhooks):
         fix = "PUT /2/webhooks/{id} makes X try the CRC again; POST /2/webhooks registers the URL"
         findings.append(Finding(speaker.id, "the webhook is not enabled", fix))
-    ours = (obj(s) for s in subscriptions)
-    have = {text(s.get("event_type")) for s in ours if str(obj(s.get("filter")).get("user_id")) == speaker.id}
+    ours = (read.obj(s) for s in subscriptions)
+    have = {read.text(s.get("event_type")) for s in ours if str(read.obj(s.get("filter")).get("user_id")) == speaker.id}
     if missing := [e for e in EVENTS if e not in have]:
         fix = "POST /2/activity/subscriptions for each of them, with this account's user token for private events"
         findings.append(Finding(speaker.id, f"not subscribed: {', '.join(missing)}", fix))
@@ -205,7 +205,7 @@ def list_mentions(http: Http, app: App, account: Account, since: datetime) -> It
         "expansions": "author_id",
         "user.fields": "affiliation,username",
     }
-    yield from _pages(http, app, account, f"2/users/{account.id}/mentions", query)
+    yield from _pages(http, app, account, f"2/users/{segment(account.id)}/mentions", query)
 
 
 def list_direct(http: Http, app: App, account: Account) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -221,7 +221,7 @@ def _pages(
     token = ""
     for _ in range(MAX_PAGES):
         answer = _call(http, app, account, "GET", path, query={**query, "pagination_token": token} if token else query)
-        yield rows(answer.get("data")), rows(obj(answer.get("includes")).get("users"))
-        token = text(obj(answer.get("meta")).get("next_token"))
+        yield read.rows(answer.get("data")), read.rows(read.obj(answer.get("includes")).get("users"))
+        token = read.text(read.obj(answer.get("meta")).get("next_token"))
         if not token:
             return

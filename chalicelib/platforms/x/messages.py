@@ -1,103 +1,89 @@
 """X's messages: direct ones, in the shape of both APIs and in a flat one, and encrypted chat."""
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.apps import App
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import MAX_TEXT, Skipped, ident, need_ident, obj, only_account, raw, rows, text, when
+from chalicelib.platforms import read
+from chalicelib.platforms.base import Skipped
+from chalicelib.platforms.contract import PartContext
 
 
 def users_by_id(users: Any) -> dict[str, dict[str, Any]]:
     """The users that came along, as a list or by id; some events wrap each in `data`."""
     if isinstance(users, dict):
-        return {id: obj(obj(user).get("data")) or obj(user) for id, user in users.items()}
-    found = (obj(obj(user).get("data")) or obj(user) for user in rows(users))
-    return {ident(user.get("id")) or ident(user.get("id_str")): user for user in found}
+        return {id: read.obj(read.obj(user).get("data")) or read.obj(user) for id, user in users.items()}
+    found = (read.obj(read.obj(user).get("data")) or read.obj(user) for user in read.rows(users))
+    return {read.ident(user.get("id")) or read.ident(user.get("id_str")): user for user in found}
 
 
 def called(user: dict[str, Any]) -> str | None:
     """What X calls the user, in either API's words."""
-    return next((found for key in ("username", "screen_name", "name") if (found := text(user.get(key)))), None)
+    return next((found for key in ("username", "screen_name", "name") if (found := read.name(user.get(key)))), None)
 
 
 def spoken_of(app: App, payload: dict[str, Any]) -> str:
     """The account that a delivery without `filter` or `for_user_id` is for: one that it names, or the only one."""
-    said = raw(payload)
+    said, only = read.raw(payload), app.only("x")
     ids = [a.id for a in app.accounts if a.product == "x"]
-    return next((id for id in ids if f'"{id}"' in said), only_account(app, "x"))
+    return next((id for id in ids if f'"{id}"' in said), only.id if only else "")
 
 
 def is_bot(user: dict[str, Any]) -> bool:
     """X labels accounts that a program runs: two of them would answer each other without end."""
-    return obj(user.get("affiliation")).get("description") == "Automated"
+    return read.obj(user.get("affiliation")).get("description") == "Automated"
 
 
-def direct(
-    app: App, account: str, message: dict[str, Any], users: dict[str, dict[str, Any]], received_at: datetime
-) -> Interaction | Skipped:
-    created = obj(message.get("message_create"))
-    content = obj(created.get("message_data")) or message
-    type_ = text(message.get("type")) or text(message.get("event_type")) or "message_create"
+def direct(context: PartContext, message: dict[str, Any], users: dict[str, dict[str, Any]]) -> Interaction | Skipped:
+    """A direct message, the customer's or the brand's."""
+    created = read.obj(message.get("message_create"))
+    content, target = read.obj(created.get("message_data")) or message, read.obj(created.get("target"))
+    type_ = read.text(message.get("type")) or read.text(message.get("event_type")) or "message_create"
     if type_.casefold() not in ("message_create", "messagecreate"):
-        return Skipped(f"dm_{type_[:40]}", "x", account)
-    sender = need_ident(created.get("sender_id") if created else message.get("sender_id"))
-    members = {ident(m) for m in rows(message.get("participant_ids"))}
-    conversation = ident(message.get("dm_conversation_id")) or ident(obj(created.get("target")).get("conversation_id"))
-    recipient = ident(obj(created.get("target")).get("recipient_id"))
-    partners = [p for p in (recipient, *conversation.split("-"), *sorted(members)) if p not in ("", account)]
+        return context.skipped(f"dm_{type_[:40]}")
+    app, account = context.app, context.account.id
+    sender = read.need_ident(created.get("sender_id") if created else message.get("sender_id"))
+    members = {read.ident(m) for m in read.rows(message.get("participant_ids"))}
+    conversation = read.ident(message.get("dm_conversation_id")) or read.ident(target.get("conversation_id"))
+    partners = [read.ident(target.get("recipient_id")), *conversation.split("-"), *sorted(members)]
+    partner = next((p for p in partners if p not in ("", account)), "")
     group = conversation if (conversation and "-" not in conversation) or len(members) > 2 else ""
-    brand = app.account("x", sender) is not None
-    customer = need_ident(partners[0] if brand and partners else sender)
-    at = when(message.get("created_timestamp") or message.get("created_at"), received_at)
-    attachments = [content.get("attachment"), *rows(obj(content.get("attachments")).get("media_keys"))]
-    profile = obj(users.get(sender))
-    return Interaction(
-        product="x",
-        account=account,
-        app=app.key,
-        id=need_ident(message.get("id")),
-        kind=Kind.BRAND_REPLY if brand else Kind.NEW,
-        at=at,
-        received_at=received_at,
+    brand = context.is_brand(sender)
+    customer = read.need_ident(partner if brand and partner else sender)
+    at = read.when(message.get("created_timestamp") or message.get("created_at"), context.received_at)
+    attachments = [content.get("attachment"), *read.rows(read.obj(content.get("attachments")).get("media_keys"))]
+    profile = read.obj(users.get(sender))
+    return replace(
+        context.interaction(message, read.need_ident(message.get("id")), Kind.BRAND_REPLY if brand else Kind.NEW, at),
         thread=group or customer,
         author=sender,
         author_name=called(profile),
         brand=brand,
-        text=text(content.get("text")),
-        text_at=at,
+        text=read.text(content.get("text")),
         reply_to=customer,
         private=True,
         repliable=not group and not is_bot(profile),
         attachments=len(list(filter(None, attachments))),
-        ours=brand and bool(app.app_id) and ident(created.get("source_app_id")) == app.app_id,
-        raw=raw(message)[: 2 * MAX_TEXT],
+        ours=brand and bool(app.app_id) and read.ident(created.get("source_app_id")) == app.app_id,
     )
 
 
-def chat(app: App, account: str, message: dict[str, Any], received_at: datetime) -> Interaction:
+def chat(context: PartContext, message: dict[str, Any]) -> Interaction:
     """An encrypted message: nothing can be read, and it cannot be answered over the API; a person has to look."""
-    sender = need_ident(message.get("sender_id"))
-    members = ident(message.get("conversation_id")).replace("-", ":").split(":")
-    brand = app.account("x", sender) is not None
-    others = [m for m in members if m not in ("", account)]
+    sender = read.need_ident(message.get("sender_id"))
+    members = read.ident(message.get("conversation_id")).replace("-", ":").split(":")
+    brand = context.is_brand(sender)
+    others = [m for m in members if m not in ("", context.account.id)]
     group = len(members) != 2
     customer = sender if not brand else others[0] if others else ""
-    at = when(message.get("created_at_msec"), received_at)
-    return Interaction(
-        product="x",
-        account=account,
-        app=app.key,
-        id=need_ident(message.get("id")),
-        kind=Kind.BRAND_REPLY if brand else Kind.NEW,
-        at=at,
-        received_at=received_at,
-        thread=need_ident(message.get("conversation_id")) if group else need_ident(customer),
+    at = read.when(message.get("created_at_msec"), context.received_at)
+    return replace(
+        context.interaction(message, read.need_ident(message.get("id")), Kind.BRAND_REPLY if brand else Kind.NEW, at),
+        thread=read.need_ident(message.get("conversation_id")) if group else read.need_ident(customer),
         author=sender,
         brand=brand,
-        text_at=at,
         private=True,
         repliable=False,
         attachments=1,
-        raw=raw(message)[: 2 * MAX_TEXT],
     )

@@ -19,34 +19,23 @@ from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
-    MALFORMED,
-    MAX_TEXT,
     Parsed,
-    PayloadError,
     Poison,
     Request,
     Response,
     SignatureError,
     Skipped,
     hmac_base64,
-    ident,
-    need_ident,
-    obj,
-    raw,
-    read_json,
-    reason,
-    rows,
-    text,
     verify_any,
-    when,
 )
+from chalicelib.platforms.contract import PartContext, Product, Webhook
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
 from chalicelib.platforms.x.messages import called, chat, direct, is_bot, spoken_of, users_by_id
-
-__all__ = ["MAX_REPLY", "backfill", "challenge", "check", "parse", "reply", "verify", "wording"]
+from chalicelib.platforms.x.simulation import SIMULATION, send
 
 # X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}", re.ASCII)
@@ -65,7 +54,7 @@ def challenge(app: App, query: Mapping[str, str]) -> Response:
     if not _CRC_TOKEN.fullmatch(token) or not app.secrets:
         return Response(400, "crc_token is missing, or none that X sends")
     signed = hmac_base64(app.secrets[0], token.encode())
-    return Response(200, raw({"response_token": f"sha256={signed}"}), "application/json")
+    return Response(200, read.raw({"response_token": f"sha256={signed}"}), "application/json")
 
 
 def verify(app: App, request: Request) -> None:
@@ -78,7 +67,7 @@ def verify(app: App, request: Request) -> None:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The event of an X Activity delivery, or every element of an Account Activity one."""
-    payload = read_json(body)
+    payload = read.body(body)
     if "for_user_id" in payload or _LISTS.keys() & payload.keys():
         yield from _account_activity(app, payload, received_at)
         return
@@ -90,8 +79,8 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
             continue
         try:
             yield from list(_activity(app, event, received_at))
-        except MALFORMED as error:
-            yield Poison(reason(error), raw(event), "x")
+        except read.MALFORMED as error:
+            yield Poison(read.reason(error), read.raw(event), "x")
 
 
 # --- X Activity API --------------------------------------------------------------------------------------------------
@@ -107,72 +96,73 @@ _CHAT = {"chat.received", "chat.sent"}
 
 
 def _activity(app: App, event: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
-    type_, payload = text(event.get("event_type")), obj(event.get("payload"))
-    account = ident(obj(event.get("filter")).get("user_id"))
-    if not account and (type_ in _POSTS or type_ in _DIRECT):
-        account = spoken_of(app, payload)
-    if account and app.account("x", account) is None:
-        yield Skipped(FOREIGN, "x", account)
-    elif not account:  # a filter by keyword, or none: the news, or a revoked permission
+    type_, payload = read.text(event.get("event_type")), read.obj(event.get("payload"))
+    id = read.ident(read.obj(event.get("filter")).get("user_id"))
+    if not id and (type_ in _POSTS or type_ in _DIRECT):
+        id = spoken_of(app, payload)
+    account = app.account("x", id)
+    if not id:  # a filter by keyword, or none: the news, or a revoked permission
         yield Skipped(f"event_{type_[:40]}", "x")
-    elif type_ in _POSTS:
-        names = users_by_id(obj(event.get("includes")).get("users"))
-        if type_ == "post.create" and not payload.get("author_id"):
-            payload = payload | {"author_id": account}
-        yield _post(app, account, _POSTS[type_], payload, names, received_at)
-    elif type_ == "post.delete":
-        yield _deletion(app, account, payload.get("id"), payload.get("author_id"), received_at, received_at)
-    elif type_ in _DIRECT:
-        names = users_by_id(obj(payload.get("users")))
-        messages = rows(payload.get("direct_message_events")) if "direct_message_events" in payload else [payload]
-        for message in messages:
-            yield direct(app, account, obj(message), names, received_at)
-    elif type_ in _CHAT:
-        yield chat(app, account, payload, received_at)
+    elif account is None:
+        yield Skipped(FOREIGN, "x", id)
     else:
-        yield Skipped(f"event_{type_[:40]}", "x", account)
+        yield from _event(PartContext(app, account, received_at, received_at), type_, payload, event)
+
+
+def _event(context: PartContext, type_: str, payload: dict[str, Any], event: dict[str, Any]) -> Iterator[Parsed]:
+    if type_ in _POSTS:
+        names = users_by_id(read.obj(event.get("includes")).get("users"))
+        if type_ == "post.create" and not payload.get("author_id"):
+            payload = payload | {"author_id": context.account.id}
+        yield _post(context, _POSTS[type_], payload, names)
+    elif type_ == "post.delete":
+        yield _deletion(context, payload.get("id"), payload.get("author_id"), context.received_at)
+    elif type_ in _DIRECT:
+        names = users_by_id(read.obj(payload.get("users")))
+        several = "direct_message_events" in payload
+        for message in read.rows(payload.get("direct_message_events")) if several else [payload]:
+            yield direct(context, read.obj(message), names)
+    elif type_ in _CHAT:
+        yield chat(context, payload)
+    else:
+        yield context.skipped(f"event_{type_[:40]}")
 
 
 def _post(
-    app: App, account: str, kind: Kind, post: dict[str, Any], users: dict[str, dict[str, Any]], received_at: datetime
+    context: PartContext, kind: Kind, post: dict[str, Any], users: dict[str, dict[str, Any]]
 ) -> Interaction | Skipped:
-    references = {text(obj(r).get("type")): ident(obj(r).get("id")) for r in rows(post.get("referenced_tweets"))}
+    references = {
+        read.text(read.obj(r).get("type")): read.ident(read.obj(r).get("id"))
+        for r in read.rows(post.get("referenced_tweets"))
+    }
     if "retweeted" in references:
-        return Skipped("retweet", "x", account)
-    latest, author = need_ident(post.get("id")), ident(post.get("author_id")) or None
-    versions = [ident(v) for v in rows(post.get("edit_history_tweet_ids"))]
+        return context.skipped("retweet")
+    latest, author = read.need_ident(post.get("id")), read.ident(post.get("author_id")) or None
+    versions = [read.ident(v) for v in read.rows(post.get("edit_history_tweet_ids"))]
     id = versions[0] if versions and versions[0] else latest
-    parent = references.get("replied_to") or ident(post.get("in_reply_to_tweet_id")) or None
-    at = when(post.get("created_at"), received_at)
-    note = text(obj(post.get("note_tweet")).get("text"))
+    parent = references.get("replied_to") or read.ident(post.get("in_reply_to_tweet_id")) or None
+    at = read.when(post.get("created_at"), context.received_at)
+    note = read.text(read.obj(post.get("note_tweet")).get("text"))
     profile = users.get(author or "", {})
-    media = rows(obj(post.get("attachments")).get("media_keys"))
-    found = Interaction(
-        product="x",
-        account=account,
-        app=app.key,
-        id=id,
-        kind=kind,
-        at=at,
-        received_at=received_at,
-        thread=ident(post.get("conversation_id")) or id,
+    media = read.rows(read.obj(post.get("attachments")).get("media_keys"))
+    found = replace(
+        context.interaction(post, id, kind, at),
+        thread=read.ident(post.get("conversation_id")) or id,
         author=author,
         author_name=called(profile),
-        text=note or text(post.get("text")),
-        text_at=at,
+        text=note or read.text(post.get("text")),
         parent=parent,
         reply_to=latest if latest != id else None,
         attachments=len(media),
         repliable=not is_bot(profile),
         link=f"https://x.com/i/status/{latest}",
-        raw=raw(post)[: 2 * MAX_TEXT],
     )
-    return _branded(app, found, ident(post.get("in_reply_to_user_id")), edited=latest != id)
+    return _branded(context, found, read.ident(post.get("in_reply_to_user_id")), edited=latest != id)
 
 
-def _branded(app: App, post: Interaction, answered: str, *, edited: bool) -> Interaction:
+def _branded(context: PartContext, post: Interaction, answered: str, *, edited: bool) -> Interaction:
     """`post` with the brand's own told apart; one that continues the brand's own thread answers nobody."""
-    brand = post.author is not None and app.account("x", post.author) is not None
+    brand = context.is_brand(post.author)
     kind = post.kind
     if brand:
         answers = post.parent or post.thread not in ("", post.id)  # an edit's first version stands in `id`
@@ -180,20 +170,11 @@ def _branded(app: App, post: Interaction, answered: str, *, edited: bool) -> Int
     return replace(post, brand=brand, kind=Kind.EDIT if edited else kind, to=answered or None)
 
 
-def _deletion(app: App, account: str, id: Any, author: Any, at: datetime, received_at: datetime) -> Interaction:
+def _deletion(context: PartContext, id: Any, author: Any, at: datetime) -> Interaction:
     """A deletion names the post and its author, not the thread."""
-    writer = ident(author) or None
-    return Interaction(
-        product="x",
-        account=account,
-        app=app.key,
-        id=need_ident(id),
-        kind=Kind.DELETE,
-        at=at,
-        received_at=received_at,
-        author=writer,
-        brand=writer is not None and app.account("x", writer) is not None,
-    )
+    writer = read.ident(author) or None
+    found = context.interaction({}, read.need_ident(id), Kind.DELETE, at)
+    return replace(found, author=writer, brand=context.is_brand(writer), raw="")
 
 
 # --- Account Activity API --------------------------------------------------------------------------------------------
@@ -201,66 +182,63 @@ def _deletion(app: App, account: str, id: Any, author: Any, at: datetime, receiv
 
 def _account_activity(app: App, payload: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
     try:
-        account = ident(payload.get("for_user_id")) or spoken_of(app, payload)
-        lists = [(name, rows(value)) for name, value in payload.items() if isinstance(value, list)]
-        users = users_by_id(obj(payload.get("users")))
-    except MALFORMED as error:
-        yield Poison(reason(error), raw(payload), "x")
+        id = read.ident(payload.get("for_user_id")) or spoken_of(app, payload)
+        lists = [(name, read.rows(value)) for name, value in payload.items() if isinstance(value, list)]
+        users = users_by_id(read.obj(payload.get("users")))
+    except read.MALFORMED as error:
+        yield Poison(read.reason(error), read.raw(payload), "x")
         return
+    account = app.account("x", id)
     for name, parts in lists:
-        reader = _LISTS.get(name)
         for part in parts:
-            if app.account("x", account) is None:
-                yield Skipped(FOREIGN, "x", account)
-            elif reader is None:
-                yield Skipped(f"event_{text(name)[:40]}", "x", account)
+            if account is None:
+                yield Skipped(FOREIGN, "x", id)
             else:
-                try:
-                    yield reader(app, account, obj(part), users, received_at)
-                except MALFORMED as error:
-                    yield Poison(reason(error), raw(part), "x", account)
+                yield _listed(PartContext(app, account, received_at, received_at), name, part, users)
 
 
-def _tweet(
-    app: App, account: str, tweet: dict[str, Any], users: dict[str, dict[str, Any]], received_at: datetime
-) -> Interaction | Skipped:
+def _listed(context: PartContext, name: str, part: Any, users: dict[str, dict[str, Any]]) -> Parsed:
+    reader = _LISTS.get(name)
+    if reader is None:
+        return context.skipped(f"event_{read.text(name)[:40]}")
+    try:
+        return reader(context, read.obj(part), users)
+    except read.MALFORMED as error:
+        return context.poison(error, part)
+
+
+def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[str, Any]]) -> Interaction | Skipped:
     if tweet.get("retweeted_status") is not None:
-        return Skipped("retweet", "x", account)
-    user, whole = obj(tweet.get("user")), obj(tweet.get("extended_tweet"))
+        return context.skipped("retweet")
+    account = context.account.id
+    user, whole = read.obj(tweet.get("user")), read.obj(tweet.get("extended_tweet"))
     parent = _id(tweet, "in_reply_to_status_id") or None
     id, author = _id(tweet, "id"), _id(user, "id") or None
     if not id:
-        raise PayloadError("an id is missing")
-    at = _time(tweet, received_at)
-    entities = [obj(source.get(key)) for source in (tweet, whole) for key in ("entities", "extended_entities")]
-    media = max((rows(e.get("media")) for e in entities), key=len)
-    mentioned = account in {_id(obj(m), "id") for e in entities for m in rows(e.get("user_mentions"))}
+        raise read.PayloadError("an id is missing")
+    at = _time(tweet, context.received_at)
+    entities = [read.obj(source.get(key)) for source in (tweet, whole) for key in ("entities", "extended_entities")]
+    media = max((read.rows(e.get("media")) for e in entities), key=len)
+    mentioned = account in {_id(read.obj(m), "id") for e in entities for m in read.rows(e.get("user_mentions"))}
     mentioned = mentioned or account == _id(tweet, "in_reply_to_user_id")  # a post that begins with the name
-    found = Interaction(
-        product="x",
-        account=account,
-        app=app.key,
-        id=id,
-        kind=Kind.MENTION if mentioned and not parent else Kind.NEW,
-        at=at,
-        received_at=received_at,
+    kind = Kind.MENTION if mentioned and not parent else Kind.NEW
+    found = replace(
+        context.interaction(tweet, id, kind, at),
         author=author,
         author_name=called(user),
-        text=text(whole.get("full_text")) or text(tweet.get("full_text")) or text(tweet.get("text")),
-        text_at=at,
+        text=read.text(whole.get("full_text")) or read.text(tweet.get("full_text")) or read.text(tweet.get("text")),
         parent=parent,
         attachments=len(media),
         link=f"https://x.com/i/status/{id}",
-        raw=raw(tweet)[: 2 * MAX_TEXT],
     )
-    found = _branded(app, found, _id(tweet, "in_reply_to_user_id"), edited=False)
+    found = _branded(context, found, _id(tweet, "in_reply_to_user_id"), edited=False)
     conversation = _id(tweet, "conversation_id")
     return replace(found, thread=conversation or (parent if found.brand and parent else id))
 
 
 def _id(source: dict[str, Any], key: str) -> str:
     """An id, from its string form first: the integer has lost digits when a JavaScript program has passed it on."""
-    return ident(source.get(f"{key}_str")) or ident(source.get(key))
+    return read.ident(source.get(f"{key}_str")) or read.ident(source.get(key))
 
 
 def _time(tweet: dict[str, Any], received_at: datetime) -> datetime:
@@ -269,18 +247,16 @@ def _time(tweet: dict[str, Any], received_at: datetime) -> datetime:
         at = datetime.strptime(written, _CREATED).astimezone(UTC) if isinstance(written, str) else None
     except (ValueError, OverflowError):
         at = None
-    return when(at.isoformat() if at else tweet.get("timestamp_ms") or written, received_at)
+    return read.when(at.isoformat() if at else tweet.get("timestamp_ms") or written, received_at)
 
 
-def _tweet_deletion(
-    app: App, account: str, part: dict[str, Any], users: dict[str, dict[str, Any]], received_at: datetime
-) -> Interaction:
-    status = obj(part.get("status"))
-    at = when(part.get("timestamp_ms"), received_at)
-    return _deletion(app, account, _id(status, "id"), _id(status, "user_id"), at, received_at)
+def _tweet_deletion(context: PartContext, part: dict[str, Any], users: dict[str, dict[str, Any]]) -> Interaction:
+    status = read.obj(part.get("status"))
+    at = read.when(part.get("timestamp_ms"), context.received_at)
+    return _deletion(context, _id(status, "id"), _id(status, "user_id"), at)
 
 
-_Reader = Callable[[App, str, dict[str, Any], dict[str, dict[str, Any]], datetime], Interaction | Skipped]
+_Reader = Callable[[PartContext, dict[str, Any], dict[str, dict[str, Any]]], Interaction | Skipped]
 _LISTS: dict[str, _Reader] = {
     "tweet_create_events": _tweet,
     "direct_message_events": direct,
@@ -294,15 +270,29 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     X can also send its deliveries of the last 24 h again (POST /2/webhooks/replay); they come by the webhook then.
     Source: https://docs.x.com/x-api/users/get-mentions
     """
+    context = PartContext(app, account, now, now)
     for posts, users in list_mentions(http, app, account, since):
         for post in posts:
-            found = _post(app, account.id, Kind.MENTION, obj(post), users_by_id(users), now)
+            found = _post(context, Kind.MENTION, read.obj(post), users_by_id(users))
             if isinstance(found, Interaction):
                 yield found
     for messages, users in list_direct(http, app, account):
         for message in messages:
-            found = direct(app, account.id, obj(message), users_by_id(users), now)
+            found = direct(context, read.obj(message), users_by_id(users))
             if isinstance(found, Interaction):
                 if found.at < since:
                     return
                 yield found
+
+
+WEBHOOK = Webhook(challenge, verify, parse, send)
+PRODUCT = Product(
+    name="x",
+    title="X",
+    max_reply=MAX_REPLY,
+    reply=reply,
+    simulation=SIMULATION,
+    wording=wording,
+    check=check,
+    backfill=backfill,
+)

@@ -1,0 +1,181 @@
+"""What a platform's own file provides: `WEBHOOK`, and `PRODUCT` for each product that its accounts can be of.
+
+Members without a default are what every platform has; each default says what holds where the platform says nothing.
+ADDING_A_PLATFORM.md walks through one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chalicelib import ids
+from chalicelib.apps import Account, App
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.platforms.base import Finding, Parsed, Poison, Reply, Request, Response, Skipped, Unsupported
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.read import kept, raw, reason
+from chalicelib.platforms.simulation import Sender, Simulation
+
+MAX_BODY = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartContext:
+    """Where a part of a delivery stands: the registration that signed it, the account that it is for, when its entry
+    says that it happened, and when it came."""
+
+    app: App
+    account: Account
+    entry_at: datetime
+    received_at: datetime
+
+    def interaction(self, part: Any, id: str, kind: Kind, at: datetime) -> Interaction:
+        """What `part` tells of the object `id`, with all that is the same for every part; the rest by `replace`."""
+        return Interaction(
+            self.account.product,
+            self.account.id,
+            id,
+            kind,
+            at,
+            self.received_at,
+            app=self.app.key,
+            text_at=at,
+            raw=kept(part),
+        )
+
+    def skipped(self, reason: str) -> Skipped:
+        """Nothing to do in this part; `reason` is a label with at most 40 characters of the payload's own."""
+        return Skipped(reason, self.account.product, self.account.id)
+
+    def poison(self, error: Exception, part: Any) -> Poison:
+        """This part could not be understood."""
+        return Poison(reason(error), raw(part), self.account.product, self.account.id)
+
+    def is_brand(self, author: str | None) -> bool:
+        """Whether `author` is an account of the brand."""
+        return author is not None and self.app.is_brand(self.account.product, author)
+
+
+# --- the webhook side ------------------------------------------------------------------------------------------------
+
+
+def no_keys(http: Http, app: App, request: Request) -> None:
+    """Nothing has to be fetched before `verify`."""
+
+
+def whole_body(request: Request) -> bytes:
+    """The body says everything."""
+    return request.body
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Both what comes in at /webhooks/{platform}/{app} and how the local run makes it.
+
+    - `challenge(app, query)`: the answer to the platform's handshake (GET);
+    - `verify(app, request)` returns when the request is proven to come from the platform; raises SignatureError;
+    - `parse(app, body, received_at)`: every part of the delivery; raises PayloadError when the body is none as a whole;
+    - `send(app, said, secret)`: headers and body of one signed delivery that tells what was `said`;
+    - `prepare(http, app, request)` is called before `verify` where keys must be fetched first; raises nothing;
+    - `content(request)` is called after `verify`: what `parse` gets instead of the raw body, where only the headers say
+      what happened;
+    - `max_body`: the largest body in bytes.
+    """
+
+    challenge: Callable[[App, Mapping[str, str]], Response]
+    verify: Callable[[App, Request], None]
+    parse: Callable[[App, bytes, datetime], Iterator[Parsed]]
+    send: Sender
+    prepare: Callable[[Http, App, Request], None] = no_keys
+    content: Callable[[Request], bytes] = whole_body
+    max_body: int = MAX_BODY
+
+    def read(self, app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
+        """The parts in what `content` made of a verified delivery, each with ids that can be stored: receive, respond
+        and replay read through this. Raises PayloadError."""
+        return map(storable, self.parse(app, body, received_at))
+
+
+def storable(parsed: Parsed) -> Parsed:
+    """`parsed` itself, or why its ids cannot be any."""
+    if not isinstance(parsed, Interaction):
+        return parsed
+    i = parsed
+    try:
+        for id in (i.id, *filter(None, (i.thread, i.author, i.parent, i.reply_to, i.to, i.post))):
+            ids.checked(id)
+    except ids.IdError as error:
+        return Poison(str(error), i.raw, i.product, i.account)
+    return parsed
+
+
+# --- the reply side --------------------------------------------------------------------------------------------------
+
+
+def as_they_are(account: Account, interaction: Interaction, words: str, private: bool) -> str:
+    """The reply is posted in the playbook's own words."""
+    return words
+
+
+def nothing_left_out(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
+    """Deliveries say everything."""
+    return {}
+
+
+def unchecked(http: Http, app: App, account: Account) -> list[Finding]:
+    """There is nothing to ask."""
+    return []
+
+
+def not_listed(why: str) -> Callable[[Http, App, Account, datetime, datetime], Iterator[Interaction]]:
+    """The `backfill` of a platform that lists no past messages; `why` goes to whoever asks."""
+
+    def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+        raise Unsupported(why)
+
+    return backfill
+
+
+_unlisted = not_listed("the platform lists no past messages")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """How one of the brand's accounts answers, and what people call the place. All that take `http` raise ReplyError.
+
+    - `name` stands in the apps file, `title` in an e-mail ("waiting on Facebook"), `titles` in other languages' ones;
+    - `max_reply`: the longest reply, in the unit that the platform counts;
+    - `reply(http, app, account, reply)` posts once and returns the platform's id of the reply;
+    - `simulation`: how the local run speaks on it, and what its API answers there and in a replay;
+    - `wording(account, interaction, words, private)`: `words` as `reply` will post them (cut, links removed), so that a
+      claim holds the text that an echo will bring back;
+    - `fetch(http, account, interaction)`: the interaction's fields that a delivery leaves out;
+    - `check(http, app, account)`: what is wrong with the registration, and how to fix it;
+    - `backfill(http, app, account, since, now)`: what the platform can list of a time when no deliveries came; raises
+      Unsupported where it cannot;
+    - `tells_answers`: whether it tells of what people of the brand write there; where it does not, a conversation is
+      marked answered from the e-mail;
+    - `tags_people`: a comment that begins with a name calls that person, also below the brand's own posts;
+    - `threads_have_an_owner`: a thread belongs to who began it, and others answer each other there;
+    - `inbox`: the address where people read and answer direct messages, with {account} for the account's id.
+    """
+
+    name: str
+    title: str
+    max_reply: int
+    reply: Callable[[Http, App, Account, Reply], str | None]
+    simulation: Simulation
+    wording: Callable[[Account, Interaction, str, bool], str] = as_they_are
+    fetch: Callable[[Http, Account, Interaction], dict[str, Any]] = nothing_left_out
+    check: Callable[[Http, App, Account], list[Finding]] = unchecked
+    backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Interaction]] = _unlisted
+    tells_answers: bool = True
+    tags_people: bool = False
+    threads_have_an_owner: bool = False
+    inbox: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, language: str) -> str:
+        """What people call it in `language`."""
+        return self.titles.get(language, self.title)

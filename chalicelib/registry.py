@@ -1,0 +1,41 @@
+"""The registry: one line a platform (as in /webhooks/{platform}/…), one line a product (what an account is of).
+
+Names only, so that the apps file can be checked without importing a platform; `chalicelib.platforms` imports a module
+when its first delivery comes.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Product(NamedTuple):
+    """Whose webhook tells of it, the module in chalicelib/platforms, and what its accounts may have besides id,
+    product, name and token."""
+
+    platform: str
+    module: str
+    options: tuple[str, ...] = ()
+
+
+WEBHOOKS: Mapping[str, str] = {
+    "meta": "meta.webhook",
+    "x": "x.platform",
+    "standard": "standard",
+    "telegram": "telegram.platform",
+    "discourse": "discourse",
+    "line": "line",
+    "google": "google.platform",
+}
+
+PRODUCTS: Mapping[str, Product] = {
+    "facebook": Product("meta", "meta.facebook"),
+    "messenger": Product("meta", "meta.messenger"),
+    "instagram": Product("meta", "meta.instagram", ("login", "page_id")),
+    "whatsapp": Product("meta", "meta.whatsapp", ("phone_number_id", "waba_id")),
+    "x": Product("x", "x.platform", ("allow_links", "app_token", "consumer_key", "token_secret")),
+    "standard": Product("standard", "standard", ("reply_url",)),
+    "telegram": Product("telegram", "telegram.platform", ("brand_users",)),
+    "discourse": Product("discourse", "discourse", ("api_username", "base_url", "brand_users", "private_messages")),
+    "line": Product("line", "line"),
+    "google": Product("google", "google.platform", ("client_id", "client_secret", "refresh_token")),
+}
