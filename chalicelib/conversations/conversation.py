@@ -27,7 +27,8 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the conversation needs to know of one customer interaction. `at` is the platform's time, `text_at` that of
-    the text which `intent` and `needs_answer` were read from."""
+    the text which `intent` and `needs_answer` were read from. `silence` is the label of why it got no automatic
+    reply."""
 
     at: datetime
     received_at: datetime
@@ -42,6 +43,7 @@ class Question:
     answered_at: datetime | None = None
     answered_by: str | None = None
     closed_text_at: datetime | None = None  # of the version of the text that staff said needs no answer
+    silence: str = ""
 
     @property
     def pending(self) -> bool:

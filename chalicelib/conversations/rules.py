@@ -173,6 +173,14 @@ def claim(conversation: Conversation, id: str, acknowledgement: Acknowledgement)
     return replace(conversation, acknowledgements={**conversation.acknowledgements, id: acknowledgement})
 
 
+def keep_silence(conversation: Conversation, id: str, why: str) -> Conversation:
+    """`conversation` with the label of why its question `id` gets no automatic reply."""
+    question = conversation.questions.get(id)
+    if question is None or question.silence == why:
+        return conversation
+    return replace(conversation, questions={**conversation.questions, id: replace(question, silence=why)})
+
+
 def record(
     conversation: Conversation,
     id: str,

@@ -147,7 +147,7 @@ class Content:
 def _automatic(c: Conversation) -> Iterator[Line]:
     for ack in c.acknowledgements.values():
         if (note := _note(ack)) is not None:
-            yield Line(Speaker.AUTOMATIC, "", ack.text, ack.at, note=note)
+            yield Line(Speaker.AUTOMATIC, "", ack.text, ack.at, note=note, rung=ack.rung)
 
 
 def _personal(c: Conversation) -> Iterator[Line]:

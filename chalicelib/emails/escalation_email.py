@@ -41,7 +41,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was said. `note` is a phrase about its delivery, "" when it arrived."""
+    """One thing that was said. `note` is a phrase about its delivery, "" when it arrived; `rung` is how much an
+    automatic reply said, "" where that is not known."""
 
     who: Speaker
     name: str
@@ -49,6 +50,7 @@ class Line:
     at: datetime
     attachments: int = 0
     note: str = ""
+    rung: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Answer, Place, Playbook
 from chalicelib.storage.store import ConversationKey, Store
 
+_PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
 _NAMES = ("username", "handle", "api_username")  # of an account's options: what customers call it by
 
 
@@ -89,13 +90,17 @@ class Attempt:
     _counted: bool = False
 
     def claim(self, conversation: Conversation, thread: Thread) -> Conversation:
-        """`conversation` with the acknowledgement claimed, or unchanged with `why` set; `thread` has what the brand's
-        people said there."""
+        """`conversation` with the acknowledgement claimed, or with the reason why not, and `why` set; `thread` has what
+        the brand's people said there."""
         self.token = self.why = ""
         decision = self._decide(conversation, thread)
         if isinstance(decision, str):
             self.why = decision
-            return conversation
+            return (
+                conversation
+                if decision in _PASSING
+                else rules.keep_silence(conversation, self.interaction.id, decision)
+            )
         self.token = self.acknowledger.new_token()
         both = decision.place is Place.BOTH
         for private in [False, True] if both else [decision.place is Place.PRIVATE]:

@@ -49,6 +49,8 @@ class Outcomes:
             parent=incoming.parent or known.parent,
             intent=reading.intent if reading else None,
             confidence=round(reading.confidence, 4) if reading else None,
+            why=outcome.why or None,
+            guards=list(reading.guards) if reading else [],
         )
         self.count(f"interactions {incoming.product}: {incoming.kind.value}")
         if outcome.why:

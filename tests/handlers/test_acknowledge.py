@@ -193,3 +193,70 @@ def test_the_echo_of_a_private_reply_is_no_answer_of_a_person() -> None:
     )
     world.run(timedelta(hours=2))
     assert len(world.emails) == 1
+
+
+# --- where silence is right whatever the text says -------------------------------------------------------------------
+
+
+def why(world: MemoryWorld, id: str) -> str:
+    """The label of why interaction `id` got no automatic reply, as it is stored."""
+    return next(c.questions[id].silence for c in world.conversations() if id in c.questions)
+
+
+def test_nobody_is_acknowledged_where_a_person_of_the_brand_has_written() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", "Lovely shop you have there")))
+    world.post(delivery(comment("r1", "Thank you, Ann!", author=PAGE, parent="c1", at=NOW + timedelta(seconds=30))))
+    world.run(timedelta(minutes=1))
+    world.post(delivery(comment("c2", COMMON, parent="c1", at=NOW + timedelta(minutes=1))))
+    world.run(timedelta(minutes=1))
+    assert world.platforms.posted == []
+    assert why(world, "c2") == "person_wrote"
+
+
+def test_a_question_below_another_customers_comment_is_not_acknowledged_unless_it_names_the_brand() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", "Lovely shop you have there", author="6001")))
+    world.post(delivery(comment("c2", COMMON, parent="c1")))
+    world.run(timedelta(minutes=1))
+    assert world.platforms.posted == []
+    assert why(world, "c2") == "others_thread"
+    world.post(
+        delivery(comment("c3", f"Example Shop, {COMMON}", author="7001", parent="c1", at=NOW + timedelta(minutes=1)))
+    )
+    world.run(timedelta(minutes=1))
+    assert len(world.platforms.posted) == 1
+
+
+def test_what_is_old_by_the_platforms_own_time_is_not_acknowledged_but_escalated() -> None:
+    world = asked(body=delivery(comment("c1", COMMON, at=NOW - timedelta(hours=3))))
+    assert world.platforms.posted == []
+    assert why(world, "c1") == "too_old"
+    world.run(timedelta(hours=2))
+    assert len(world.emails) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "guard"),
+    [
+        ("please don't cancel my order, I only asked", "guard", "negated"),
+        ("refund", "guard", "bare"),
+        ("the kettle exploded and burnt my hand", "urgent", "safety"),
+        ("somebody got into my account and changed the password", "urgent", "takeover"),
+    ],
+)
+def test_a_guard_leaves_silence_and_its_name_is_kept(text: str, reason: str, guard: str) -> None:
+    world = asked(body=delivery(comment("c1", text)))
+    assert world.platforms.posted == [] and why(world, "c1") == reason
+    if reason == "urgent":  # people are told at once
+        assert len(world.emails) == 1
+    stored = world.services.store.interaction("facebook", PAGE, "c1")
+    assert stored and stored.reading and guard in stored.reading.guards
+
+
+def test_an_acknowledgement_says_which_rung_it_is() -> None:
+    world = asked()
+    assert [(r["rung"], r["person"]) for r in world.records("reply")] == [("own", None)]
+    assert [a.rung for c in world.conversations() for a in c.acknowledgements.values()] == ["own"]
+    world.run(timedelta(hours=2))
+    assert "automatic, the matter's own reply" in world.emails[0].text

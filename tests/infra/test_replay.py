@@ -91,7 +91,8 @@ def test_every_field_of_the_interface_is_there(files: Path) -> None:
     run(files)
     fields = {
         "delivery": "index status body",
-        "interaction": "id platform account author brand kind text conversation thread parent intent confidence",
+        "interaction": "id platform account author brand kind text conversation thread parent intent confidence "
+        "why guards",
         "reply": "interaction conversation intent text result rung person",
         "escalation": "conversation tier team due_at",
         "email": "to subject conversation tier",
