@@ -1,7 +1,5 @@
 """HTTP on the wire: every way an answer can come or fail to, against a server that says what the test wrote."""
 
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,12 +9,10 @@ from threading import Thread
 from time import sleep
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib import wire
 from chalicelib.wire import Lost, NotConnected, Received, Wire
+from infra.bench.certificate import made
 from tests.patience import until
 
 Script = list[bytes | Callable[[socket], None]]
@@ -188,41 +184,14 @@ def test_what_could_smuggle_another_request_is_not_sent(url: str, headers: dict[
 # --- TLS ---
 
 
-def _certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's context for 127.0.0.1 and the certificate that vouches for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Earshot's tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, private)
-    return context, certificate
-
-
 @pytest.mark.parametrize(
     ("name", "trusted", "fine"), [("127.0.0.1", True, True), ("127.0.0.1", False, False), ("127.0.0.2", True, False)]
 )
 def test_only_a_certificate_of_that_host_by_a_trusted_issuer_is_spoken_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, fine: bool
 ) -> None:
-    context, certificate = _certificate(tmp_path, name)
-    client = ssl.create_default_context(cafile=str(certificate) if trusted else None)
+    context, trusting = made(tmp_path, name)
+    client = trusting if trusted else ssl.create_default_context()
     monkeypatch.setattr(wire, "tls", lambda: client)
     with ExitStack() as stack:
         url, seen = stack.enter_context(scripted([FINE, FINE], context=context))

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from time import monotonic, time
+from time import clock_gettime, monotonic, time
 from typing import Any
 from uuid import uuid4
 
 from infra.local.loopback import Answered, Call, serve
 
+_CPUCLOCK_SCHED = 2  # what Linux's clock_getcpuclockid puts beside the complement of the process id
 API = "/2018-06-01/runtime"
 # What Lambda's Python runtime brings along: its client and the AWS SDK, and nothing else.
 BROUGHT = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
@@ -94,9 +95,8 @@ class Environment:
             raise FunctionError(self._answers.get()[1].decode())
 
     def cpu_s(self) -> float:
-        """Processor time that the process has used so far, in seconds. Source: Linux's proc(5), schedstat."""
-        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+        """Processor time that the process has used so far, in seconds. Source: clock_getcpuclockid(3)."""
+        return clock_gettime((~self.process.pid << 3) | _CPUCLOCK_SCHED)  # threads that have ended are in it
 
     def stop(self) -> None:
         self.process.kill()

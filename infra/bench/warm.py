@@ -1,0 +1,148 @@
+"""How much processor time receive takes for a delivery once it is warm, beside the least that any program could take:
+the same bytes to the queue and its answer back over one raw socket.
+
+The queue is a process of its own that answers as SQS does, so that only receive's side is counted; once in plain HTTP,
+once with TLS.
+"""
+
+import json
+import os
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+from unittest.mock import patch
+
+import app
+from chalicelib import wire
+from chalicelib.apps import load_apps
+from chalicelib.services import Services
+from infra.bench.certificate import made
+from infra.local.deliveries import DEMO_APPS, SimulatedMessage, deliver
+from infra.local.events import Context, rest_event
+from infra.local.loopback import Call
+from infra.replay.replay import NO_SETTINGS
+
+REQUESTS = 1_000
+ROUNDS = 7
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 46\r\n\r\n{"MessageId":"6f1b","MD5OfMessageBody":"00ff"}'
+
+
+def main() -> int:
+    for scheme in ("http", "https"):
+        floor, ours = measure(scheme)
+        print(
+            f"receive warm, {scheme}: {ours * 1e6:,.0f} µs of CPU a delivery, raw socket {floor * 1e6:,.0f} µs: "
+            f"{ours / floor:.1f} times"
+        )
+    return 0
+
+
+def measure(scheme: str) -> tuple[float, float]:
+    """Seconds of CPU a call: (raw socket, receive), the median of rounds taken in turn."""
+    with tempfile.TemporaryDirectory() as folder, _queue(scheme, Path(folder)) as (port, trusted):
+        apps = load_apps(DEMO_APPS.read_text("utf-8"))
+        said = SimulatedMessage("facebook", "Can I return this dress?", author="70009", id="1")
+        delivery = deliver(apps, said)
+        call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+        event = rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"})
+        names = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+        at = f"{scheme}://127.0.0.1:{port}"
+        services = Services(NO_SETTINGS, registrations=lambda: apps)
+        previous, app.services = app.services, services
+        context = trusted or ssl.create_default_context()
+        try:
+            with patch.dict(os.environ, names | {"AWS_ENDPOINT_URL": at}), patch.object(wire, "tls", lambda: context):
+                sent = _bytes_of(lambda: app.app(event, Context("api")))
+                with _connected(scheme, port, context) as raw:
+                    rounds = [
+                        (_cpu(lambda: _exchange(raw, sent)), _cpu(lambda: app.app(event, Context("api"))))
+                        for _ in range(ROUNDS)
+                    ]
+        finally:
+            app.services = previous
+    return median(floor for floor, _ in rounds), median(ours for _, ours in rounds)
+
+
+def _cpu(do: Callable[[], Any]) -> float:
+    do()
+    began = process_time()
+    for _ in range(REQUESTS):
+        do()
+    return (process_time() - began) / REQUESTS
+
+
+def _exchange(raw: socket.socket, sent: bytes) -> None:
+    raw.sendall(sent)
+    raw.recv(65536)
+
+
+def _bytes_of(do: Callable[[], Any]) -> bytes:
+    """What `do` sends to the queue, as it goes over the wire."""
+    sent: list[bytes] = []
+    whole = wire._head
+
+    def kept(*parts: Any) -> bytes:
+        head = whole(*parts)
+        sent.append(head + (parts[-1] or b""))
+        return head
+
+    with patch.object(wire, "_head", kept):
+        answer = do()
+    if answer["statusCode"] != 200 or not sent:
+        raise RuntimeError(f"receive answered {answer['statusCode']}: {json.dumps(answer)[:200]}")
+    return sent[-1]
+
+
+@contextmanager
+def _connected(scheme: str, port: int, context: ssl.SSLContext) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if scheme == "http":
+            yield plain
+            return
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            yield secure
+
+
+@contextmanager
+def _queue(scheme: str, folder: Path) -> Iterator[tuple[int, ssl.SSLContext | None]]:
+    """A process that answers every request as SQS would; its port, and the context that trusts it."""
+    server, trusted = made(folder) if scheme == "https" else (None, None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = get_context("fork").Process(target=_serve, args=(listening, server), daemon=True)
+        process.start()
+        try:
+            yield listening.getsockname()[1], trusted
+        finally:
+            process.kill()
+            process.join()
+
+
+def _serve(listening: socket.socket, context: ssl.SSLContext | None) -> None:
+    from threading import Thread
+
+    while True:
+        raw, _ = listening.accept()
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = context.wrap_socket(raw, server_side=True) if context else raw
+        Thread(target=_answer, args=(connection,), daemon=True).start()
+
+
+def _answer(connection: socket.socket) -> None:
+    buffer = b""
+    while data := connection.recv(65536):
+        buffer += data
+        while (end := buffer.find(b"\r\n\r\n")) >= 0:
+            head = buffer[:end].lower()
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+            if len(buffer) < end + 4 + length:
+                break
+            buffer = buffer[end + 4 + length :]
+            connection.sendall(ANSWER)
