@@ -21,6 +21,7 @@ from chalicelib.wire import Lost, NotConnected, Wire
 TIMEOUT_S = 3.0  # three attempts stay below receive's ten seconds
 ATTEMPTS = 3
 KEEP_S = 20.0  # a connection that rested longer may be gone without a word after a freeze
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _AGAIN = frozenset(
     (
         *(
@@ -93,20 +94,22 @@ def endpoint(service: Service, region: str, environment: Mapping[str, str] = os.
 def signed(
     me: Identity, service: Service, host: str, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> dict[str, str]:
-    """`headers` and those that Signature Version 4 adds, for POST / with `body`."""
-    stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    every = {**{k.lower(): v for k, v in headers.items()}, "host": host, "x-amz-date": stamp}
+    """`headers` (names in lower case) and those that Signature Version 4 adds, for POST / with `body`."""
+    stamp = f"{now.year:04}{now.month:02}{now.day:02}T{now.hour:02}{now.minute:02}{now.second:02}Z"
+    every = {**headers, "host": host, "x-amz-date": stamp}
     if me.token:
         every["x-amz-security-token"] = me.token
-    names = ";".join(sorted(every))
-    canonical = "\n".join(
-        ["POST", "/", "", *(f"{n}:{every[n]}" for n in sorted(every)), "", names, hashlib.sha256(body).hexdigest()]
-    )
+    ordered = sorted(every)
+    names = ";".join(ordered)
+    lines = "\n".join([f"{name}:{every[name]}" for name in ordered])
+    canonical = f"POST\n/\n\n{lines}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{stamp[:8]}/{me.region}/{service.name}/aws4_request"
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     signature = hmac.digest(_signing_key(me.secret, scope), text.encode(), "sha256").hex()
-    credential = f"AWS4-HMAC-SHA256 Credential={me.key}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return {**every, "authorization": credential}
+    every["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={me.key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return every
 
 
 @lru_cache(maxsize=16)
@@ -138,7 +141,7 @@ class LeanAws:
             "content-type": f"application/x-amz-json-{service.json}",
             "x-amz-target": f"{service.target}.{action}",
         }
-        body = json.dumps(parameters, separators=(",", ":")).encode()
+        body = _compact(parameters).encode()
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 sleep(0.1 * (attempt - 1))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from chalicelib.aws.client import SQS, AwsError, LeanAws
 
 MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 LONGEST_DELAY = timedelta(minutes=15)
 
 
@@ -27,7 +28,7 @@ class Queue(Protocol):
 
 def encode(message: Mapping[str, Any]) -> str:
     """`message` as ASCII JSON: SQS refuses some control characters, JSON's escapes carry them."""
-    return json.dumps(message, separators=(",", ":"))
+    return _compact(message)
 
 
 @dataclass(frozen=True, slots=True)

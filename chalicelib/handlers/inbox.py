@@ -16,7 +16,7 @@ from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.interaction import Interaction
 
 VERSION = 1
-PLAIN_UP_TO = 48 * 1024  # bytes: SQS bills by 64 KiB, so a larger body is compressed
+PLAIN_UP_TO = 48 * 1024  # bytes: SQS bills by 64 KiB, so a larger body is compressed; escaped it is 288 KiB at most
 CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
 HEADROOM = 8 * 1024  # bytes for the envelope's other fields
 
@@ -57,7 +57,7 @@ def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: 
         message["body"] = envelope.body.decode("utf-8", "surrogateescape")
     else:
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
-    if len(encode(message)) > MAX_MESSAGE - HEADROOM:
+    if len(envelope.body) > PLAIN_UP_TO and len(encode(message)) > MAX_MESSAGE - HEADROOM:
         name, packed = f"{envelope.id}-quarantine" if reasons else envelope.id, zlib.compress(envelope.body)
         save_chunks(name, [packed[n : n + CHUNK] for n in range(0, len(packed), CHUNK)], envelope.received_at)
         message = head | {"chunks": name}

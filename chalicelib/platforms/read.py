@@ -27,7 +27,7 @@ MALFORMED = (PayloadError, KeyError, TypeError, ValueError, AttributeError, Inde
 def body(raw_body: bytes) -> dict[str, Any]:
     """The JSON object in `raw_body`; raises PayloadError when it is not one or is nested deeper than MAX_DEPTH."""
     try:
-        data = json.loads(raw_body, parse_constant=_no_constant)
+        data = _decode(raw_body.decode(json.detect_encoding(raw_body), "surrogatepass"))
     except (ValueError, RecursionError):
         raise PayloadError("the body is not JSON") from None
     if not isinstance(data, dict):
@@ -39,6 +39,9 @@ def body(raw_body: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def _depth(value: Any, most: int) -> int:
@@ -72,11 +75,13 @@ def text(value: Any) -> str:
     """`value` as text that can be stored: lone surrogates replaced, MAX_TEXT characters at most; "" if it is none."""
     if not isinstance(value, str):
         return ""
-    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+    kept: str = value[:MAX_TEXT]
+    return kept if kept.isascii() else kept.encode("utf-8", "replace").decode()
 
 
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling needs them
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_PLAIN_NAME = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")  # most are: nothing to clean
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.", re.IGNORECASE)
 
 
@@ -86,6 +91,8 @@ def name(value: Any) -> str | None:
     People choose their names: line breaks forge lines of an e-mail, addresses become links, and one can be as long as
     a novel.
     """
+    if isinstance(value, str) and len(value) <= MAX_NAME and _PLAIN_NAME.fullmatch(value):
+        return value
     line = "".join(" " if c.isspace() else c for c in text(value)[: 10 * MAX_NAME])
     line = "".join(c for c in line if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
     line = " ".join(_ADDRESS.sub("", line).split())
