@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.apps import Apps
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
-from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deliveries import deliver
 from infra.local.deployed import FUNCTIONS, Deployed, built, deployed, until
 from infra.local.embedded import client
 from infra.local.events import rest_event

@@ -20,10 +20,11 @@ import pytest
 from chalicelib.aws.client import Identity, LeanAws
 from chalicelib.aws.timer import StepFunctionsTimer, execution_name
 from chalicelib.conversations.conversation import Conversation
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.settings import read_settings
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import DynamoTable
-from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deliveries import deliver
 from infra.local.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 from infra.local.embedded import client
 from infra.local.events import REGION

@@ -252,7 +252,7 @@ PRODUCT = Product(
     title="LINE",
     max_reply=MAX_REPLY,
     reply=reply,
-    simulation=Simulation((_SEND,), direct=True),
+    simulation=Simulation((_SEND,), direct=True, tells_brand=False),
     wording=wording,
     check=check,
     backfill=not_listed("LINE lists no past messages; switch on webhook redelivery in its console"),

@@ -88,12 +88,14 @@ def not_found(path: str) -> Any:
 class Simulation:
     """`endpoints` are the ways of replying; `echo(posted)` is what the platform then tells of our own reply, if it
     does; `look(path)` the JSON that a GET of the path brings, None for none; `direct`: it speaks of direct messages,
-    whose answer goes to the customer and not under the message."""
+    whose answer goes to the customer and not under the message; `tells_brand`: it can be made to tell of what people of
+    the brand say there."""
 
     endpoints: tuple[Endpoint, ...]
     echo: Callable[[Posted], SimulatedMessage | None] = no_echo
     look: Callable[[str], Any] = not_found
     direct: bool = False
+    tells_brand: bool = True
 
 
 def wire(payload: Any) -> bytes:

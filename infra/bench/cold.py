@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.handlers.inbox import Envelope, enqueue
-from infra.local.deliveries import Delivery, SimulatedMessage, deliver
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import Delivery, deliver
 from infra.local.deployed import Deployed, deployed
 from infra.local.events import message, rest_event, schedule_event, sqs_event
 from infra.local.lambda_runtime import bare_chalice, function

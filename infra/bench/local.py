@@ -11,8 +11,9 @@ from chalice.app import Chalice
 
 import app
 from chalicelib.apps import read_apps
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
-from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, author_id, deliver
+from infra.local.deliveries import DEMO_APPS, Delivery, author_id, deliver
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
 from infra.replay.memory import VirtualClock

@@ -14,7 +14,8 @@ from time import monotonic, sleep
 from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation, Outcome, State
 from chalicelib.conversations.interaction import Interaction
-from infra.local.deliveries import Delivery, SimulatedMessage, author_id, deliver
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import Delivery, author_id, deliver
 from infra.local.local_run import LocalRun, local_run
 from infra.local.stand_in import Fault
 from infra.local.telling import Teller

@@ -1,24 +1,26 @@
 """The whole of Earshot in this process: app.py's functions amid the embedded AWS, a gateway and stand-in platforms."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
+from chalicelib import platforms
 from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.platforms.simulation import Posted, SimulatedMessage
 from chalicelib.playbook.policy import Playbook, Tier
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from infra.local.deliveries import DEMO_APPS, SimulatedMessage, deliver
+from infra.local.deliveries import DEMO_APPS, deliver
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered, Call, serve
 from infra.local.queue_poller import QueuePoller, sources
-from infra.local.stand_in import Posted, Refusal, StandIn
+from infra.local.stand_in import Refusal, StandIn
 
 DEMO_PLAYBOOK = Path(__file__).with_name("demo_playbook.yaml")
 TIMER_STEP = timedelta(seconds=2)  # instead of a minute: nobody watches a demonstration that long
@@ -165,19 +167,8 @@ class _Echo:
     local_run: LocalRun
 
     def __call__(self, posted: Posted) -> None:
-        make = _ECHOES.get(posted.product)
-        if make:
-            self.local_run.say(make(posted))
+        if echo := platforms.product(posted.product).simulation.echo(posted):
+            self.local_run.say(echo)
 
-
-_ECHOES: Mapping[str, Callable[[Posted], SimulatedMessage]] = {
-    "facebook": lambda p: SimulatedMessage("facebook", p.text, id=p.id, to=p.target),
-    "messenger": lambda p: SimulatedMessage(
-        "messenger", p.text, id=p.id.removeprefix("m_"), to=p.target, token=p.token
-    ),
-    "instagram": lambda p: SimulatedMessage("instagram", p.text, id=p.id, to=p.target),
-    "whatsapp": lambda p: SimulatedMessage("whatsapp", id=p.id.removeprefix("wamid."), to=p.target, token=p.token),
-    "x": lambda p: SimulatedMessage("x", p.text, id=p.id, to=p.target),
-}
 
 __all__ = ["LocalRun", "Posted", "Refusal", "Refusals", "local_run"]

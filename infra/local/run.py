@@ -16,8 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from chalicelib.apps import AppsError
+from chalicelib.platforms import PRODUCTS
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import PlaybookError
-from infra.local.deliveries import DEMO_APPS, PRODUCTS, SimulatedMessage, author_id, deliver
+from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
 from infra.local.local_run import DEMO_PLAYBOOK, LocalRun, local_run
 from infra.local.loopback import Answered, Call
 from infra.local.view import state
@@ -82,6 +84,8 @@ class Page:
             name, answer = str(wish.get("name") or "Robin")[:60], str(wish.get("answer") or "")
             said = SimulatedMessage(product, text, "" if answer else author_id(name), "" if answer else name, to=answer)
             status = running.say(said)
+        except CannotSay as error:
+            return _json(400, {"error": str(error)})
         except (ValueError, KeyError, TypeError):
             return _json(400, {"error": "expected product, text and name, or answer"})
         return _json(200 if status == 200 else 502, {"status": status})

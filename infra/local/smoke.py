@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.apps import read_apps
-from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, deliver
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import DEMO_APPS, Delivery, deliver
 from infra.stack.package import BUILD, ROOT, package, report
 
 NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")

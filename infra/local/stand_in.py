@@ -13,6 +13,8 @@ from itertools import count
 from threading import Lock, Thread
 from typing import Any
 
+from chalicelib import platforms
+from chalicelib.platforms.simulation import Endpoint, Posted
 from infra.local.loopback import Answered, Call
 
 
@@ -28,17 +30,6 @@ RATE_S = 2  # seconds that a rate limit lasts
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """A reply that a platform took. `target` is the comment, post, thread or customer that it goes to."""
-
-    product: str
-    id: str
-    target: str
-    text: str
-    token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """A call that was answered with a failure."""
 
@@ -47,106 +38,22 @@ class Refusal:
     fault: Fault
 
 
-Read = Callable[[re.Match[str], Mapping[str, Any]], tuple[str, str, str]]
-"""(path, JSON body) → target, text, token."""
+def endpoint_of(method: str, path: str, data: Mapping[str, Any]) -> tuple[str, Endpoint, re.Match[str]] | None:
+    """The product, its way of replying and the match of `path` (an address without https://), where it is one."""
+    if method not in ("POST", "PUT"):
+        return None
+    for product in platforms.PRODUCTS:
+        for endpoint in platforms.product(product).simulation.endpoints:
+            found = endpoint.path.fullmatch(path)
+            if found and (not endpoint.having or endpoint.having in data):
+                return product, endpoint, found
+    return None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One way of replying: where, what the call says, and what the platform answers to a reply of the given id."""
-
-    product: str
-    path: re.Pattern[str]
-    read: Read
-    answer: Callable[[str], Any]
-    id: str = "{}"
-    having: str = ""  # a key of the body that tells it from another product's call to the same path
-
-
-def _message(found: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
-    recipient = data["recipient"]
-    target = recipient.get("id") or recipient.get("comment_id") or recipient["post_id"]
-    return target, data["message"]["text"], data["message"].get("metadata", "")
-
-
-def _whatsapp(found: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
-    return data.get("to") or data["recipient"], data["text"]["body"], data.get("biz_opaque_callback_data", "")
-
-
-def _standard(found: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
-    content = data["data"]
-    return content["in_reply_to"], content["text"], content["reply_token"]
-
-
-_GRAPH = r"graph\.(?:facebook|instagram)\.com/v[\d.]+"
-
-ENDPOINTS = (
-    Endpoint(
-        "facebook",
-        re.compile(rf"{_GRAPH}/([\w-]+)/comments"),
-        lambda m, d: (m[1], d["message"], ""),
-        lambda id: {"id": id},
-    ),
-    Endpoint(
-        "instagram",
-        re.compile(rf"{_GRAPH}/(\w+)/replies"),
-        lambda m, d: (m[1], d["message"], ""),
-        lambda id: {"id": id},
-    ),
-    Endpoint(
-        "whatsapp",
-        re.compile(rf"{_GRAPH}/\w+/messages"),
-        _whatsapp,
-        lambda id: {"messaging_product": "whatsapp", "messages": [{"id": id}]},
-        id="wamid.{}",
-        having="messaging_product",
-    ),
-    Endpoint(
-        "messenger",
-        re.compile(rf"{_GRAPH}/\w+/messages"),
-        _message,
-        lambda id: {"message_id": id},
-        id="m_{}",
-        having="recipient",
-    ),
-    Endpoint(
-        "x",
-        re.compile(r"api\.x\.com/2/tweets"),
-        lambda m, d: (d["reply"]["in_reply_to_tweet_id"], d["text"], ""),
-        lambda id: {"data": {"id": id}},
-    ),
-    Endpoint(
-        "x",
-        re.compile(r"api\.x\.com/2/dm_conversations/with/(\w+)/messages"),
-        lambda m, d: (m[1], d["text"], ""),
-        lambda id: {"data": {"dm_event_id": id}},
-    ),
-    Endpoint(
-        "telegram",
-        re.compile(r"api\.telegram\.org/bot[^/]+/sendMessage"),
-        lambda m, d: (str(d["chat_id"]), d["text"], ""),
-        lambda id: {"ok": True, "result": {"message_id": int(id)}},
-    ),
-    Endpoint(
-        "line",
-        re.compile(r"api\.line\.me/v2/bot/message/(?:reply|push)"),
-        lambda m, d: (d.get("to", "") or d.get("replyToken", ""), d["messages"][0]["text"], ""),
-        lambda id: {"sentMessages": [{"id": id}]},
-    ),
-    Endpoint(
-        "discourse",
-        re.compile(r"[^/]+(?:/[^/]+)*/posts\.json"),
-        lambda m, d: (str(d["topic_id"]), d["raw"], ""),
-        lambda id: {"id": int(id)},
-    ),
-    Endpoint(
-        "google",
-        re.compile(r"mybusiness\.googleapis\.com/v4/(.+)/reply"),
-        lambda m, d: (m[1], d["comment"], ""),
-        lambda id: {"comment": ""},
-    ),
-    Endpoint("standard", re.compile(r".+"), _standard, lambda id: {"id": id}, having="data"),
-)
+def look(path: str) -> Any:
+    """What a GET of `path` brings, None where no platform keeps anything there."""
+    found = (platforms.product(product).simulation.look(path) for product in platforms.PRODUCTS)
+    return next((data for data in found if data is not None), None)
 
 
 @dataclass(slots=True)
@@ -171,29 +78,28 @@ class StandIn:
     def answer(self, call: Call) -> Answered | None:
         """What the platform answers."""
         path = call.path.lstrip("/")
-        data = _object(call.body)
-        for endpoint in ENDPOINTS:
-            found = endpoint.path.fullmatch(path)
-            if found and call.method in ("POST", "PUT") and (not endpoint.having or endpoint.having in data):
-                return self._reply(endpoint, *endpoint.read(found, data))
+        data = json_object(call.body)
+        if reply := endpoint_of(call.method, path, data):
+            product, endpoint, found = reply
+            return self._reply(product, endpoint, *endpoint.read(found, data))
         if call.method == "GET":
-            return _json(200, {"id": path.rsplit("/", 1)[-1]})
+            return _json(200, look(path) or {"id": path.rsplit("/", 1)[-1]})
         self.strange.append(f"{call.method} {path.split('/')[0]}")
         return _json(404, {"error": {"message": "the stand-in does not know this call", "code": 100}})
 
-    def _reply(self, endpoint: Endpoint, target: str, text: str, token: str) -> Answered | None:
+    def _reply(self, product: str, endpoint: Endpoint, target: str, text: str, token: str) -> Answered | None:
         with self._lock:
             fault = next((fault for at, fault in self._faults if at == target), None)
             if fault:
                 self._faults.remove((target, fault))
             id = endpoint.id.format(next(self._ids))
-            posted = Posted(endpoint.product, id, target, text, token)
+            posted = Posted(product, id, target, text, token)
             if fault in (None, Fault.LOST):
                 self.posted.append(posted)
             if fault:
-                self.refused.append(Refusal(endpoint.product, target, fault))
+                self.refused.append(Refusal(product, target, fault))
         if fault:
-            self.on_event(Refusal(endpoint.product, target, fault))
+            self.on_event(Refusal(product, target, fault))
             return _FAILURES[fault]
         self.on_event(posted)
         Thread(target=self.echo, args=(posted,), daemon=True).start()  # the answer and the echo race, as in life
@@ -211,7 +117,8 @@ _FAILURES: Mapping[Fault, Answered | None] = {
 }
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`, {} where it holds none."""
     try:
         data = json.loads(body or b"{}")
     except ValueError:

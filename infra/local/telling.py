@@ -12,8 +12,9 @@ from typing import Any, TextIO
 from chalicelib import platforms
 from chalicelib.conversations.why import Why as Silent
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.platforms.simulation import Posted
 from infra.local.local_run import Refusals
-from infra.local.stand_in import RATE_S, Fault, Posted, Refusal
+from infra.local.stand_in import RATE_S, Fault, Refusal
 
 _COLOURS = {"in": "36", "out": "32", "warn": "33", "bad": "31", "dim": "2", "head": "1"}
 _WIDTH = 120  # where nobody looks at a terminal

@@ -29,7 +29,7 @@ from chalicelib.codec import load, to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.keys import new_keys
-from chalicelib.platforms.base import Poison, Skipped
+from chalicelib.platforms.base import Poison, Request, Skipped
 from chalicelib.platforms.http import Answer, ConnectionRefused
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook, PlaybookError
@@ -41,6 +41,7 @@ from chalicelib.textfile import NotText, read_text
 from infra.local.events import message, schedule_event, sqs_event
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
+from infra.local.stand_in import endpoint_of, json_object, look
 from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
 from infra.replay.outcomes import Outcomes
 
@@ -68,6 +69,11 @@ class Recorded:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    def request(self) -> Request:
+        """The same as receive sees it."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(self.method, headers, self.query, self.body, self.at)
 
     def call(self) -> Call:
         """The same as a request to the gateway."""
@@ -101,10 +107,10 @@ def read_deliveries(path: Path) -> list[Recorded]:
 
 
 class RecordedHttp:
-    """Http that sends nothing: a reply gets an answer in the shape of every platform, anything else is not reached."""
+    """Http that sends nothing: a reply gets its platform's answer, anything else is not reached."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._ids = count(5_000_000_001)
 
     def request(
         self,
@@ -115,23 +121,13 @@ class RecordedHttp:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
+        path = url.removeprefix("https://")
         if method == "GET":
+            if found := look(path):
+                return Answer(200, found, {})
             raise ConnectionRefused("replay")
-        self._count += 1
-        id = f"replay-{self._count}"
-        return Answer(
-            200,
-            {
-                "id": id,
-                "message_id": id,
-                "messages": [{"id": id}],
-                "data": {"id": id, "dm_event_id": id},
-                "ok": True,
-                "result": {"message_id": self._count},
-                "sentMessages": [{"id": id}],
-            },
-            {},
-        )
+        reply = endpoint_of(method, path, json_object(body or b""))
+        return Answer(200, reply[1].answer(reply[1].id.format(next(self._ids))) if reply else {}, {})
 
 
 class ReplayServices(Services):
@@ -218,7 +214,8 @@ class Replay:
         if app is None or webhook is None:
             return
         try:
-            for parsed in webhook.parse(app, recorded.body, recorded.at):
+            body = webhook.content(recorded.request())
+            for parsed in webhook.read(app, body, recorded.at):
                 if not isinstance(parsed, Interaction):
                     yield parsed
         except PayloadError:

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from chalicelib import platforms
 from chalicelib.apps import Apps, read_apps
 from chalicelib.codec import from_time
-from infra.local.deliveries import DEMO_APPS, PRODUCTS, Delivery, SimulatedMessage, author_id, deliver
+from chalicelib.platforms import PRODUCTS
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import DEMO_APPS, Delivery, author_id, deliver
 
 TEXTS = (
     "How do I return a dress that I bought online?",
@@ -40,8 +43,9 @@ def recording(apps: Apps, start: datetime) -> Iterator[tuple[datetime, Delivery]
             author = author_id(f"{product} {text}")
             said = SimulatedMessage(product, text, author, "Robin", id=f"8{number:09}", at=at)
             yield at, deliver(apps, said)
-            if number % 4 == 0:
-                to = author if product in ("messenger", "whatsapp") else said.id
+            if number % 4 == 0 and platforms.product(product).simulation.tells_brand:
+                simulation = platforms.product(product).simulation
+                to = author if simulation.direct else said.id
                 later = at + timedelta(seconds=100)
                 yield (
                     later,

@@ -9,13 +9,14 @@ from urllib3 import PoolManager
 
 import app
 from chalicelib.apps import load_apps
-from infra.local.deliveries import DEMO_APPS, SimulatedMessage, author_id, deliver
+from chalicelib.platforms.simulation import Posted, SimulatedMessage
+from infra.local.deliveries import DEMO_APPS, author_id, deliver
 from infra.local.events import rest_event
 from infra.local.gateway import Gateway
 from infra.local.local_run import LocalRun, local_run
 from infra.local.loopback import Answered, Call
 from infra.local.run import Page
-from infra.local.stand_in import Fault, Posted, Refusal, StandIn
+from infra.local.stand_in import Fault, Refusal, StandIn
 from tests.patience import until
 
 APPS = load_apps(DEMO_APPS.read_text("utf-8"))

@@ -14,8 +14,9 @@ from chalicelib.operations.deletion_request import signed_user
 from chalicelib.operations.erasure import Customer
 from chalicelib.platforms.base import SignatureError
 from chalicelib.platforms.read import PayloadError
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.services import Services
-from infra.local.deliveries import SimulatedMessage, deliver
+from infra.local.deliveries import deliver
 from infra.local.deployed import Deployed, deployed, until
 from infra.local.embedded import client
 from infra.ops import commands as ops

@@ -79,4 +79,4 @@ _REPLY = Endpoint(
     lambda path, data: (path[1].rpartition("/")[2], data["comment"], ""),
     lambda id: {"comment": ""},
 )
-SIMULATION = Simulation((_REPLY,), look=_look)
+SIMULATION = Simulation((_REPLY,), look=_look, tells_brand=False)

@@ -8,6 +8,7 @@ from chalicelib.apps import Account, App
 from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, number, wire
 
 _CONNECTION = "local-run"
+_OWNER = 42  # the person whose business account the bot is connected to
 
 
 def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
@@ -18,7 +19,8 @@ def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
 
 def _update(account: Account, said: SimulatedMessage) -> dict[str, Any]:
     chat = {"id": int(said.to if said.brand else said.author), "type": "private", "first_name": said.name}
-    who = {"id": int(account.id), "first_name": account.name} if said.brand else chat
+    owner = {"id": _OWNER, "first_name": account.name}
+    who = {"id": int(account.id)} if said.token else owner if said.brand else chat
     at = int(said.at.timestamp())
     if said.verb == "remove":
         gone = {"business_connection_id": _CONNECTION, "chat": chat, "message_ids": [_number(said)]}

@@ -1,0 +1,107 @@
+"""Every platform can be spoken to on this machine: what is said arrives as that, and a reply to it is understood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib import platforms
+from chalicelib.apps import read_apps
+from chalicelib.conversations.interaction import Kind
+from chalicelib.platforms.base import Reply
+from chalicelib.platforms.http import Answer
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
+from infra.local.loopback import Call
+from infra.local.stand_in import StandIn, json_object
+from infra.replay.replay import RecordedHttp
+from tests.world import MemoryWorld
+
+APPS = read_apps(DEMO_APPS)
+WORDS = "How do I return a dress that I bought online? ☕"
+TELLING = [name for name in platforms.PRODUCTS if platforms.product(name).simulation.tells_brand]
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughStandIn:
+    """Http to the stand-in, without the network between."""
+
+    stand_in: StandIn
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        answer = self.stand_in.answer(Call(method, "/" + url.removeprefix("https://"), "", (), body or b""))
+        assert answer
+        return Answer(answer.status, json_object(answer.body), {})
+
+
+def asked(product: str) -> SimulatedMessage:
+    return SimulatedMessage(product, WORDS, author_id("Robin"), "Robin")
+
+
+def world_where(*said: SimulatedMessage) -> MemoryWorld:
+    world = MemoryWorld(apps=APPS, http=RecordedHttp())
+    for message in said:
+        delivery = deliver(APPS, replace(message, at=world.virtual_clock.now))
+        headers = {name.lower(): value for name, value in delivery.headers.items()}
+        assert world.request("POST", delivery.path, delivery.body, headers).status == 200
+        world.run(timedelta(minutes=10))
+    return world
+
+
+@pytest.mark.parametrize("product", platforms.PRODUCTS)
+def test_a_question_arrives_with_its_words_and_gets_its_reply(product: str) -> None:
+    world = world_where(asked(product))
+    (question,) = [i for i in world.interactions() if not i.brand]
+    assert (question.product, question.text) == (product, WORDS) and question.author_name in ("Robin", None)
+    (conversation,) = world.conversations()
+    assert [a.state.value for a in conversation.acknowledgements.values()] == ["sent"], world.records("interaction")
+
+
+@pytest.mark.parametrize("product", platforms.PRODUCTS)
+def test_a_forged_delivery_is_refused(product: str) -> None:
+    world = MemoryWorld(apps=APPS, http=RecordedHttp())
+    delivery = deliver(
+        APPS, replace(asked(product), at=world.virtual_clock.now), secret="bm90IHRoZSBzaG9wJ3Mgc2VjcmV0ISEh"
+    )
+    headers = {name.lower(): value for name, value in delivery.headers.items()}
+    assert world.request("POST", delivery.path, delivery.body, headers).status == 401
+    assert not world.interactions()
+
+
+@pytest.mark.parametrize("product", TELLING)
+def test_the_shops_answer_arrives_as_a_persons(product: str) -> None:
+    question = asked(product)
+    to = question.author if platforms.product(product).simulation.direct else question.id
+    world = world_where(question, SimulatedMessage(product, "It comes tomorrow, we have looked.", to=to))
+    (conversation,) = world.conversations()
+    assert conversation.state.value == "answered"
+
+
+@pytest.mark.parametrize("product", sorted(set(platforms.PRODUCTS) - set(TELLING)))
+def test_what_a_platform_does_not_tell_is_said_to_whoever_tries(product: str) -> None:
+    with pytest.raises(CannotSay, match=platforms.title(product)):
+        deliver(APPS, SimulatedMessage(product, "It comes tomorrow.", to="1"))
+
+
+@pytest.mark.parametrize("product", platforms.PRODUCTS)
+def test_the_stand_in_takes_the_reply_as_the_platform_would(product: str) -> None:
+    (interaction,) = [i for i in world_where(asked(product)).interactions() if not i.brand]
+    stand_in = StandIn()
+    owner = APPS.owner(product, interaction.account)
+    assert owner
+    reply = Reply(interaction, "Thank you, we got it.", "0" * 32, at=interaction.received_at)
+    id = platforms.product(product).reply(ThroughStandIn(stand_in), owner.app, owner.account, reply)
+    (posted,) = stand_in.posted
+    assert (posted.product, posted.text) == (product, "Thank you, we got it.") and not stand_in.strange
+    echo = platforms.product(product).simulation.echo(posted)
+    assert id and (echo is None or echo.brand)
+    assert interaction.kind in (Kind.NEW, Kind.MENTION)
