@@ -25,9 +25,10 @@ import app
 from chalicelib import wire
 from chalicelib.apps import load_apps
 from chalicelib.aws.client import SQS, Identity, signed
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.services import Services
 from infra.bench.certificate import made
-from infra.local.deliveries import DEMO_APPS, Delivery, SimulatedMessage, deliver
+from infra.local.deliveries import DEMO_APPS, Delivery, deliver
 from infra.local.events import Context, rest_event
 from infra.local.loopback import Call
 from infra.replay.replay import NO_SETTINGS
