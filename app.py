@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 
 from chalicelib.apps import AppsError
-from chalicelib.aws.queues import QueueUnavailable
+from chalicelib.aws.queues import QueueUnavailable, retry_after
 from chalicelib.handlers.receive import Encoded, ForeignAccount, UnknownApp
 from chalicelib.platforms.base import Request, SignatureError, TooLarge
 from chalicelib.platforms.read import PayloadError
@@ -18,6 +18,7 @@ app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ou
 services = Services()
 
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
+SWEEP_MINUTES = 1  # within P2's 120 s, should a timer fail
 TIME_RESERVE_MS = 15_000  # what one message may need; with less left the rest of a batch goes back to the queue
 
 # What a platform is told, the more special errors first. A retry helps with 503, and with 403 once the apps file is
@@ -81,17 +82,20 @@ def respond(event: SQSEvent) -> Any:
 
 
 @app.on_sqs_message(queue="due", batch_size=1, name="escalate")
-def escalate(event: SQSEvent) -> None:
+def escalate(event: SQSEvent) -> Any:
     """A timer fired: sweep everything overdue. Or one conversation was overdue as it came: escalate that one."""
-    for record in event:
-        message = loads(record.body)
+
+    def work(record: Any, lambda_context: Any = None) -> None:
+        message = record.json_body
         if "customer" in message:
             _escalate(message)
         else:
-            _sweep(event.context)
+            _sweep(lambda_context)
+
+    return _batch(event, work)
 
 
-@app.schedule(Rate(5, unit=Rate.MINUTES), name="sweep")
+@app.schedule(Rate(SWEEP_MINUTES, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
     """The safety schedule: the same sweep, should a timer have failed."""
     _sweep(event.context)
@@ -202,19 +206,32 @@ def _need_time(context: Any) -> None:
 
 
 def _batch(event: SQSEvent, work: Any) -> Any:
-    """Each record on its own: those that raise go back to the queue, the others are done."""
+    """Each record on its own: those that raise go back to the queue and come again soon, the others are done."""
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
     context: Any = event.context
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     try:
-        return process_partial_response(
+        answer = process_partial_response(
             event=event.to_dict(), record_handler=work, processor=processor, context=context
         )
     finally:
         services.telemetry.flush()
         for kind, _, trace in processor.exceptions:
             app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
+    _come_soon(event, {str(row["itemIdentifier"]) for row in answer["batchItemFailures"]})
+    return answer
+
+
+def _come_soon(event: SQSEvent, failed: set[str]) -> None:
+    """The queue's visibility time-out is made for a worker that died; what only failed comes again in seconds."""
+    records = [r for r in event.to_dict()["Records"] if r["messageId"] in failed]
+    after = {r["receiptHandle"]: retry_after(int(r["attributes"].get("ApproximateReceiveCount", 1))) for r in records}
+    try:
+        if records:
+            services.visibility.shorten(records[0]["eventSourceARN"], after)
+    except QueueUnavailable as error:
+        app.log.warning("failed messages come again after the queue's visibility time-out only: %s", error)
 
 
 def _place(trace: Any) -> str:

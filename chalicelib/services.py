@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chalicelib.apps import Apps, AppsError, load_apps, read_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
-from chalicelib.aws.queues import Queue, SqsQueue
+from chalicelib.aws.queues import Queue, SqsQueue, SqsVisibility, Visibility
 from chalicelib.keys import Keys, KeysError, load_keys
 from chalicelib.settings import Settings, read_settings
 
@@ -53,6 +53,7 @@ class Overrides(TypedDict, total=False):
     due: Queue
     escalations: Queue
     quarantine: Queue
+    visibility: Visibility
     timer: "Timer"
     mailer: "Mailer"
     http: "Http"
@@ -189,6 +190,10 @@ class Services:
     @cached_property
     def quarantine(self) -> Queue:
         return SqsQueue(self.lean_aws, self.settings.quarantine_url)
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        return SqsVisibility(self.lean_aws, self.settings.inbox_url)
 
     @cached_property
     def timer(self) -> "Timer":

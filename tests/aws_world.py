@@ -6,7 +6,7 @@ done but its answer does not arrive), `twice` (boto3 repeats a call whose first 
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -135,6 +135,7 @@ class AwsServices(Services):
             "stack_keys": lambda: REPLAY_KEYS,
             "client": self._client,
             "lean_aws": BotoAws(lambda name, do: faults.call(name, do, AwsError("TimeoutError"))),
+            "visibility": PlayedVisibility(faults),
             "playbook": policy,
             "http": FaultyPlatforms(faults=faults),
             "telemetry": Silent(),
@@ -145,6 +146,16 @@ class AwsServices(Services):
     def _client(self, service: str, config: dict[str, Any]) -> Any:
         attempts = config["retries"]["total_max_attempts"]
         return FaultyClient(BotoAws().client(service), service, self.faults, self.sent, attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedVisibility:
+    """`work` takes a message again at once, whatever time-out it has; the call can fail all the same."""
+
+    faults: Faults
+
+    def shorten(self, arn: str, after: Mapping[str, timedelta]) -> None:
+        self.faults.call("sqs.ChangeMessageVisibilityBatch", lambda: None, QueueUnavailable("TimeoutError"))
 
 
 class Silent:

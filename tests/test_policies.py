@@ -105,6 +105,7 @@ def worked() -> Iterator[Deployed]:
         for act in (ask, act_from_email, escalate_by_sweep, large_body, poison, token, bounce, erase, ended_timers):
             act(running)
         running.schedule("doctor")
+        unreadable(running)
         yield running
 
 
@@ -182,13 +183,23 @@ def token(running: Deployed) -> None:
 
 
 def bounce(running: Deployed) -> None:
-    first = next(e for e in running.aws.emails() if e.tags.get("to") == "team")
+    first = next(e for e in reversed(running.aws.emails()) if e.tags.get("to") == "team")  # nobody has answered yet
     mails = len(running.aws.emails())
     mail = {"messageId": first.id, "destination": [first.to], "tags": {k: [v] for k, v in first.tags.items()}}
     event = {"eventType": "Bounce", "mail": mail, "bounce": {"bounceType": "Permanent"}}
     queue = running.aws.queue_url("MailEventsQueue")
     client("sqs", running.aws.endpoint).send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     until(lambda: len(running.aws.emails()) > mails)
+
+
+def unreadable(running: Deployed) -> None:
+    """A message on each queue that its function cannot work on: it comes again soon."""
+    sqs = client("sqs", running.aws.endpoint)
+    for queue in SOURCES.values():
+        sqs.send_message(QueueUrl=running.aws.queue_url(queue), MessageBody="no JSON")
+    until(
+        lambda: {c.function for c in running.recorder.calls if c.action == "sqs:ChangeMessageVisibility"} >= {*SOURCES}
+    )
 
 
 def erase(running: Deployed) -> None:

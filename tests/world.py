@@ -6,7 +6,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -14,7 +14,9 @@ from typing import Any, Unpack
 
 import app as entry
 from chalicelib.apps import Account, App, Apps
+from chalicelib.aws.client import AwsError
 from chalicelib.aws.mailer import Email
+from chalicelib.aws.queues import QueueUnavailable
 from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
@@ -23,11 +25,9 @@ from chalicelib.platforms.http import Answer
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.services import Overrides
-from infra.local.events import message as queued
-from infra.local.events import sqs_event
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
-from infra.replay.memory import VirtualClock
+from infra.replay.memory import Deliverer, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.replay import NO_SETTINGS, Recorded, ReplayServices
 
@@ -153,6 +153,7 @@ class MemoryWorld:
         given.update(overrides)
         settings = replace(NO_SETTINGS, public_url=public_url)
         self.services = ReplayServices(apps, policy or playbook(), self.virtual_clock, self.outcomes, settings, **given)
+        self.deliverer = Deliverer(self.virtual_clock, self.services.visibility)  # type: ignore[arg-type]
 
     @property
     def emails(self) -> list[Email]:
@@ -198,12 +199,12 @@ class MemoryWorld:
     def run(
         self, until: timedelta = timedelta(), *, sweep: bool = False, stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """Plays queues and timers until that long after now; a message that fails comes back a minute later."""
+        """Plays queues and timers until that long after now; a message that fails comes back as on AWS."""
         end = self.virtual_clock.now + until
         handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}
         with self._entered():
             if sweep:
-                self._play(handlers, end, every=timedelta(minutes=5))
+                self._play(handlers, end, every=timedelta(minutes=entry.SWEEP_MINUTES))
             else:
                 self._play(handlers, end, every=None)
         self.virtual_clock.now = end
@@ -216,14 +217,13 @@ class MemoryWorld:
                 at += every
         while due := self.virtual_clock.next(end):
             if due.name == "sweep":
-                self.services.escalator.sweep(self.services.now)
+                with suppress(AwsError, QueueUnavailable):  # the next one comes in a minute
+                    self.services.escalator.sweep(self.services.now)
             elif due.name == "quarantine":
                 self.outcomes.count("quarantined")
                 self.quarantined.append(due.body)
             else:
-                result = handlers[due.name](sqs_event([queued(due.body)], due.name), None)
-                if result and result["batchItemFailures"]:
-                    self.virtual_clock.add(self.virtual_clock.now + timedelta(minutes=1), due.name, due.body)
+                assert self.deliverer.deliver(due, handlers[due.name]), f"a dead letter of {due.name}: {due.body}"
 
     def conversations(self) -> list[Conversation]:
         return [load(Conversation, i.doc) for i in self.store.table.everything() if i.key.sk.startswith("c#")]

@@ -12,6 +12,7 @@ from chalicelib.aws.client import SQS, AwsError, LeanAws
 MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 LONGEST_DELAY = timedelta(minutes=15)
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
 
 
 class QueueUnavailable(Exception):
@@ -24,6 +25,18 @@ class Queue(Protocol):
 
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Puts each message; raises QueueUnavailable when one was not accepted (others may be: they come twice)."""
+
+
+class Visibility(Protocol):
+    def shorten(self, arn: str, after: Mapping[str, timedelta]) -> None:
+        """Lets messages that the queue `arn` handed out come again so long from now, by receipt handle; raises
+        QueueUnavailable when that is not certain (they come after the queue's own visibility time-out then)."""
+
+
+def retry_after(receives: int) -> timedelta:
+    """When a message that has failed `receives` times comes again: soon where the fault was a passing one, ever later
+    where it stays, so that half an hour's outage makes no dead letters (maxReceiveCount in resources.yaml)."""
+    return min(FIRST_RETRY * 2.0 ** min(receives - 1, 20), LONGEST_RETRY)
 
 
 def encode(message: Mapping[str, Any]) -> str:
@@ -52,6 +65,25 @@ class SqsQueue:
     def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
+        except AwsError as error:
+            raise QueueUnavailable(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SqsVisibility:
+    """`Visibility` on SQS; `url` is that of any queue of the stack: they differ in their names only."""
+
+    aws: LeanAws
+    url: str
+
+    def shorten(self, arn: str, after: Mapping[str, timedelta]) -> None:
+        url = f"{self.url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
+        entries = [
+            {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": ceil(wait.total_seconds())}
+            for n, (handle, wait) in enumerate(after.items())
+        ]
+        try:
+            self.aws.call(SQS, "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries})
         except AwsError as error:
             raise QueueUnavailable(str(error)) from error
 

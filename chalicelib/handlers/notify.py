@@ -3,6 +3,7 @@ answered in between; what cannot be delivered goes to the fallback address by th
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -132,11 +133,13 @@ class Notifier:
         name, kind = str(message["gathered"]), Bundle(message["kind"])
         docs = self.store.document_names(f"gathered#{name}")
         some = docs[:MOST_MEMBERS]
-        members = [self._claim(ConversationKey.named(doc), str(doc["notice"]), now) for _, doc in some]
         by_team: dict[str, list[Member]] = {}
-        for member in members:
-            if member:
-                by_team.setdefault(self.team(member.conversation, member.notice).name, []).append(member)
+        with ExitStack() as claimed:
+            for _, doc in some:
+                if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
+                    claimed.callback(self._let_go, member, now)
+                    by_team.setdefault(self.team(member.conversation, member.notice).name, []).append(member)
+            claimed.pop_all()
         for together in by_team.values():
             self._send(together, kind if len(together) > 1 else None, now)
         for id, _ in some:
@@ -150,7 +153,11 @@ class Notifier:
         """One e-mail for all `members`, and what became of it recorded with each."""
         first, team = members[0], self.team(members[0].conversation, members[0].notice)
         to = team.fallback_email if first.notice.fallback else team.email
-        email = self._email(members, kind, team, to, now)
+        with ExitStack() as claimed:  # until SES is asked nothing can have been sent: whoever comes next may
+            for m in members:
+                claimed.callback(self._let_go, m, now)
+            email = self._email(members, kind, team, to, now)
+            claimed.pop_all()
         try:
             try:
                 id = self.mailer.send(email)
@@ -161,7 +168,7 @@ class Notifier:
                 id = self.mailer.send(email)
         except MailRefused as error:
             for m in members:
-                self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
+                self._let_go(m, now)
             self._tell(members, kind, email, "refused" if error.again else "undeliverable", str(error))
             raise
         except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
@@ -170,6 +177,9 @@ class Notifier:
         for m in members:
             self._record(m, Outcome.SENT, now, id=id)
         self._tell(members, kind, email, "sent")
+
+    def _let_go(self, m: Member, now: datetime) -> None:
+        self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
 
     def _record(
         self, m: Member, state: Outcome, now: datetime, *, id: str | None = None, again_at: datetime | None = None

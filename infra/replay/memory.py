@@ -5,7 +5,8 @@
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import encode
 from chalicelib.storage.table import Conflict, Item, Key
+from infra.local import events
+from infra.stack.definitions import redeliveries
+
+TEMPLATE_NAMES = {"inbox": "InboxQueue", "due": "DueQueue", "escalations": "EscalationsQueue"}
 
 
 class MemoryTable:
@@ -124,6 +129,40 @@ class MemoryQueue:
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for message in messages:
             self.send(message)
+
+
+@dataclass(slots=True)
+class MemoryVisibility:
+    """`chalicelib.aws.queues.Visibility` for the one message that is being worked on."""
+
+    shortened: timedelta | None = None
+
+    def shorten(self, arn: str, after: Mapping[str, timedelta]) -> None:
+        self.shortened = min(after.values())
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """SQS and Lambda: hands each message to its function, and brings it again as resources.yaml says when it failed."""
+
+    virtual_clock: VirtualClock
+    visibility: MemoryVisibility
+    _receives: Counter[str] = field(default_factory=Counter)
+
+    def deliver(self, due: Due, function: Callable[[Any, Any], Any]) -> bool:
+        """Whether the message goes on: False when it is a dead letter now."""
+        self._receives[due.body] += 1
+        self.visibility.shortened = None
+        event = events.sqs_event([events.message(due.body, self._receives[due.body])], due.name)
+        if not function(event, None)["batchItemFailures"]:
+            del self._receives[due.body]
+            return True
+        rule = redeliveries()[TEMPLATE_NAMES[due.name]]
+        if self._receives[due.body] >= rule.receives:
+            return False
+        again = self.virtual_clock.now + (self.visibility.shortened or rule.visibility)
+        self.virtual_clock.add(again, due.name, due.body)
+        return True
 
 
 @dataclass(slots=True)

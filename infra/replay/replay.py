@@ -14,7 +14,6 @@ import re
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,11 +37,20 @@ from chalicelib.services import Overrides, Services
 from chalicelib.settings import Settings
 from chalicelib.storage.store import Store
 from chalicelib.textfile import NotText, read_text
-from infra.local.events import message, schedule_event, sqs_event
+from infra.local.events import schedule_event
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
 from infra.local.stand_in import endpoint_of, json_object, look
-from infra.replay.memory import Due, MemoryMailer, MemoryQueue, MemoryTable, MemoryTimer, VirtualClock
+from infra.replay.memory import (
+    Deliverer,
+    Due,
+    MemoryMailer,
+    MemoryQueue,
+    MemoryTable,
+    MemoryTimer,
+    MemoryVisibility,
+    VirtualClock,
+)
 from infra.replay.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -50,9 +58,6 @@ if TYPE_CHECKING:
 
 REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
 NO_SETTINGS = Settings("", "", "", "", "", "", "")
-SWEEP_EVERY = timedelta(minutes=5)
-VISIBILITY = timedelta(minutes=3)  # after which a message that failed comes again
-MAX_RECEIVES = 5
 
 
 class ReplayError(ValueError):
@@ -152,6 +157,7 @@ class ReplayServices(Services):
             "due": MemoryQueue("due", virtual_clock),
             "escalations": MemoryQueue("escalations", virtual_clock),
             "quarantine": MemoryQueue("quarantine", virtual_clock),
+            "visibility": MemoryVisibility(),
             "timer": MemoryTimer(virtual_clock),
             "mailer": MemoryMailer(),
             "http": RecordedHttp(),
@@ -176,7 +182,8 @@ class Replay:
         self._recorded = recorded
         self._services = services
         self._outcomes = outcomes
-        self._receives: Counter[str] = Counter()
+        self._sweep_every = timedelta(minutes=app.SWEEP_MINUTES)
+        self._deliverer = Deliverer(services.virtual_clock, services.visibility)  # type: ignore[arg-type]
 
     def run(self, until: datetime) -> None:
         """Everything up to `until`."""
@@ -186,14 +193,14 @@ class Replay:
             "delivery": self._deliver,
             "inbox": lambda due: self._queue(due, self._entry.respond),
             "escalations": lambda due: self._queue(due, self._entry.notify),
-            "due": lambda due: self._entry.escalate(sqs_event([message(due.body)], due.name), None),
+            "due": lambda due: self._queue(due, self._entry.escalate),
             "sweep": lambda due: self._sweep(),
             "quarantine": lambda due: self._outcomes.count("quarantined"),
         }
         try:
             for index, delivery in enumerate(self._recorded):
                 virtual_clock.add(delivery.at, "delivery", str(index))
-            virtual_clock.add(virtual_clock.now + SWEEP_EVERY, "sweep")
+            virtual_clock.add(virtual_clock.now + self._sweep_every, "sweep")
             while due := virtual_clock.next(until):
                 steps[due.name](due)
         finally:
@@ -222,18 +229,12 @@ class Replay:
             return
 
     def _queue(self, due: Due, handler: Any) -> None:
-        failed = handler(sqs_event([message(due.body)], due.name), None)["batchItemFailures"]
-        self._receives[due.body] += 1
-        if not failed:
-            del self._receives[due.body]
-        elif self._receives[due.body] < MAX_RECEIVES:
-            self._services.virtual_clock.add(self._services.now() + VISIBILITY, due.name, due.body)
-        else:
+        if not self._deliverer.deliver(due, handler):
             self._outcomes.count(f"dead letters in {due.name}")
 
     def _sweep(self) -> None:
         self._entry.sweep(schedule_event(self._services.now()), None)
-        self._services.virtual_clock.add(self._services.now() + SWEEP_EVERY, "sweep")
+        self._services.virtual_clock.add(self._services.now() + self._sweep_every, "sweep")
 
     def conversations(self) -> list[Conversation]:
         """Every conversation as it stands at the end."""

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,26 @@ class Made:
 
     ref: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """When a message that a function never finished comes again, and how often it does before it is a dead letter."""
+
+    visibility: timedelta
+    receives: int
+
+
+@cache
+def redeliveries(path: Path = RESOURCES) -> Mapping[str, Redelivery]:
+    """What the template says of each queue that has dead letters, by its name there."""
+    found = {}
+    for name, resource in yaml.safe_load(path.read_text("utf-8"))["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in properties:
+            visibility = timedelta(seconds=properties["VisibilityTimeout"])
+            found[name] = Redelivery(visibility, properties["RedrivePolicy"]["maxReceiveCount"])
+    return found
 
 
 Maker = Callable[[str, Mapping[str, Any]], Made]
