@@ -107,7 +107,7 @@ def _call(key: str, service: str, environ: dict[str, Any], body: bytes) -> AwsCa
     if service == "ses":
         assert environ["PATH_INFO"] == "/v2/email/outbound-emails", environ["PATH_INFO"]
         return AwsCall(key, "ses:SendEmail", "")
-    action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2].replace("SendMessageBatch", "SendMessage")
+    action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2].removesuffix("Batch")  # permitted as the call for one
     data = json.loads(body)
     table = data.get("TableName", "") + (f"/index/{data['IndexName']}" if "IndexName" in data else "")
     resource = next(
