@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib import platforms
-from chalicelib.apps import Account, App, Apps
+from chalicelib.apps import Account, Apps
 from chalicelib.conversations import rules
 from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State, Thread
@@ -18,7 +18,7 @@ from chalicelib.conversations.interaction import Interaction, Reading
 from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
 from chalicelib.outcomes.types import Replied
-from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
+from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Answer, Place, Playbook
 from chalicelib.storage.store import ConversationKey, Store
@@ -61,14 +61,20 @@ class Acknowledger:
         self, interaction: Interaction, ack: Acknowledgement, now: datetime
     ) -> tuple[Outcome, str | None, timedelta | None, str]:
         """One POST: (outcome, the platform's id of the reply, how long to wait before another attempt, error code)."""
-        app, account = self.apps.owner(interaction.product, interaction.account) or (App("", ""), Account("", ""))
+        owner = self.apps.owner(interaction.product, interaction.account)
+        if owner is None:
+            return Outcome.REFUSED, None, None, Why.NO_ACCOUNT
+        product = platforms.product(interaction.product)
         reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now)
         try:
-            return Outcome.SENT, platforms.product(interaction.product).reply(self.http, app, account, reply), None, ""
+            return Outcome.SENT, product.reply(self.http, owner.app, owner.account, reply), None, ""
         except NotSent as error:
             return Outcome.PENDING, None, error.wait, error.code
+        except Blocked as error:
+            self.breaker.open(owner, error, now)
+            return Outcome.PENDING, None, error.wait, error.code
         except TokenInvalid as error:
-            self.breaker.open(account, error.code, now)
+            self.breaker.open(owner, error, now)
             return Outcome.REFUSED, None, None, error.code
         except OutcomeUnknown as error:
             return Outcome.UNKNOWN, None, None, error.code
@@ -181,7 +187,7 @@ class Attempt:
             self._allowed = self._aside(c, thread, owner.account)
         if not self._allowed and not self._counted:
             self._counted = True
-            self._allowed = Why.BREAKER if r.breaker.is_open(owner.account) else "" if ack else self._count()
+            self._allowed = Why.BREAKER if r.breaker.is_open(owner, self.now) else "" if ack else self._count()
         return self._allowed or answer
 
     def _aside(self, c: Conversation, thread: Thread, account: Account) -> str:

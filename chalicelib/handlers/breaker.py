@@ -1,12 +1,21 @@
-"""The circuit breaker of an account whose token the platform refuses: no replies until the token is another one."""
+"""The circuit breaker of an account whose replies the platform refuses.
+
+A refused token stops them until one of the account's credentials is another one; a temporary block until its time is
+over. Both end by themselves.
+"""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apps import Account
+from chalicelib.apps import Owner
 from chalicelib.aws.queues import Queue
+from chalicelib.codec import from_time, to_time
+from chalicelib.platforms.base import Blocked, TokenInvalid
 from chalicelib.storage.store import Store
+
+_UNTIL = " until "
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,22 +25,28 @@ class Breaker:
     store: Store
     escalations: Queue
 
-    def is_open(self, account: Account) -> bool:
-        """Whether this account's present token was refused before."""
-        return self.store.marked(_name(account)) == _fingerprint(account)
+    def is_open(self, owner: Owner, now: datetime) -> bool:
+        """Whether the platform refused what the account is registered with now, and no block's end has come."""
+        print_, _, until = (self.store.marked(_name(owner)) or "").partition(_UNTIL)
+        return print_ == _fingerprint(owner) and (not until or to_time(until) > now)
 
-    def open(self, account: Account, code: str, now: datetime) -> None:
-        """Stops replies for the account; a new token in the apps file closes the breaker by itself."""
-        if self.is_open(account):
+    def open(self, owner: Owner, error: TokenInvalid | Blocked, now: datetime) -> None:
+        """Stops replies for the account, and has its owner told: once a credential, once a day of blocks."""
+        if self.is_open(owner, now):
             return
-        alert = {"v": 1, "alert": "token", "product": account.product, "account": account.id, "code": code}
-        self.escalations.send(alert | {"token": _fingerprint(account)})
-        self.store.mark(_name(account), _fingerprint(account), now)
+        print_ = _fingerprint(owner)
+        until = from_time(now + error.wait) if isinstance(error, Blocked) else ""
+        account = {"product": owner.account.product, "account": owner.account.id}
+        alert = {"v": 1, "alert": "block" if until else "token", **account, "code": error.code, "until": until}
+        self.escalations.send(alert | {"token": f"{print_} blocked {now:%Y-%m-%d}" if until else print_})
+        self.store.mark(_name(owner), f"{print_}{_UNTIL}{until}" if until else print_, now)
 
 
-def _name(account: Account) -> str:
-    return f"breaker#{account.product}:{account.id}"
+def _name(owner: Owner) -> str:
+    return f"breaker#{owner.account.product}:{owner.account.id}"
 
 
-def _fingerprint(account: Account) -> str:
-    return hashlib.sha256(account.token.encode()).hexdigest()[:16]
+def _fingerprint(owner: Owner) -> str:
+    """Of everything that a reply is authorised with: the token, the account's options, the app's secrets."""
+    credentials = [owner.account.token, dict(owner.account.options), owner.app.secrets]
+    return hashlib.sha256(json.dumps(credentials, sort_keys=True, default=str).encode()).hexdigest()[:16]

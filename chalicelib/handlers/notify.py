@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump
+from chalicelib.codec import dump, to_time
 from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
 from chalicelib.emails import links, reply_address
@@ -290,21 +291,38 @@ class Notifier:
         )
 
     def _alert(self, message: Mapping[str, Any], now: datetime) -> None:
-        """Tells the shop that an account's token was refused; the mark in the store makes that once a token."""
+        """Tells the shop why an account's automatic replies stopped; the mark in the store makes that once a
+        credential, or once a day of blocks."""
         told = f"alerted#{message['product']}:{message['account']}"
         if self.store.marked(told) == message["token"]:
             return
         team = self.playbook.team(None, 1)
         product, account = str(message["product"]), str(message["account"])
         name = self.apps.account_name(product, account)
-        subject = f"[Earshot] {product} no longer accepts the token of {name}: automatic replies have stopped"
+        place, kind = platforms.title(product), str(message["alert"])
+        subject = f"[Earshot] {_ALERTS[kind][0].format(place=place, name=name)}"
+        until = f"{to_time(message['until']):%d %B, %H:%M UTC}" if message.get("until") else ""
         text = (
             f"{subject}.\n\nThe platform's code was {message.get('code')}. Questions are still stored and escalated.\n"
-            "Renew the token and put it into the apps file (see README): replies start again by themselves.\n"
+            f"{_ALERTS[kind][1].format(until=until)}\n"
         )
-        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": "token"}))
+        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": kind}))
         self.store.mark(told, str(message["token"]), now)
         self.outcomes.notified(Notified(None, 0, team.email, subject, "sent", kind="alarm"))
+
+
+# kind → (subject, what to do)
+_ALERTS = {
+    "token": (
+        "{place} no longer accepts the token of {name}: automatic replies have stopped",
+        "Renew the credentials and put them into the apps file (see README): replies start again by themselves.",
+    ),
+    "block": (
+        "{place} has blocked replies by {name} for a while: automatic replies pause",
+        "It is a temporary block or a used-up quota, not the token. Replies start again by themselves after {until}; "
+        "if it comes again, look for a notice in the account's own pages there.",
+    ),
+}
 
 
 def _headers(members: Sequence[Member], kind: Bundle | None, team: Team) -> dict[str, str]:

@@ -50,6 +50,15 @@ class TokenInvalid(ReplyError):
     """The account's token is expired or lacks a permission: stop replying for that account until it is renewed."""
 
 
+class Blocked(ReplyError):
+    """The platform holds the account's replies for a while (a temporary block, credits used up): a definite no. Nothing
+    is to be posted for `wait`, because trying would prolong it."""
+
+    def __init__(self, code: str = "", wait: timedelta = timedelta(hours=2)) -> None:
+        super().__init__(code)
+        self.wait = wait
+
+
 class OutcomeUnknown(ReplyError):
     """The reply may have been posted: never post it again."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -94,25 +95,62 @@ def test_a_permanent_no_or_a_closed_window_is_final(code: int, subcode: int | No
     assert world.platforms.posted == []
 
 
-@pytest.mark.parametrize("code", [190, 368])
-def test_a_refused_token_stops_the_accounts_replies_tells_the_shop_once_and_escalation_goes_on(code: int) -> None:
-    world = asked(graph_error(400, code))
+def three_more_ask(world: MemoryWorld, name: str) -> None:
     for n in range(3):
-        world.post(delivery(comment(f"d{n}", COMMON, author=f"60{n}", post=f"{PAGE}_{n}")))
+        at = world.virtual_clock.now
+        world.post(delivery(comment(f"{name}{n}", COMMON, author=f"{name}-60{n}", post=f"{PAGE}_{name}{n}", at=at)))
+    world.run(timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(("code", "said"), [(190, "no longer accepts the token"), (102, "no longer accepts the token")])
+def test_a_refused_token_stops_the_accounts_replies_tells_the_shop_once_and_escalation_goes_on(
+    code: int, said: str
+) -> None:
+    world = asked(graph_error(400, code))
+    three_more_ask(world, "d")
     world.run(timedelta(hours=2))
     assert world.platforms.posted == []
-    alerts = [mail for mail in world.emails if "token" in mail.subject]
+    alerts = [mail for mail in world.emails if said in mail.subject]
     assert len(alerts) == 1
     assert len(world.emails) - len(alerts) == 4
 
 
-def test_a_new_token_closes_the_breaker_by_itself() -> None:
+def test_a_temporary_block_ends_by_itself_and_the_mail_says_what_it_is() -> None:
+    world = asked(graph_error(400, 368))
+    three_more_ask(world, "d")
+    assert world.platforms.posted == [] and len([m for m in world.emails if "blocked" in m.subject]) == 1
+    (alarm,) = [m for m in world.emails if "blocked" in m.subject]
+    assert "not the token" in alarm.text and "23 November, 12:00 UTC" in alarm.text and "368" in alarm.text
+    world.run(timedelta(hours=2))
+    world.platforms.answers = [graph_error(400, 368)]
+    three_more_ask(world, "e")  # still blocked: the first of them meets it again, the others wait with it
+    assert world.platforms.posted == [] and len([m for m in world.emails if "blocked" in m.subject]) == 1
+    world.run(timedelta(hours=2))
+    three_more_ask(world, "f")
+    assert len(world.platforms.posted) == 3
+
+
+def test_a_code_that_does_not_prove_that_nothing_was_posted_is_one_post_and_the_customer_is_escalated() -> None:
+    for code in (1, 2, 20, 99):
+        world = asked(graph_error(400, code))
+        world.run(timedelta(minutes=30))
+        assert state(world) is Outcome.UNKNOWN and world.platforms.posted == []
+        world.run(timedelta(hours=2))
+        assert len(world.emails) == 1
+
+
+@pytest.mark.parametrize("renew", ["token", "options", "secrets"])
+def test_any_renewed_credential_closes_the_breaker_by_itself(renew: str) -> None:
     world = asked(graph_error(400, 190))
-    apps = world.services.apps
-    renewed = tuple(replace(a, token="token-new") for a in apps.apps[0].accounts)
-    world.registered = replace(apps, apps=(replace(apps.apps[0], accounts=renewed), *apps.apps[1:]))
+    apps, app = world.services.apps, world.services.apps.apps[0]
+    new: dict[str, Any] = {"token": "token-new", "options": {"refresh_token": "new"}}
+    if renew in new:
+        app = replace(app, accounts=tuple(replace(a, **{renew: new[renew]}) for a in app.accounts))
+    else:
+        app = replace(app, secrets=("renewed", "current"))
+    world.registered = replace(apps, apps=(app, *apps.apps[1:]))
     world.run(SECRETS_CACHED_FOR + timedelta(seconds=1))
-    world.post(delivery(comment("c2", COMMON, author="6001", post=f"{PAGE}_9")))
+    world.post(delivery(comment("c2", COMMON, author="6001", post=f"{PAGE}_9", at=world.virtual_clock.now)))
     world.run()
     assert len(world.platforms.posted) == 1
 

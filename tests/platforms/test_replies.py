@@ -13,6 +13,7 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms import base
 from chalicelib.platforms.base import (
+    Blocked,
     NotSent,
     OutcomeUnknown,
     Refused,
@@ -207,13 +208,13 @@ COMMON: list[tuple[Answer | Exception, type[ReplyError], str]] = [
     (answer(404), Refused, "404"),
 ]
 PAGE_CODES: list[tuple[Answer | Exception, type[ReplyError], str]] = [
-    (graph_error(1), NotSent, "1"),
-    (graph_error(2), NotSent, "2"),
+    *((graph_error(code), OutcomeUnknown, str(code)) for code in (1, 2, 20, 99, 1200)),
+    (graph_error(20, 1772107), OutcomeUnknown, "20/1772107"),
     (graph_error(2, status=500), OutcomeUnknown, "2"),
     *((graph_error(code), NotSent, str(code)) for code in (4, 17, 32, 613, 80001, 80007)),
     (graph_error(4, status=500), NotSent, "4"),
     (graph_error(190, 463, 401), TokenInvalid, "190/463"),
-    (graph_error(368), TokenInvalid, "368"),
+    (graph_error(368), Blocked, "368"),
     (graph_error(10, 2018278), WindowClosed, "10/2018278"),
     (graph_error(10, 2534022), WindowClosed, "10/2534022"),
     (graph_error(551, 1545041), WindowClosed, "551/1545041"),
@@ -221,8 +222,10 @@ PAGE_CODES: list[tuple[Answer | Exception, type[ReplyError], str]] = [
     (answer(400, {"error": "no object"}), Refused, "400"),
 ]
 WHATSAPP_CODES: list[tuple[Answer | Exception, type[ReplyError], str]] = [
-    *((graph_error(code), NotSent, str(code)) for code in (4, 80007, 130429, 131056, 131016, 131000, 131057)),
-    *((graph_error(code), TokenInvalid, str(code)) for code in (0, 190, 3, 10, 200, 299, 131005, 368, 131031, 131042)),
+    *((graph_error(code), NotSent, str(code)) for code in (4, 80007, 130429, 131056)),
+    *((graph_error(code), OutcomeUnknown, str(code)) for code in (1, 131016, 131000, 131057)),
+    *((graph_error(code), Blocked, str(code)) for code in (368, 131031, 131042)),
+    *((graph_error(code), TokenInvalid, str(code)) for code in (0, 190, 3, 10, 200, 299, 131005)),
     (graph_error(131047), WindowClosed, "131047"),
     *(
         (graph_error(code), Refused, str(code))
@@ -231,7 +234,7 @@ WHATSAPP_CODES: list[tuple[Answer | Exception, type[ReplyError], str]] = [
 ]
 X_STATUSES: list[tuple[Answer | Exception, type[ReplyError], str]] = [
     (answer(403, {"detail": "You are not permitted to perform this action."}), Refused, "403"),
-    (answer(402), TokenInvalid, "402"),
+    (answer(402), Blocked, "402"),
 ]
 ERRORS = [
     *((r, *row) for r in PUBLIC_AND_PRIVATE for row in COMMON),

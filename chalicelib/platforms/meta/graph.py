@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.apps import Account, App
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
+    Blocked,
     Finding,
     NotSent,
     OutcomeUnknown,
@@ -30,20 +31,24 @@ MAX_PAGES = 20  # of one list that a backfill reads
 # Tables of error codes, one for all products but WhatsApp
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Which `error.code` (`windows`: also which `error_subcode`) means what; any other code is a refusal for good."""
+    """Which `error.code` (`windows`: also which `error_subcode`) means what. `refused` are those that prove that
+    nothing was posted; after any other code the reply may be out, whatever the HTTP status says."""
 
-    retry: frozenset[int]
     rate: frozenset[int]
     token: frozenset[int]
+    blocked: frozenset[int]
     windows: frozenset[int]
+    refused: frozenset[int]
 
 
-# 368 is a block of the whole account: to go on posting would prolong it
+PERMISSIONS = frozenset({3, 10, *range(200, 300)})
+
 PAGE_ERRORS = Errors(
-    retry=frozenset({1, 2}),
     rate=frozenset({4, 17, 32, 613, *range(80001, 80010)}),
-    token=frozenset({102, 190, 368}),
+    token=frozenset({102, 190}),
+    blocked=frozenset({368}),
     windows=frozenset({2018278, 2534022, 1545041}),
+    refused=frozenset({33, 100, 551, 803, *PERMISSIONS}),
 )
 
 
@@ -66,10 +71,10 @@ def graph(
     answer = call_once(http, method, f"{host}/{path}", headers=headers, query=query, data=data)
     if 200 <= answer.status < 300:
         return answer.data
-    raise _error(answer, errors)
+    raise _error(answer, errors, posting=method != "GET")
 
 
-def _error(answer: Answer, errors: Errors) -> ReplyError:
+def _error(answer: Answer, errors: Errors, *, posting: bool) -> ReplyError:
     error = read.obj(answer.data.get("error"))
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
     label = f"{code}/{subcode}" if subcode else str(code if code is not None else answer.status)
@@ -77,11 +82,14 @@ def _error(answer: Answer, errors: Errors) -> ReplyError:
         return WindowClosed(label)
     if answer.status == 429 or code in errors.rate:
         return NotSent(label, timedelta(minutes=5))
+    if code in errors.blocked:
+        return Blocked(label)
     if code in errors.token or answer.status == 401:
         return TokenInvalid(label)
-    if answer.status >= 500:  # also for the codes that mean "temporary": the reply may have gone out before the failure
-        return OutcomeUnknown(label)
-    return NotSent(label) if code in errors.retry else Refused(label)
+    if (code is None or code in errors.refused) and answer.status < 500:  # without a code Graph was not even asked
+        return Refused(label)
+    # Codes 1, 2, 20, 99 and others came with a 4xx while the comment stood below the post
+    return OutcomeUnknown(label) if posting or answer.status >= 500 else Refused(label)
 
 
 def _number(value: Any) -> int | None:

@@ -24,7 +24,15 @@ from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
 from chalicelib.platforms.contract import PartContext, Product, not_listed
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import ANY_GRAPH, Errors, check_account, check_fields, check_webhook, graph
+from chalicelib.platforms.meta.graph import (
+    ANY_GRAPH,
+    PERMISSIONS,
+    Errors,
+    check_account,
+    check_fields,
+    check_webhook,
+    graph,
+)
 from chalicelib.platforms.simulation import Endpoint, Posted, SimulatedMessage, Simulation
 
 MAX_REPLY = 4096  # characters
@@ -32,10 +40,12 @@ WINDOW = timedelta(hours=24)
 FIELDS = ("messages", "smb_message_echoes")
 
 ERRORS = Errors(
-    retry=frozenset({1, 2, 131000, 131016, 131057}),
     rate=frozenset({4, 80007, 130429, 131048, 131056}),
-    token=frozenset({0, 3, 10, 190, 368, 131005, 131031, 131042, *range(200, 300)}),
+    token=frozenset({0, 190, 131005, *PERMISSIONS}),
+    blocked=frozenset({368, 131031, 131042}),  # 131042: a bill is open
     windows=frozenset({131047}),
+    refused=frozenset({33, 100, 130472, 131008, 131009, 131021, 131026, 131030, 131045, *range(131049, 131054)})
+    | frozenset({131062, *range(132000, 134100)}),
 )
 
 # Where the words of each type stand; a type that is not here has none, and something to look at instead

@@ -21,6 +21,7 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
+    Blocked,
     Finding,
     NotSent,
     OutcomeUnknown,
@@ -91,7 +92,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
 
 # 402: the app's credits are used up; nothing can be posted until they are filled up
-_VERDICTS: dict[int, type[ReplyError]] = {401: TokenInvalid, 402: TokenInvalid, 403: Refused}
+_VERDICTS: dict[int, type[ReplyError]] = {401: TokenInvalid, 402: Blocked, 403: Refused}
 
 
 def _call(
