@@ -9,10 +9,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _PLAIN = {str, int, float, bool, bytes, type(None)}
+_LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType)
 
 
 def to_time(text: str) -> datetime:
@@ -20,12 +21,13 @@ def to_time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
-    return time.astimezone(UTC)
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
 def from_time(time: datetime) -> str:
     """`time` as sortable ISO 8601 in UTC with milliseconds, e.g. 2026-11-21T10:00:00.000Z."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def dump(value: Any) -> Any:
@@ -34,8 +36,17 @@ def dump(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if names := _fields(kind):  # type: ignore[arg-type]
-        pairs = ((name, getattr(value, name)) for name in names)
-        return {name: dump(v) for name, v in pairs if v is not None and v != () and v != {}}
+        out = {}
+        for name in names:
+            field = getattr(value, name)
+            if field is None:
+                continue
+            plain = type(field) in _PLAIN
+            if plain:
+                out[name] = field
+            elif field or not isinstance(field, _LEFT_OUT_EMPTY):
+                out[name] = dump(field)
+        return out
     if kind is datetime:
         return from_time(value)
     if kind is timedelta:

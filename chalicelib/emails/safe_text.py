@@ -20,7 +20,8 @@ def clean(text: str, longest: int = 4000, *, one_line: bool = False) -> str:
     A joiner stays where it joins two visible characters, because Persian words and emoji families fall apart without.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    visible = "".join(c for n, c in enumerate(text) if _is_kept(text, n, c))
+    plain = text.isascii() and text.replace("\n", "").isprintable()  # most are: nothing to take out
+    visible = text if plain else "".join(c for n, c in enumerate(text) if _is_kept(text, n, c))
     if one_line:
         visible = " ".join(visible.split())
     return visible if len(visible) <= longest else visible[: longest - 1].rstrip(_JOINERS) + "…"

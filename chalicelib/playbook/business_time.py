@@ -104,6 +104,7 @@ class Hours:
         return last
 
 
+@lru_cache(maxsize=4096)
 def _at(day: date, minutes: int, zone: str) -> datetime:
     """The wall-clock time `minutes` after midnight of `day`, in UTC; minutes beyond the day run on into the next."""
     day += timedelta(days=minutes // MINUTES_A_DAY)
