@@ -162,28 +162,30 @@ def erasure_state(code: str) -> Response:
 @app.route("/act/{token}", methods=["GET"])
 def act_page(token: str) -> Response:
     """The page behind an e-mail's link; it only shows."""
-    return _acted(lambda: services.staff_actions.page(token, services.now()))
+    query = _current().query_params or {}
+    return _acted(lambda: services.desk.show(token, query, services.now()))
 
 
 @app.route("/act/{token}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
 def act(token: str) -> Response:
     """What the page's form asks for."""
     form = {name: values[-1] for name, values in parse_qs(_current().raw_body.decode("utf-8", "replace")).items()}
-    return _acted(lambda: services.staff_actions.act(token, form, services.now()))
+    return _acted(lambda: services.desk.act(token, form, services.now))
 
 
 def _acted(page: Callable[[], str]) -> Response:
     from chalicelib.aws.client import AwsError
     from chalicelib.emails.links import LinkError
     from chalicelib.keys import KeysError
-    from chalicelib.staff.actions import BadAction
+    from chalicelib.staff.choices import BadAction
+    from chalicelib.staff.page import policy
 
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-        "frame-ancestors 'none'",
+        "Content-Security-Policy": policy(),
+        "X-Content-Type-Options": "nosniff",
     }
     try:
         return Response(page(), headers, 200)
@@ -191,9 +193,9 @@ def _acted(page: Callable[[], str]) -> Response:
         words = "This page cannot be shown just now. Try again in a minute."
         return Response(words, {**headers, "Content-Type": "text/plain; charset=utf-8"}, 503)
     except LinkError as error:
-        return Response(str(error), {**headers, "Content-Type": "text/plain; charset=utf-8"}, 404)
+        return Response(services.desk.problem(str(error)), headers, 404)
     except BadAction as error:
-        return Response(str(error), {**headers, "Content-Type": "text/plain; charset=utf-8"}, 400)
+        return Response(services.desk.problem(str(error)), headers, 400)
 
 
 class OutOfTime(Exception):

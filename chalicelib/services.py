@@ -30,7 +30,8 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.outcomes.types import Outcomes
     from chalicelib.platforms.http import Http
     from chalicelib.playbook.policy import Playbook
-    from chalicelib.staff.actions import StaffActions
+    from chalicelib.staff.answers import Answerer
+    from chalicelib.staff.desk import Desk
     from chalicelib.storage.store import Store
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
@@ -269,10 +270,35 @@ class Services:
         )
 
     @property
-    def staff_actions(self) -> "StaffActions":
-        from chalicelib.staff.actions import StaffActions
+    def answerer(self) -> "Answerer":
+        from chalicelib.handlers.breaker import Breaker
+        from chalicelib.staff.answers import Answerer
 
-        return StaffActions(self.store, self.playbook, self.apps, self.keys)
+        return Answerer(
+            store=self.store,
+            playbook=self.playbook,
+            apps=self.apps,
+            http=self.http,
+            breaker=Breaker(self.store, self.escalations),
+            new_token=self.new_token,
+            outcomes=self.telemetry,
+        )
+
+    @property
+    def desk(self) -> "Desk":
+        from chalicelib.staff.desk import Desk
+
+        return Desk(
+            store=self.store,
+            playbook=self.playbook,
+            apps=self.apps,
+            keys=self.keys,
+            answerer=self.answerer,
+            escalations=self.escalations,
+            due=self.due,
+            timer=self.timer,
+            new_token=self.new_token,
+        )
 
     @property
     def eraser(self) -> "Eraser":

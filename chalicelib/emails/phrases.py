@@ -1,13 +1,14 @@
 """The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib import platforms
+from chalicelib.emails.safe_text import duration
 
 FALLBACK = "en"
 
@@ -22,6 +23,14 @@ class Phrases:
     def __call__(self, key: str, **values: object) -> str:
         """The phrase `key` with its names filled in; raises KeyError for one that there is not."""
         return str(_table()[self.language][key]).format(**values)
+
+    def words(self, key: str) -> dict[str, str]:
+        """A table of words."""
+        return dict(_table()[self.language][key])
+
+    def duration(self, time: timedelta) -> str:
+        """E.g. "3 h 5 min": the same in every language served."""
+        return duration(time)
 
     def label(self, intent: str | None) -> str:
         """An intent in words."""

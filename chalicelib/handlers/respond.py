@@ -14,7 +14,7 @@ from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump
-from chalicelib.conversations import rules
+from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
 from chalicelib.guards import guarded
@@ -187,7 +187,9 @@ class Step:
         conversations = r.store.conversations_in(*place)
         if ours := rules.our_reply(conversations, interaction):
             conversations = [self._echoed(*ours, interaction)]
-        elif not interaction.ours:
+        elif (mine := staff_rules.our_answer(conversations, interaction)) or not interaction.ours:
+            if mine:
+                self._came_back(*mine, interaction)
             thread = r.store.change_thread(*place, lambda old: rules.add_reply(old, interaction), self.now())
             conversations = [self._settled(c, thread) for c in r.store.conversations_in(*place)]
         return Stored(interaction, conversations[0].id if conversations else "")
@@ -197,6 +199,15 @@ class Step:
         due, token = self.responder.playbook.due, conversation.acknowledgements[id].token
         return self._updated(
             conversation, lambda old: rules.record(old, id, token, Outcome.SENT, due, reply_id=echo.id)
+        )
+
+    def _came_back(self, conversation: Conversation, id: str, echo: Interaction) -> None:
+        """A person's answer from the e-mail came back: it is on the platform, whatever its claim said."""
+        self._updated(
+            conversation,
+            lambda old: staff_rules.record_answer(
+                old, id, Outcome.SENT, self.responder.playbook.due, self.now(), reply_id=echo.id
+            ),
         )
 
     def _settled(self, conversation: Conversation, thread: Thread) -> Conversation:

@@ -34,7 +34,11 @@ class Telemetry:
             self._count("TokenFailures")
 
     def replied(self, outcome: Replied) -> None:
-        """An acknowledgement was posted, or tried."""
+        """An acknowledgement or a person's answer was posted, or tried."""
+        if outcome.person:
+            self.log.info(f"answer {outcome.result}", extra=_about(outcome) | {"code": outcome.code})
+            self._count(f"Answers{outcome.result.capitalize()}")
+            return
         self.log.info(
             f"acknowledgement {outcome.result}", extra=_about(outcome) | {"code": outcome.code, "rung": outcome.rung}
         )

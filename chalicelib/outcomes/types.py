@@ -25,7 +25,8 @@ class Stored:
 class Replied:
     """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
     `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again; `rung`,
-    how much it says: own, topic or general."""
+    how much it says: own, topic or general; `person` who answered, where that was a person, from the e-mail's page or
+    by mail, and nothing automatic."""
 
     interaction: Interaction
     conversation: str
@@ -36,6 +37,7 @@ class Replied:
     late_s: float
     not_before: datetime | None = None
     rung: str = ""
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from chalicelib.conversations.conversation import Act, Conversation, Deed, Question
+from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.emails.escalation_email import Asked, Bundle, Done, EscalationEmail, Line, Speaker, render, render_many
+from chalicelib.emails.phrases import phrases
+from chalicelib.staff.desk import Said
+from chalicelib.staff.page import Earlier, View
+from chalicelib.staff.page import render as render_desk
 
 OUT = Path("build/pictures")
 WIDE, PHONE = (760, 1250), (320, 1700)
@@ -153,8 +159,36 @@ def german() -> EscalationEmail:
     )
 
 
+def desk(language: str = "en", said: Said | None = None) -> str:
+    """The page behind the link of the second tier's e-mail."""
+    email = second_tier()
+    asked = {f"c{n}": Question(a.at, a.at, a.at, "delivery_late") for n, a in enumerate(email.asked)}
+    claim = Act(Deed.CLAIM, email.now - timedelta(minutes=3), "Kim", until=email.now + timedelta(minutes=27))
+    c = Conversation("facebook", "123", "c1", "5001", questions=asked, acts={"a1": claim}, tier=2)
+    to = Interaction("facebook", "123", "c1", Kind.NEW, email.since, email.since)
+    lines = tuple(Line(Speaker.CUSTOMER, a.name, a.text, a.at) for a in email.asked)
+    earlier = Earlier(email.since - timedelta(days=40), "answered", "size_fit", "Does the green coat run small?")
+    view = View(
+        conversation=c,
+        email=replace(email, deeds=(Done("Kim", claim.at, "act_claim", until=claim.until),)),
+        everything=(lines[0], *email.lines, lines[1]),
+        say=phrases(language, email.timezone),
+        now=email.now,
+        via="1.2",
+        to=replace(to, reading=Reading("delivery_late", 0.9, 0.8, "en", True)),
+        teams=("customer_service", "delivery", "web_shop"),
+        history=(earlier,),
+        suggestion="I am sorry that your parcel is late. I am looking into it and will write again today.",
+    )
+    return render_desk(view, said or Said(), "once")
+
+
 def pictures() -> Iterator[Picture]:
     """Every kind, wide and on a phone."""
+    filled = Said("Ihre Antwort steht auf: Facebook.", name="Kim")
+    yield Picture("desk", desk(), (760, 2500))
+    yield Picture("desk_phone", desk("de", filled), (320, 3600))
+    yield Picture("desk_dark", desk(), (760, 2500), dark=True)
     kinds: Mapping[str, tuple[EscalationEmail, str]] = {
         "plain": (plain(), "en"),
         "second_tier": (second_tier(), "en"),

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.codec import from_time, load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.services import Services
-from chalicelib.staff.actions import LABELS
+from chalicelib.staff.desk import LABELS
 from chalicelib.storage.store import Store
 from infra.ops.commands import OpsError, settings_of
 

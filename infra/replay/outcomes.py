@@ -65,7 +65,7 @@ class Outcomes:
             text=outcome.text,
             result=outcome.result,
             rung=outcome.rung or None,
-            person=None,
+            person=outcome.person,
         )
         self.count(f"replies {outcome.interaction.product}: {outcome.result}")
         if outcome.rung:

@@ -229,4 +229,5 @@ PRODUCT = Product(
     fetch=fetch,
     check=check,
     backfill=backfill,
+    private_replies=True,
 )

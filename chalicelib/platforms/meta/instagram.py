@@ -251,6 +251,7 @@ PRODUCT = Product(
     fetch=fetch,
     check=check,
     backfill=backfill,
+    private_replies=True,
     tags_people=True,  # a comment that begins with a name shows the post to that person
     inbox="https://www.instagram.com/direct/inbox/",
 )

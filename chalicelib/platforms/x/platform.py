@@ -295,4 +295,5 @@ PRODUCT = Product(
     wording=wording,
     check=check,
     backfill=backfill,
+    private_replies=True,
 )

@@ -1,0 +1,193 @@
+"""A person's answer, posted as the brand by the protocol of acknowledgements: claimed, posted once, recorded. At most
+once, whatever fails; what may have been posted is never posted again without somebody having looked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from chalicelib import platforms
+from chalicelib.apps import Apps
+from chalicelib.conversations import staff_rules
+from chalicelib.conversations.conversation import Conversation, Outcome, PersonalAnswer
+from chalicelib.conversations.interaction import Interaction, Reading
+from chalicelib.handlers.breaker import Breaker
+from chalicelib.outcomes.types import Outcomes, Replied
+from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid, WindowClosed
+from chalicelib.platforms.http import Http
+from chalicelib.playbook.policy import Playbook
+from chalicelib.storage.store import ConversationKey, Store
+
+_LONGEST_DRAFT = 20_000  # characters of a form or an e-mail that are looked at
+
+
+class Problem(StrEnum):
+    """Why nothing was posted: the phrase that says so."""
+
+    EMPTY = "no_text_given"
+    TOO_LONG = "too_long"
+    LINKS = "no_links"
+    WINDOW = "window_over"
+    NO_ACCOUNT = "no_account"
+    NOT_REPLIABLE = "cannot_answer"
+    ANSWERED = "answered_meanwhile"
+    UNSURE = "unsure_before"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a person wants posted. `id` makes it happen once; `shown` are the tags of what they had before them;
+    `again` says that they have looked and want it posted all the same."""
+
+    id: str
+    who: str
+    text: str
+    shown: tuple[str, ...]
+    private: bool = False
+    again: bool = False
+    by_mail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of it: a `problem` (then `fits` characters would fit), or the `answer` with its outcome; `wait` is
+    how long the platform takes none."""
+
+    problem: Problem | None = None
+    answer: PersonalAnswer | None = None
+    fits: int = 0
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """What answering works with."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+    http: Http
+    breaker: Breaker
+    new_token: Callable[[], str]
+    outcomes: Outcomes
+
+    def answer(self, key: ConversationKey, draft: Draft, now: Callable[[], datetime]) -> Result:
+        """Posts `draft` unless something speaks against it. The same draft again gives the same result."""
+        c = self.store.conversation(key)
+        if c is None:
+            return Result(Problem.NOT_REPLIABLE)
+        known = c.answers.get(draft.id)
+        if known and known.state is not Outcome.PENDING:
+            return Result(answer=known)
+        to = self.target(c, draft.shown)
+        if to is None:
+            return Result(Problem.NOT_REPLIABLE)
+        if found := self._problem(c, to, draft, now()):
+            return found
+        token = self.new_token()
+        after = self._claim(key, draft, to, token, now())
+        if after is None:
+            return Result(Problem.NOT_REPLIABLE)
+        held = after.answers.get(draft.id)
+        if held is None:  # somebody else answered in this moment
+            return Result(Problem.ANSWERED)
+        return self._post(after, draft, to, held, now) if held.token == token else Result(answer=held)
+
+    def target(self, c: Conversation, shown: tuple[str, ...]) -> Interaction | None:
+        """What the answer is posted under: the newest shown question that waits for one, else the newest at all."""
+        open_ones = staff_rules.open_questions(c, shown)
+        others = sorted(((i, q) for i, q in c.questions.items() if not q.deleted), key=lambda row: row[1].at)
+        for id, _ in (*reversed(open_ones), *reversed(others)):
+            found = self.store.interaction(c.product, c.account, id)
+            if found and not found.deleted and found.repliable and found.author is not None:
+                return found
+        return None
+
+    def wording(self, to: Interaction, text: str, private: bool) -> str:
+        """`text` as the platform would show it: cut, without links where it allows none."""
+        owner = self.apps.owner(to.product, to.account)
+        if owner is None:
+            return text
+        return platforms.product(to.product).wording(owner[1], to, text, private and not to.private)
+
+    def _problem(self, c: Conversation, to: Interaction, draft: Draft, now: datetime) -> Result | None:
+        if not draft.text.strip():
+            return Result(Problem.EMPTY)
+        if self.apps.owner(c.product, c.account) is None:
+            return Result(Problem.NO_ACCOUNT)
+        if to.window and c.window_closes_at and c.window_closes_at <= now:
+            return Result(Problem.WINDOW)
+        posted = self.wording(to, draft.text, draft.private)
+        if posted != draft.text:
+            cut = posted.endswith("…") and draft.text.startswith(posted[:-1][:40])
+            return Result(Problem.TOO_LONG, fits=len(posted) - 1) if cut else Result(Problem.LINKS)
+        if draft.again:
+            return None
+        if any(staff_rules.unsure(a, now) for i, a in c.answers.items() if i != draft.id):
+            return Result(Problem.UNSURE)
+        return None if staff_rules.open_questions(c, draft.shown) else Result(Problem.ANSWERED)
+
+    def _claim(
+        self, key: ConversationKey, draft: Draft, to: Interaction, token: str, now: datetime
+    ) -> Conversation | None:
+        """The conversation after the claim, whoever holds it; None when it is there no more."""
+        claim = PersonalAnswer(
+            Outcome.CLAIMED, now, draft.who, to.id, draft.text, token, draft.shown, by_mail=draft.by_mail
+        )
+
+        def change(old: Conversation) -> Conversation:
+            if not draft.again and not staff_rules.open_questions(old, draft.shown):
+                return old
+            return staff_rules.claim_answer(old, draft.id, claim)
+
+        done = self.store.update_conversation(key, change, now)
+        return done.after if done else None
+
+    def _post(
+        self, c: Conversation, draft: Draft, to: Interaction, answer: PersonalAnswer, now: Callable[[], datetime]
+    ) -> Result:
+        """One POST, and what became of it recorded."""
+        state, reply_id, code, wait = self._try(to, draft, answer, now())
+
+        def change(old: Conversation) -> Conversation:
+            return staff_rules.record_answer(
+                old, draft.id, state, self.playbook.due, now(), token=answer.token, reply_id=reply_id, code=code
+            )
+
+        done = self.store.update_conversation(ConversationKey.of(c), change, now())
+        after = done.after.answers.get(draft.id, answer) if done else answer
+        late = (now() - to.received_at).total_seconds()
+        reading = to.reading or Reading("", 0.0, 0.0, None, False)
+        result = "refused" if state is Outcome.PENDING else state.value
+        self.outcomes.replied(
+            Replied(to, c.id, reading.intent, draft.text, result, code, late, person=draft.who or "somebody")
+        )
+        return Result(answer=after, wait=wait)
+
+    def _try(
+        self, to: Interaction, draft: Draft, answer: PersonalAnswer, now: datetime
+    ) -> tuple[Outcome, str | None, str, timedelta | None]:
+        owner = self.apps.owner(to.product, to.account)
+        if owner is None:
+            return Outcome.REFUSED, None, "no_account", None
+        reply = Reply(to, draft.text, answer.token, draft.private and not to.private, now)
+        try:
+            return Outcome.SENT, platforms.product(to.product).reply(self.http, *owner, reply), "", None
+        except NotSent as error:
+            return Outcome.PENDING, None, error.code, error.wait
+        except TokenInvalid as error:
+            self.breaker.open(owner[1], error.code, now)
+            return Outcome.REFUSED, None, error.code, None
+        except OutcomeUnknown as error:
+            return Outcome.UNKNOWN, None, error.code, None
+        except WindowClosed as error:
+            return Outcome.REFUSED, None, error.code or "window", None
+        except Refused as error:
+            return Outcome.REFUSED, None, error.code, None
+
+
+def draft_text(text: str) -> str:
+    """The text of a form or an e-mail as it is posted: lines ended alike, nothing invisible, no white space around."""
+    from chalicelib.emails.safe_text import clean
+
+    return clean(text, _LONGEST_DRAFT).strip()

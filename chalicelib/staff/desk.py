@@ -1,0 +1,295 @@
+"""The desk: the page behind an e-mail's link, and what its forms do. The link shows; only a form's POST acts, because
+scanners open links. Every act names the version that its page had shown."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib.apps import Apps
+from chalicelib.aws.queues import Queue
+from chalicelib.aws.timer import Timer, wake_all
+from chalicelib.codec import dump, from_time
+from chalicelib.conversations import staff_rules
+from chalicelib.conversations.conversation import Conversation, Deed, Outcome
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.staff_rules import Wish
+from chalicelib.emails import links
+from chalicelib.emails.content import Content
+from chalicelib.emails.links import Link, LinkError
+from chalicelib.emails.phrases import Phrases, phrases
+from chalicelib.emails.safe_text import duration, name
+from chalicelib.handlers.escalate import notice_message
+from chalicelib.keys import Keys
+from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.staff import choices, page
+from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
+from chalicelib.staff.choices import BadAction
+from chalicelib.storage.store import Change, ConversationKey, Store
+
+LABELS = "labels"  # the collection of stored labelled rows
+KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page says after an act; `bad` when nothing came of it, `draft` what was written, to go on with."""
+
+    words: str = ""
+    bad: bool = False
+    draft: str = ""
+    look_first: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the desk works with."""
+
+    store: Store
+    playbook: Playbook
+    apps: Apps
+    keys: Keys
+    answerer: Answerer
+    escalations: Queue
+    due: Queue
+    timer: Timer
+    new_token: Callable[[], str]
+
+    def show(self, token: str, query: Mapping[str, str], now: datetime) -> str:
+        """The page behind a link; `suggest` in the query puts the suggested text into the field. Raises LinkError."""
+        link, c = self._open(token, now)
+        view = self._view(link, c, now)
+        draft = view.suggestion if "suggest" in query else ""
+        return page.render(view, Said(draft=draft, name=name(query.get("who", ""))), self.new_token())
+
+    def act(self, token: str, form: Mapping[str, str], now: Callable[[], datetime]) -> str:
+        """Does what the page's form asks for and returns the page again. Raises LinkError, BadAction."""
+        link, before = self._open(token, now())
+        say = self._say(link, before)
+        action = form.get("action", "")
+        shown = tuple(form["shown"].split()) if "shown" in form else staff_rules.shown(before)
+        who = name(form.get("who") or form.get("name") or "")
+        if action == "answer":
+            said = self._answer(link, form, shown, who, say, now)
+        elif action == "undo":
+            said = self._undo(link, form.get("act", ""), say, now())
+        elif action in _DEEDS:
+            said = self._deed(link, before, Deed(action), form, shown, who, say, now())
+        else:
+            raise BadAction(say("choose_button"))
+        view = self._view(link, self._conversation(link), now(), shown)
+        return page.render(view, said, self.new_token())
+
+    def problem(self, words: str) -> str:
+        """A readable page for a link that opens nothing, or a form that asks for what there is not."""
+        return page.problem(words, phrases(self.playbook.languages[0], self.playbook.shop.timezone))
+
+    # --- reading ---
+
+    def _open(self, token: str, now: datetime) -> tuple[Link, Conversation]:
+        link = links.read(self.keys, token, now)
+        return link, self._conversation(link)
+
+    def _conversation(self, link: Link) -> Conversation:
+        found = self.store.conversation(link.key)
+        if found is None:
+            raise LinkError("This conversation is no longer kept.")
+        return found
+
+    def _team(self, link: Link, c: Conversation) -> Team:
+        """Whose e-mail the link stands in."""
+        notice = c.notices.get(link.via)
+        handed = self.playbook.teams.get(notice.team) if notice else None
+        return handed or self.playbook.team(c.intent, notice.tier if notice else 1)
+
+    def _say(self, link: Link, c: Conversation) -> Phrases:
+        team = self._team(link, c)
+        return phrases(team.language, self.playbook.shop.timezone if team.hours.always else team.hours.zone)
+
+    def _view(self, link: Link, c: Conversation, now: datetime, shown: tuple[str, ...] | None = None) -> page.View:
+        content = Content(self.store, self.playbook, self.apps)
+        to = self.answerer.target(c, staff_rules.shown(c))
+        return page.View(
+            conversation=c,
+            email=content.email(c, page.any_notice(c, link.via, now), now, team=self._team(link, c)),
+            everything=content.said(c, page.SAID, open_too=True),
+            say=self._say(link, c),
+            now=now,
+            via=link.via,
+            to=to,
+            teams=tuple(self.playbook.teams),
+            history=self._history(c),
+            suggestion=self._suggestion(c, to),
+            later=shown is not None and bool(staff_rules.came_later(c, shown)),
+        )
+
+    def _suggestion(self, c: Conversation, to: Interaction | None) -> str:
+        """The playbook's own reply to this kind of question, in the customer's language."""
+        policy = self.playbook.intents.get(c.intent or "")
+        language = to.reading.language if to and to.reading else None
+        return policy.replies.get(language or self.playbook.languages[0], "") if policy else ""
+
+    def _history(self, c: Conversation) -> tuple[page.Earlier, ...]:
+        """The customer's other conversations with this account, the newest first."""
+        found: list[page.Earlier] = []
+        newest = sorted(self.store.conversations_of(c.product, c.account, c.customer), key=_asked_at, reverse=True)
+        for other in newest[: page.HISTORY + 1]:
+            if other.thread == c.thread:
+                continue
+            asked = sorted(other.questions.items(), key=lambda row: row[1].at)
+            first = self.store.interaction(other.product, other.account, asked[0][0]) if asked else None
+            if asked:
+                found.append(page.Earlier(asked[0][1].at, other.state.value, other.intent, first.text if first else ""))
+        return tuple(found)
+
+    # --- doing ---
+
+    def _answer(
+        self,
+        link: Link,
+        form: Mapping[str, str],
+        shown: tuple[str, ...],
+        who: str,
+        say: Phrases,
+        now: Callable[[], datetime],
+    ) -> Said:
+        draft = Draft(
+            id=form.get("once") or self.new_token(),
+            who=who,
+            text=draft_text(form.get("text", "")),
+            shown=shown,
+            private=form.get("place") == "private",
+            again=form.get("again") == "yes",
+        )
+        result = self.answerer.answer(link.key, draft, now)
+        words, bad = result_words(result, say, say.place(link.key.product))
+        look = result.problem is not None and result.problem.value in ("unsure_before", "answered_meanwhile")
+        return Said(words, bad, draft.text if bad else "", look_first=look, name=who)
+
+    def _deed(
+        self,
+        link: Link,
+        before: Conversation,
+        deed: Deed,
+        form: Mapping[str, str],
+        shown: tuple[str, ...],
+        who: str,
+        say: Phrases,
+        now: datetime,
+    ) -> Said:
+        wish = self._wish(link, before, deed, form, shown, who, say, now)
+        done = self.store.update_conversation(
+            link.key, lambda old: staff_rules.act(old, wish, self.playbook.due, now), now
+        )
+        if done is None or wish.id not in done.after.acts:
+            return Said(say("nothing_changed"), bad=True, name=who)
+        if deed is Deed.CORRECT:
+            self._learn(before, wish, now)
+        self._tell(link.key, done, now)
+        return Said(_after(wish, say), name=who)
+
+    def _wish(
+        self,
+        link: Link,
+        c: Conversation,
+        deed: Deed,
+        form: Mapping[str, str],
+        shown: tuple[str, ...],
+        who: str,
+        say: Phrases,
+        now: datetime,
+    ) -> Wish:
+        """What the form asks for, read strictly. Raises BadAction."""
+        held = deed in (Deed.CLAIM, Deed.SNOOZE)
+        intent = choices.intent(form.get("intent", ""), say) if deed is Deed.CORRECT else ""
+        team = choices.team(form.get("team", ""), self.playbook, say) if deed is Deed.HAND_OVER else ""
+        if deed is Deed.CORRECT:
+            right = self.playbook.team(intent, 1).name
+            team = right if right != self._team(link, c).name else ""
+        return Wish(
+            id=form.get("once") or self.new_token(),
+            deed=deed,
+            who=who,
+            shown=shown,
+            until=choices.until(form.get("until", "2h"), self._team(link, c).hours, now, say) if held else None,
+            team=team,
+            intent=intent,
+            note=draft_text(form.get("note", ""))[:1000],
+            link=link.via,
+        )
+
+    def _undo(self, link: Link, id: str, say: Phrases, now: datetime) -> Said:
+        done = self.store.update_conversation(
+            link.key, lambda old: staff_rules.undo(old, id, self.playbook.due, now), now
+        )
+        if done is None or done.before == done.after:
+            return Said(say("nothing_changed"), bad=True)
+        self._tell(link.key, done, now)
+        return Said(say("undone_now"), name=name(done.after.acts[id].who))
+
+    def _tell(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
+        """Sends the notices that an act made, and wakes for what falls due by it."""
+        before = done.before.notices if done.before else {}
+        for id, notice in done.after.notices.items():
+            if id not in before and notice.state is Outcome.PENDING:
+                self.escalations.send(notice_message(key, id, done.after))
+        if done.after.due_at and done.after.due_at <= now:
+            self.due.send({"v": 1, **dump(key)})
+        wake_all(self.timer, done.after.wake_times, now)
+
+    def _learn(self, c: Conversation, wish: Wish, now: datetime) -> None:
+        """A labelled row for each text that the correction was about."""
+        for id, _ in staff_rules.open_questions(c, wish.shown):
+            i = self.store.interaction(c.product, c.account, id)
+            if i is None or not i.text or i.deleted:
+                continue
+            row = {
+                "text": i.text,
+                "intent": wish.intent,
+                "corrected_from": i.reading.intent if i.reading else None,
+                "source": "staff",
+                "lang": i.reading.language if i.reading else None,
+                "model": i.reading.model if i.reading else None,
+                "at": from_time(now),
+            }
+            row_name = f"{i.product}:{i.account}:{i.id}"
+            self.store.set_document(LABELS, row_name, {k: v for k, v in row.items() if v}, now + KEPT, customer=i)
+
+
+def _asked_at(c: Conversation) -> datetime:
+    return max((q.at for q in c.questions.values()), default=datetime.min.replace(tzinfo=UTC))
+
+
+_DEEDS = frozenset(Deed) - {Deed.ANSWER}
+
+
+def result_words(result: Result, say: Phrases, place: str) -> tuple[str, bool]:
+    """What became of an answer in words, and whether that is bad news."""
+    if result.problem:
+        return say(result.problem.value, where=place, fits=result.fits), True
+    answer = result.answer
+    assert answer is not None
+    values: dict[str, Any] = {
+        "where": place,
+        "code": name(answer.code) or "?",
+        "duration": duration(result.wait or timedelta()),
+    }
+    key = {
+        Outcome.SENT: "posted",
+        Outcome.PENDING: "kept_back",
+        Outcome.REFUSED: "was_refused",
+    }.get(answer.state, "unsure")
+    return say(key, **values), answer.state is not Outcome.SENT
+
+
+def _after(wish: Wish, say: Phrases) -> str:
+    """What the page says after an act that was done."""
+    if wish.deed is Deed.CORRECT:
+        told = f" {say('told', team=name(wish.team.replace('_', ' ')))}" if wish.team else ""
+        return say("noted", what=say.label(wish.intent)) + told
+    if wish.deed is Deed.HAND_OVER:
+        return say("told", team=name(wish.team.replace("_", " ")))
+    if wish.until:
+        return say("held", until=say.time(wish.until))
+    return say("opened_now" if wish.deed is Deed.REOPEN else "closed_now")

@@ -1,0 +1,276 @@
+"""Acting from the e-mail: the link opens one conversation, its page only shows, its form acts."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from chalicelib.conversations.conversation import State
+from chalicelib.emails import links
+from chalicelib.keys import Keys
+from infra.ops import corrections
+from tests.staff.desk_browser import newest, open_page
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, playbook
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def escalated() -> tuple[MemoryWorld, str]:
+    """A world with one escalated question, and the path of the link in its e-mail."""
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    world.post(delivery(comment("c1", "hm <b>what</b> about the other one?")))
+    world.run(timedelta(hours=2))
+    found = re.search(r"https://earshot\.shop\.example\.com/api(/act/\S+)", world.emails[0].text)
+    assert found
+    return world, found[1]
+
+
+def test_the_link_shows_the_question_and_changes_nothing() -> None:
+    world, path = escalated()
+    before = world.conversations()
+    page = world.request("GET", path)
+    assert page.status == 200
+    assert "&lt;b&gt;what&lt;/b&gt;" in page.body.decode()
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert world.conversations() == before
+
+
+@pytest.mark.parametrize("action", ["answered", "close"])
+def test_closing_stops_the_next_tiers_until_the_customer_writes_again(action: str) -> None:
+    world, path = escalated()
+    assert world.request("POST", path, urlencode({"action": action}).encode(), FORM).status == 200
+    world.run(timedelta(hours=60))
+    assert len(world.emails) == 1
+    assert world.conversations()[0].state is State.CLOSED
+    world.post(delivery(comment("c2", "and now?", parent="c1", at=world.services.now())))
+    world.run(timedelta(hours=30))
+    assert len(world.emails) > 1
+
+
+def test_a_correction_is_stored_as_a_labelled_row_and_changes_the_team() -> None:
+    world, path = escalated()
+    body = urlencode({"action": "correct", "intent": "exchange"}).encode()
+    assert "Noted" in world.request("POST", path, body, FORM).body.decode()
+    (row,) = world.store.documents("labels")
+    assert (row["text"], row["intent"], row["source"]) == ("hm <b>what</b> about the other one?", "exchange", "staff")
+    assert row["corrected_from"] != "exchange"
+    assert world.conversations()[0].intent == "exchange"
+
+
+@pytest.mark.parametrize("form", [{}, {"action": "explode"}, {"action": "correct", "intent": "nonsense"}])
+def test_a_form_that_asks_for_nothing_known_gets_a_400_that_says_what_to_do(form: dict[str, str]) -> None:
+    world, path = escalated()
+    answer = world.request("POST", path, urlencode(form).encode(), FORM)
+    assert answer.status == 400
+    assert b"Choose one of" in answer.body
+
+
+def test_a_link_that_is_damaged_expired_or_of_another_account_opens_nothing() -> None:
+    world, path = escalated()
+    token = path.removeprefix("/act/")
+    for bad in (token[:-2], "x" + token, "a.b", "é", "." * 50):
+        assert world.request("GET", "/act/" + bad).status == 404
+    payload, _, _ = token.partition(".")
+    forgers = (Keys(APPS.apps[0].secrets[0]), Keys("x" * 64))  # a platform's secret is public at some of them
+    for forger in forgers:
+        signature = links._text(forger.sign("act", links._bytes(payload)))
+        assert world.request("GET", f"/act/{payload}.{signature}").status == 404
+    other_purpose = links._text(world.services.keys.sign("mail", links._bytes(payload)))
+    assert world.request("GET", f"/act/{payload}.{other_purpose}").status == 404
+    world.virtual_clock.now = NOW + timedelta(days=15)
+    assert "expired" in world.request("GET", path).body.decode()
+
+
+def test_a_link_outlives_one_rotation_of_the_key_and_not_two() -> None:
+    world, path = escalated()
+    token, keys = path.removeprefix("/act/"), world.services.keys
+    assert links.read(keys.rotated(), token, NOW).key.thread == "c1"
+    with pytest.raises(links.LinkError, match="damaged"):
+        links.read(keys.rotated().rotated(), token, NOW)
+
+
+def test_corrections_and_answered_questions_come_out_as_training_rows() -> None:
+    world, path = escalated()
+    world.request("POST", path, urlencode({"action": "correct", "intent": "exchange"}).encode(), FORM)
+    world.post(delivery(comment("r1", "Yes, bring it to the shop.", author=PAGE, parent="c1", at=world.services.now())))
+    world.run()
+    (corrected,) = corrections.corrections(world.store)
+    assert (corrected["text"], corrected["intent"]) == ("hm <b>what</b> about the other one?", "exchange")
+    (answered,) = corrections.answers(world.store)
+    assert (answered["text"], answered["answer"]) == (corrected["text"], "Yes, bring it to the shop.")
+    assert answered["intent"] == "exchange"
+
+
+# --- acts: each names the version that its page had shown ---
+
+
+def asked(text: str = "hm, and what about the other one?") -> MemoryWorld:
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    world.post(delivery(comment("c1", text)))
+    world.run(timedelta(minutes=70))
+    return world
+
+
+def later(world: MemoryWorld, id: str, text: str, **more: Any) -> None:
+    world.post(delivery(comment(id, text, parent="c1", at=world.services.now(), **more)))
+    world.run(timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("action", ["answered", "close"])
+def test_a_stale_page_never_closes_what_it_did_not_show(action: str) -> None:
+    world = asked()
+    page = newest(world)
+    later(world, "c2", "and another thing: where is my refund?")
+    after = page.press(action, who="Kim")
+    assert "Closed" in after.says and "The customer has written since" in after.says
+    c = world.conversations()[0]
+    assert [i for i, q in c.questions.items() if q.pending] == ["c2"]
+    world.run(timedelta(hours=4), sweep=True)
+    assert any("where is my refund?" in e.text for e in world.emails[1:])
+
+
+def test_an_edit_after_the_page_was_opened_stays_open() -> None:
+    world = asked()
+    page = newest(world)
+    later(world, "c1", "hm, and what about the blue one, it is broken!", verb="edited")
+    after = page.press("close")
+    assert "Nothing was changed" in after.says
+    assert world.conversations()[0].state is State.OPEN
+
+
+def test_a_message_that_is_still_on_the_inbox_stays_open() -> None:
+    world = asked()
+    page = newest(world)
+    world.post(delivery(comment("c2", "and where is my refund?", parent="c1", at=world.services.now())))
+    page.press("close")
+    world.run(timedelta(seconds=1))
+    assert world.conversations()[0].questions["c2"].pending
+
+
+def test_the_same_form_sent_twice_acts_once() -> None:
+    world = asked()
+    page = newest(world)
+    page.press("claim", who="Kim", until="30min")
+    page.press("claim", who="Kim", until="30min")
+    assert len(world.conversations()[0].acts) == 1
+
+
+def test_a_claim_holds_the_next_tiers_back_and_then_they_go_on() -> None:
+    world = asked()
+    world.virtual_clock.now += timedelta(minutes=1)
+    page = newest(world).press("claim", who="Kim", until="end_of_day")
+    assert "Nobody else is called until Mon 23 November 2026, 20:00" in page.says
+    world.run(timedelta(hours=8), sweep=True)
+    held = len(world.emails)
+    assert held == 1
+    world.run(timedelta(hours=30), sweep=True)
+    assert len(world.emails) > 1
+    assert "Kim is on it until" in world.emails[1].text
+
+
+def test_who_did_what_is_shown_and_can_be_undone_for_ten_minutes() -> None:
+    world = asked()
+    page = newest(world).press("close", who="Kim <b>")
+    assert "Kim &lt;b&gt;</bdi></strong> said that it needs no answer" in page.html
+    page = page.press("undo")
+    assert "Taken back" in page.says and "undone" in page.words
+    assert world.conversations()[0].state is State.OPEN
+    page = page.press("close", who="Kim")
+    world.run(timedelta(minutes=11))
+    assert page.press("undo").says.startswith("Nothing was changed")
+    assert world.conversations()[0].state is State.CLOSED
+
+
+def test_the_name_that_was_typed_stands_on_that_links_page_again() -> None:
+    world = asked()
+    newest(world).press("claim", who="Kim Ö", until="30min")
+    assert newest(world).html.count('value="Kim Ö"') >= 2
+
+
+def test_handing_over_tells_that_team_at_once_with_the_note() -> None:
+    world = asked()
+    assert (
+        "web shop is told at once" in newest(world).press("hand_over", team="web_shop", note="their login fails").says
+    )
+    world.run(timedelta(minutes=1))
+    email = world.emails[-1]
+    assert email.to == "webshop@shop.example.com"
+    assert "handed it over to web shop" in email.text and "their login fails" in email.text
+
+
+def test_a_correction_tells_the_right_team_at_once_and_is_learned_from() -> None:
+    world = asked()
+    page = newest(world).press("correct", intent="refund", who="Kim")
+    assert "this is about “Refund”" in page.says and "returns is told at once" in page.says
+    world.run(timedelta(minutes=1))
+    assert world.emails[-1].to == "returns@shop.example.com"
+    assert [row["intent"] for row in world.store.documents("labels")] == ["refund"]
+
+
+def test_a_correction_to_a_safety_matter_reaches_the_press_office_at_once() -> None:
+    world = asked()
+    newest(world).press("correct", intent="legal_safety", who="Kim")
+    world.run(timedelta(minutes=2), sweep=True)
+    assert "press@shop.example.com" in [e.to for e in world.emails]
+
+
+def test_what_was_closed_can_be_opened_again_and_is_told_again() -> None:
+    world = asked()
+    page = newest(world).press("close", who="Kim")
+    world.run(timedelta(hours=1))
+    page = open_page(world, page.path).press("reopen", who="Ali")
+    assert "Open again" in page.says
+    before = len(world.emails)
+    world.run(timedelta(hours=3), sweep=True)
+    assert len(world.emails) > before
+
+
+def test_the_page_shows_everything_said_and_the_customers_other_conversations() -> None:
+    world = asked()
+    world.post(delivery(comment("c9", "Do you ship to Ireland?", at=NOW, post=f"{PAGE}_78")))
+    later(world, "c2", "and the green one?")
+    page = newest(world)
+    assert "hm, and what about the other one?" in page.words and "and the green one?" in page.words
+    assert "Do you ship to Ireland?" in page.words.split("Earlier conversations")[1]
+
+
+def test_the_suggested_text_of_the_playbook_can_be_put_into_the_field() -> None:
+    world = asked("Do you ship to Ireland?")
+    page = newest(world)
+    suggestion = re.search(r'<p class="said" dir="auto">(.*?)</p>\s*<button', page.html, re.S)
+    assert suggestion
+    filled = open_page(world, page.path, {"suggest": "yes"})
+    assert f"{suggestion[1]}</textarea>" in filled.html
+
+
+@pytest.mark.parametrize("token", ["x", "a.b", "é" * 30, "." * 50])
+def test_a_damaged_link_gets_a_readable_page(token: str) -> None:
+    page = open_page(asked(), f"/act/{token}")
+    assert page.status == 404 and "<h1>" in page.html and "This link is damaged" in page.words
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_the_page_takes_no_script_and_no_style_but_its_own() -> None:
+    page = newest(asked())
+    assert "script" not in page.html
+    assert "style=" not in page.html
+    named = page.headers["Content-Security-Policy"]
+    style = re.search(r"<style>(.*?)</style>", page.html, re.S)
+    assert style and base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode() in named
+    assert "unsafe" not in named
+
+
+def test_an_emails_page_speaks_the_teams_language() -> None:
+    policy = playbook()
+    policy = replace(policy, teams={n: replace(t, language="de") for n, t in policy.teams.items()})
+    world = MemoryWorld(policy, public_url="https://earshot.shop.example.com/api")
+    world.post(delivery(comment("c1", "hm, and what about the other one?")))
+    world.run(timedelta(minutes=70))
+    page = newest(world)
+    assert '<html lang="de">' in page.html and "Antworten als Example Shop" in page.words
+    assert page.press("claim", until="nonsense").status == 400
