@@ -102,7 +102,18 @@ def _refuse_token(call: Call) -> Answered | None:
 def worked() -> Iterator[Deployed]:
     """Everything that can happen has happened."""
     with deployed(_refuse_token) as running:
-        for act in (ask, act_from_email, escalate_by_sweep, large_body, poison, token, bounce, erase, ended_timers):
+        for act in (
+            ask,
+            act_from_email,
+            escalate_by_sweep,
+            large_body,
+            poison,
+            storm,
+            token,
+            bounce,
+            erase,
+            ended_timers,
+        ):
             act(running)
         running.schedule("doctor")
         unreadable(running)
@@ -121,12 +132,26 @@ def ask(running: Deployed) -> None:
 
 
 def act_from_email(running: Deployed) -> None:
-    """A member of staff opens the e-mail's link and corrects what the model read."""
+    """A member of staff opens the e-mail's link, corrects what the model read, answers (the platform refuses the token
+    of the second answer), and closes."""
     email = next(e for e in running.aws.emails() if "/act/" in e.text)
     found = re.search(r"/act/([\w.~=-]+)", email.text)
     assert found
-    for form in ("", urlencode({"action": "correct", "intent": "return"}), urlencode({"action": "answered"})):
+    forms = [
+        {},
+        {"action": "correct", "intent": "return"},
+        {"action": "correct", "intent": "legal_safety"},
+        {"action": "hand_over", "team": "returns"},
+        {"action": "answered"},
+    ]
+    for form in map(urlencode, forms):
         assert _status(running.url, "POST" if form else "GET", f"/act/{found[1]}", form) == 200
+    bad = SimulatedMessage("facebook", "hm, what is that thing there?", author="70006", id=BAD_TOKEN)
+    assert deliver(running.apps, bad).send(running.url)[0] == 200
+    email = until(lambda: next((e for e in running.aws.emails() if "that thing there" in e.text), None))
+    found = re.search(r"/act/([\w.~=-]+)", email.text)
+    assert found
+    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "answer", "text": "Hello"})) == 200
 
 
 def escalate_by_sweep(running: Deployed) -> None:
@@ -173,6 +198,13 @@ def poison(running: Deployed) -> None:
     headers = {**delivery.headers, "X-Hub-Signature-256": f"sha256={signature}"}
     assert type(delivery)(delivery.path, headers, body).send(running.url)[0] == 200
     until(lambda: running.aws.counts("InboxDeadLetters"))
+
+
+def storm(running: Deployed) -> None:
+    """Many questions under one post fall due together: they stand in one e-mail."""
+    said = [SimulatedMessage("facebook", f"hm, and number {n}?", author=f"7100{n}") for n in range(9)]
+    assert deliver(running.apps, *said).send(running.url)[0] == 200
+    until(lambda: any(e.tags.get("kind") == "group" for e in running.aws.emails()), 120)
 
 
 def token(running: Deployed) -> None:

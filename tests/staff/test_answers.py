@@ -1,0 +1,248 @@
+"""Answers by the form: as the brand, through every platform, at most once whatever fails; windows, lengths and places."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+
+from chalicelib.apps import Apps
+from chalicelib.conversations.conversation import Conversation, Outcome, State
+from chalicelib.platforms.http import Answer, NoAnswer
+from infra.local.loopback import Call
+from infra.local.stand_in import Fault, StandIn
+from tests.handlers.test_notify import NOW, Postman
+from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
+from tests.staff.desk_browser import Page, newest, open_page
+from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
+
+URL = "https://earshot.shop.example.com/api"
+TEXT = "Hello, this is Kim. It is on its way."
+
+
+@dataclass
+class Wire:
+    """Http to the stand-in platforms, without a network. `writes` are the calls that could post something."""
+
+    stand_in: StandIn = field(default_factory=StandIn)
+    writes: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        import json
+
+        call = Call(
+            method,
+            "/" + url.removeprefix("https://"),
+            urlencode(query or {}),
+            tuple((headers or {}).items()),
+            body or b"",
+        )
+        if method != "GET":
+            self.writes.append(url)
+            if self.faults:
+                return self._fail(call, self.faults.pop(0))
+        answered = self.stand_in.answer(call)
+        if answered is None:
+            raise NoAnswer("lost")
+        data = json.loads(answered.body)
+        return Answer(answered.status, data if isinstance(data, dict) else {}, answered.headers)
+
+    def _fail(self, call: Call, fault: Fault) -> Answer:
+        if fault is Fault.RATE:
+            return Answer(429, {"error": {"code": 4}}, {"Retry-After": "60"})
+        if fault is Fault.LOST:
+            self.stand_in.answer(call)
+        raise NoAnswer("lost")
+
+    def texts(self) -> list[str]:
+        return [p.text for p in self.stand_in.posted]
+
+
+def silent() -> object:
+    """A playbook that says nothing by itself, so that every post is a person's."""
+    return replace(playbook(), stopped_altogether=True)
+
+
+def asked_on(case: PlatformCase) -> tuple[MemoryWorld, Wire]:
+    """A question on the platform, an hour later, with its e-mail."""
+    wire = Wire()
+    world = MemoryWorld(silent(), apps=Apps((case.app,)), public_url=URL, http=wire)  # type: ignore[arg-type]
+    world.virtual_clock.now = RECEIVED_AT
+    body = case.body("question")
+    headers = case.sign(case.app.secrets[0], body, RECEIVED_AT)
+    assert world.post(body, path=f"/webhooks/{case.app.platform}/{case.app.key}", headers=headers) == 200
+    world.run(timedelta(hours=3), sweep=True)
+    return world, wire
+
+
+def only(world: MemoryWorld) -> Conversation:
+    (c,) = world.conversations()
+    return c
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+def test_an_answer_reaches_every_platform_once_and_answers_the_question(case: PlatformCase) -> None:
+    world, wire = asked_on(case)
+    page = newest(world)
+    after = page.press("answer", text=TEXT, who="Kim")
+    assert "Your answer is on" in after.says, after.says
+    assert wire.texts() == [TEXT]
+    page.press("answer", text=TEXT, who="Kim")  # pressed twice
+    assert wire.texts() == [TEXT]
+    c = only(world)
+    assert c.state is State.ANSWERED
+    assert [a.who for a in c.answers.values()] == ["Kim"]
+    assert "Kim</bdi></strong> answered" in open_page(world, page.path).html
+    emails = len(world.emails)
+    world.run(timedelta(days=3), sweep=True)
+    assert len(world.emails) == emails
+    assert [r["person"] for r in world.records("reply") if r["result"] == "sent"] == ["Kim"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.BROKEN])
+def test_what_may_have_been_posted_is_never_posted_again_without_a_look(case: PlatformCase, fault: Fault) -> None:
+    world, wire = asked_on(case)
+    wire.faults = [fault]
+    page = newest(world).press("answer", text=TEXT, who="Kim")
+    assert "Nobody knows whether it was posted" in page.says
+    assert only(world).state is State.OPEN
+    writes = len(wire.writes)
+    again = open_page(world, page.path)
+    assert "may have been posted already" in again.words
+    refused = again.press("answer", text=TEXT, who="Ali")
+    assert "before you post again" in refused.says and len(wire.writes) == writes
+    assert f">{TEXT}</textarea>" in refused.html  # nothing that was typed is lost
+    posted = refused.press("answer", text=TEXT, who="Ali", again="yes")
+    assert "Your answer is on" in posted.says
+    assert len(wire.writes) == writes + 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+def test_a_definite_no_posts_nothing_and_can_be_tried_again(case: PlatformCase) -> None:
+    world, wire = asked_on(case)
+    wire.faults = [Fault.RATE]
+    page = newest(world).press("answer", text=TEXT)
+    assert "takes no answers just now" in page.says and wire.texts() == []
+    assert "Your answer is on" in page.press("answer", text=TEXT).says
+    assert wire.texts() == [TEXT]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+def test_what_the_platform_would_cut_is_refused_with_the_length_that_fits(case: PlatformCase) -> None:
+    world, wire = asked_on(case)
+    page = newest(world).press("answer", text="word " * 3900 + "end" if case.product != "discourse" else "word " * 7000)
+    if case.product == "discourse":  # takes more than a form's field
+        assert len(wire.texts()) <= 1
+        return
+    assert "This is too long for" in page.says, page.says
+    assert wire.writes == []
+
+
+def facebook(**more: object) -> tuple[MemoryWorld, Wire]:
+    wire = Wire()
+    world = MemoryWorld(silent(), public_url=URL, http=wire, **more)  # type: ignore[arg-type]
+    world.post(delivery(comment("c1", "hm, and what about the other one?")))
+    world.run(timedelta(minutes=70))
+    return world, wire
+
+
+def write(world: MemoryWorld, id: str, text: str, **more: str) -> None:
+    world.post(delivery(comment(id, text, parent="c1", at=world.services.now(), **more)))  # type: ignore[arg-type]
+    world.run(timedelta(seconds=1))
+
+
+def test_an_answer_leaves_open_what_came_after_the_page() -> None:
+    world, wire = facebook()
+    page = newest(world)
+    write(world, "c2", "and where is my refund?")
+    after = page.press("answer", text=TEXT)
+    assert "The customer has written since" in after.says
+    assert [i for i, q in only(world).questions.items() if q.pending] == ["c2"]
+    assert wire.stand_in.posted[0].target == "c1"
+
+
+def test_somebody_elses_answer_in_between_is_shown_first() -> None:
+    world, wire = facebook()
+    mine, theirs = newest(world), newest(world)
+    theirs.press("answer", text="We do!", who="Ali")
+    after = mine.press("answer", text=TEXT, who="Kim")
+    assert "Somebody has answered meanwhile" in after.says and wire.texts() == ["We do!"]
+    assert "We do!" in after.words
+    assert "Your answer is on" in after.press("answer", text=TEXT, again="yes").says
+
+
+def test_an_answer_on_the_platform_in_between_is_seen_as_well() -> None:
+    world, wire = facebook()
+    page = newest(world)
+    write(world, "r1", "We do!", author=PAGE)
+    assert "Somebody has answered meanwhile" in page.press("answer", text=TEXT).says
+    assert wire.texts() == []
+
+
+def test_the_echo_of_a_lost_answer_settles_it() -> None:
+    world, wire = facebook()
+    wire.faults = [Fault.LOST]
+    page = newest(world).press("answer", text=TEXT, who="Kim")
+    write(world, "r1", TEXT, author=PAGE)
+    c = only(world)
+    assert c.state is State.ANSWERED
+    assert [a.state for a in c.answers.values()] == [Outcome.SENT]
+    assert "perhaps not delivered" not in open_page(world, page.path).words
+
+
+def test_a_private_answer_goes_by_message() -> None:
+    world, wire = facebook()
+    newest(world).press("answer", text=TEXT, place="private")
+    assert wire.writes[-1].endswith("/messages")
+
+
+def test_a_closed_window_is_said_before_anything_is_posted() -> None:
+    wire = Wire()
+    world = MemoryWorld(silent(), public_url=URL, http=wire)  # type: ignore[arg-type]
+    world.post(message("m1", "hm, and what about the other one?"))
+    world.run(timedelta(minutes=70))
+    page = newest(world)
+    world.run(timedelta(hours=24))
+    assert "The messaging window is closed" in page.press("answer", text=TEXT).says
+    assert wire.writes == []
+
+
+def test_an_empty_answer_posts_nothing() -> None:
+    world, wire = facebook()
+    assert "Write an answer first" in newest(world).press("answer", text=" \n\u200b ").says
+    assert wire.writes == []
+
+
+def test_a_refused_token_stops_the_automatic_replies_and_is_said() -> None:
+    def refuse(*args: object, **more: object) -> Answer:
+        return Answer(401, {"error": {"code": 190}}, {})
+
+    world, wire = facebook()
+    wire.stand_in.answer = refuse  # type: ignore[assignment, method-assign]
+    wire.request = refuse  # type: ignore[assignment, method-assign]
+    page: Page = newest(world).press("answer", text=TEXT)
+    assert "refused the answer (190)" in page.says
+    world.run(timedelta(minutes=1))
+    assert "no longer accepts the token" in world.emails[-1].subject
+
+
+def test_a_tier_2_email_tells_of_an_answer_whose_outcome_is_unknown() -> None:
+    postman = Postman()
+    world, wire = facebook(mailer=postman)
+    wire.faults = [Fault.BROKEN]
+    path = postman.sent[0].text.split(URL)[1].split()[0]
+    open_page(world, path).press("answer", text=TEXT, who="Kim")
+    world.run(timedelta(hours=6), sweep=True)
+    assert TEXT in postman.sent[1].text and "perhaps not delivered" in postman.sent[1].text
+    assert NOW
