@@ -25,21 +25,11 @@ from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.staff import choices, page
 from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
 from chalicelib.staff.choices import BadAction
+from chalicelib.staff.page import Said
 from chalicelib.storage.store import Change, ConversationKey, Store
 
 LABELS = "labels"  # the collection of stored labelled rows
 KEPT = timedelta(days=400)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the page says after an act; `bad` when nothing came of it, `draft` what was written, to go on with."""
-
-    words: str = ""
-    bad: bool = False
-    draft: str = ""
-    look_first: bool = False
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

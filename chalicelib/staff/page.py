@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib import platforms
 from chalicelib.conversations import staff_rules
@@ -18,9 +18,6 @@ from chalicelib.emails.phrases import Phrases
 from chalicelib.emails.safe_text import clean, first_words, name, quoted
 from chalicelib.playbook.policy import INTENTS
 from chalicelib.staff.choices import UNTIL
-
-if TYPE_CHECKING:
-    from chalicelib.staff.desk import Said
 
 TEMPLATES = Path(__file__).with_name("templates")
 SAID = 100  # lines of a conversation on the page, the newest
@@ -36,6 +33,17 @@ class Earlier:
     state: str
     intent: str | None
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page says after an act; `bad` when nothing came of it, `draft` what was written, to go on with."""
+
+    words: str = ""
+    bad: bool = False
+    draft: str = ""
+    look_first: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def any_notice(c: Conversation, via: str, now: datetime) -> Notice:
     return c.notices.get(via) or Notice(max(c.tier, 1), now)
 
 
-def render(view: View, said: "Said", once: str) -> str:
+def render(view: View, said: Said, once: str) -> str:
     """The page; `once` makes what its forms ask for happen once."""
     c, say = view.conversation, view.say
     product = platforms.product(c.product)

@@ -15,8 +15,7 @@ from chalicelib.conversations.conversation import Act, Conversation, Deed, Quest
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.emails.escalation_email import Asked, Bundle, Done, EscalationEmail, Line, Speaker, render, render_many
 from chalicelib.emails.phrases import phrases
-from chalicelib.staff.desk import Said
-from chalicelib.staff.page import Earlier, View
+from chalicelib.staff.page import Earlier, Said, View
 from chalicelib.staff.page import render as render_desk
 
 OUT = Path("build/pictures")
