@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -93,7 +94,7 @@ def permission(call: AwsCall, aws: Any) -> str:
 
 
 def _refuse_token(call: Call) -> Answered | None:
-    if f"/{BAD_TOKEN}/" in call.path:
+    if f"/{BAD_TOKEN}" in call.path:
         return Answered(400, {"Content-Type": "application/json"}, b'{"error":{"code":190,"message":"expired"}}')
     return None
 
@@ -132,8 +133,7 @@ def ask(running: Deployed) -> None:
 
 
 def act_from_email(running: Deployed) -> None:
-    """A member of staff opens the e-mail's link, corrects what the model read, answers (the platform refuses the token
-    of the second answer), and closes."""
+    """A member of staff opens the e-mail's link, corrects what the model read, hands over and closes."""
     email = next(e for e in running.aws.emails() if "/act/" in e.text)
     found = re.search(r"/act/([\w.~=-]+)", email.text)
     assert found
@@ -146,12 +146,6 @@ def act_from_email(running: Deployed) -> None:
     ]
     for form in map(urlencode, forms):
         assert _status(running.url, "POST" if form else "GET", f"/act/{found[1]}", form) == 200
-    bad = SimulatedMessage("facebook", "hm, what is that thing there?", author="70006", id=BAD_TOKEN)
-    assert deliver(running.apps, bad).send(running.url)[0] == 200
-    email = until(lambda: next((e for e in running.aws.emails() if "that thing there" in e.text), None))
-    found = re.search(r"/act/([\w.~=-]+)", email.text)
-    assert found
-    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "answer", "text": "Hello"})) == 200
 
 
 def escalate_by_sweep(running: Deployed) -> None:
@@ -159,19 +153,24 @@ def escalate_by_sweep(running: Deployed) -> None:
     said = SimulatedMessage("facebook", "Can I return these shoes?", author="70003")
     assert deliver(running.apps, said).send(running.url)[0] == 200
     until(lambda: any(p.target == said.id for p in running.stand_in.posted))
-    store = _store(running)
-    key = ConversationKey("facebook", running.apps.apps[0].accounts[0].id, said.id, "70003")
-    past = datetime.now(UTC) - timedelta(minutes=1)
+    _fall_due(running, said)
+    mails = len(running.aws.emails())
+    running.schedule("sweep")
+    until(lambda: len(running.aws.emails()) > mails)
+
+
+def _fall_due(running: Deployed, *said: SimulatedMessage) -> None:
+    store, past = _store(running), datetime.now(UTC) - timedelta(minutes=1)
 
     def overdue(old: Conversation | None) -> Conversation:
         assert old
         questions = {i: replace(q, received_at=past - timedelta(days=2)) for i, q in old.questions.items()}
         return replace(old, due_at=past, questions=questions)
 
-    store.change_conversation(key, overdue, datetime.now(UTC))
-    mails = len(running.aws.emails())
-    running.schedule("sweep")
-    until(lambda: len(running.aws.emails()) > mails)
+    for s in said:
+        key = ConversationKey("facebook", running.apps.apps[0].accounts[0].id, s.id, s.author)
+        until(partial(store.conversation, key))
+        store.change_conversation(key, overdue, datetime.now(UTC))
 
 
 def large_body(running: Deployed) -> None:
@@ -204,6 +203,8 @@ def storm(running: Deployed) -> None:
     """Many questions under one post fall due together: they stand in one e-mail."""
     said = [SimulatedMessage("facebook", f"hm, and number {n}?", author=f"7100{n}") for n in range(9)]
     assert deliver(running.apps, *said).send(running.url)[0] == 200
+    _fall_due(running, *said)
+    running.schedule("sweep")
     until(lambda: any(e.tags.get("kind") == "group" for e in running.aws.emails()), 120)
 
 
@@ -212,6 +213,17 @@ def token(running: Deployed) -> None:
     said = SimulatedMessage("facebook", "Can I return this hat?", author="70005", id=BAD_TOKEN)
     assert deliver(running.apps, said).send(running.url)[0] == 200
     until(lambda: len(running.aws.emails()) > mails)
+
+
+def refused_answer(running: Deployed) -> None:
+    """A person answers, and the platform refuses the account's token."""
+    text = "That thing there burned my daughter, my lawyer will sue you"
+    bad = SimulatedMessage("facebook", text, author="70006", id=f"{BAD_TOKEN}1")
+    assert deliver(running.apps, bad).send(running.url)[0] == 200
+    email = until(lambda: next((e for e in running.aws.emails() if "That thing there" in e.text), None))
+    found = re.search(r"/act/([\w.~=-]+)", email.text)
+    assert found
+    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "answer", "text": "Hello"})) == 200
 
 
 def bounce(running: Deployed) -> None:

@@ -13,6 +13,7 @@ from tests.infra.browser import Tab, tab
 from tests.staff.desk_browser import newest, open_page
 from tests.world import MemoryWorld, comment, delivery, message
 
+CONTROLS = "a, button, select, textarea, input:not([type=hidden])"
 SHAPES = [(320, "light"), (320, "dark"), (1280, "light")]
 
 
@@ -67,9 +68,8 @@ def test_axe_finds_nothing(screen: Tab, states: dict[str, str], tmp_path: Path, 
     for name, html in states.items():
         show(screen, tmp_path, name, html, width, scheme)
         screen.value(f"{axe};0")
-        screen.value(
-            "axe.run().then(r => window.found = JSON.stringify(r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))); 0"
-        )
+        told = "JSON.stringify(r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
+        screen.value(f"axe.run().then(r => window.found = {told}); 0")
         screen.until("window.found !== undefined")
         assert json.loads(screen.value("window.found")) == [], name
 
@@ -84,7 +84,7 @@ def test_everything_can_be_reached_by_keyboard_and_shows_where_it_is(
     screen: Tab, states: dict[str, str], tmp_path: Path
 ) -> None:
     show(screen, tmp_path, "open", states["open"], 1280, "light")
-    controls = screen.value("document.querySelectorAll('a, button, select, textarea, input:not([type=hidden])').length")
+    controls = screen.value(f"document.querySelectorAll({CONTROLS!r}).length")
     reached = set()
     for _ in range(controls + 5):
         screen.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab", windowsVirtualKeyCode=9)
