@@ -111,6 +111,7 @@ def worked() -> Iterator[Deployed]:
             poison,
             storm,
             token,
+            refused_answer,
             bounce,
             erase,
             ended_timers,
@@ -266,7 +267,7 @@ def ended_timers(running: Deployed) -> None:
     made.start_execution(stateMachineArn=machine, name=name, input='{"wake_at":"2000-01-01T00:00:00Z"}')
     execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
     until(lambda: made.describe_execution(executionArn=execution)["status"] != "RUNNING")
-    for function in ("respond", "escalate", "sweep"):
+    for function in ("app", "respond", "escalate", "sweep"):
         StepFunctionsTimer(_aws_of(function, running), machine).wake(minute)
 
 

@@ -13,7 +13,7 @@ from chalicelib.conversations.conversation import Conversation, Outcome, Persona
 from chalicelib.conversations.interaction import Interaction, Reading
 from chalicelib.handlers.breaker import Breaker
 from chalicelib.outcomes.types import Outcomes, Replied
-from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid, WindowClosed
+from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid, WindowClosed
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import ConversationKey, Store
@@ -175,8 +175,11 @@ class Answerer:
             return Outcome.SENT, platforms.product(to.product).reply(self.http, *owner, reply), "", None
         except NotSent as error:
             return Outcome.PENDING, None, error.code, error.wait
+        except Blocked as error:
+            self.breaker.open(owner, error, now)
+            return Outcome.PENDING, None, error.code, error.wait
         except TokenInvalid as error:
-            self.breaker.open(owner[1], error.code, now)
+            self.breaker.open(owner, error, now)
             return Outcome.REFUSED, None, error.code, None
         except OutcomeUnknown as error:
             return Outcome.UNKNOWN, None, error.code, None
