@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo pictures run test lint bench replay report train evaluate
+.PHONY: help setup demo pictures run test lint bench replay report facts train evaluate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -29,10 +29,13 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package deploy smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
+.PHONY: package layers deploy smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
 
 package: setup ## build the template and the zip, and say what they weigh
 	@$(PYTHON) -m infra.stack.package
+
+layers: setup ## build the layers of the reports' functions for Lambda, and say what they weigh
+	@$(PYTHON) -m infra.stack.layers
 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
@@ -80,6 +83,9 @@ report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 H
 	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts $(FACTS),--stage $(STAGE)) --out $(or $(OUT),build/report.html) \
 	  $(if $(SINCE),--since $(SINCE)) $(if $(UNTIL),--until $(UNTIL)) $(if $(HANDLING),--handling $(HANDLING)) \
 	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS))
+
+facts: setup ## STAGE=prod: write the facts of all that the stack's table holds anew
+	@$(PYTHON) -m infra.reports --refill --stage $(STAGE)
 
 train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelled rows
 	@$(PYTHON) -m models.train $(if $(OWN),--own $(OWN)) --out models/intents.model

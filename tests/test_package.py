@@ -24,6 +24,7 @@ from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, bare_chalice, function
 from infra.local.loopback import Call
 from infra.stack.deploy import DeployError, parameters, placed, upload
+from infra.stack.layers import names as layer_names
 from infra.stack.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights
 
 NEVER = (
@@ -100,7 +101,9 @@ def test_every_function_is_small_on_arm_and_says_why_it_is_as_large_as_it_is(pac
     functions = {
         n: r["Properties"] for n, r in template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"
     }
-    assert {p["Handler"].removeprefix("app.") for p in functions.values()} == set(FUNCTIONS)
+    handlers = {p["Handler"].removeprefix("app.") for p in functions.values()}
+    assert {h for h in handlers if "." not in h} == set(FUNCTIONS)
+    assert {h.rpartition(".")[2] for h in handlers if "." in h} == {"facts", "compact", "forecast", "report"}
     for properties in functions.values():
         assert properties["Architectures"] == ["arm64"]
         assert properties["Runtime"] == "python3.13" or sys.version_info < (3, 13)
@@ -325,9 +328,13 @@ def test_a_later_deployment_keeps_what_was_given_before() -> None:
 
 
 def test_every_function_gets_the_uploaded_zip(package: Path) -> None:
-    template = placed(json.loads((package / "sam.json").read_text("utf-8")), "a-bucket", "a-key.zip")
+    template = placed(
+        json.loads((package / "sam.json").read_text("utf-8")), "a-bucket", "a-key.zip", {n: n for n in layer_names()}
+    )
     codes = [r["Properties"]["CodeUri"] for r in template["Resources"].values() if r["Type"].endswith("::Function")]
-    assert codes == [{"Bucket": "a-bucket", "Key": "a-key.zip"}] * len(FUNCTIONS)
+    assert codes == [{"Bucket": "a-bucket", "Key": "a-key.zip"}] * (len(FUNCTIONS) + 4)
+    layers = [r["Properties"] for r in template["Resources"].values() if r["Type"].endswith("::LayerVersion")]
+    assert [p["ContentUri"] for p in layers] == [{"Bucket": "a-bucket", "Key": n} for n in ("reports", "forecast")]
 
 
 def test_the_zip_is_uploaded_once_into_a_bucket_made_when_needed(package: Path, running: Deployed) -> None:

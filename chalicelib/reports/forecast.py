@@ -74,6 +74,11 @@ class Series:
     counts: Array
     special: Mapping[str, frozenset[date]]
 
+    @classmethod
+    def of(cls, days: Sequence[tuple[date, int]], special: Mapping[str, frozenset[date]]) -> "Series":
+        """The series of days that follow each other; at least one."""
+        return cls(days[0][0], np.array([n for _, n in days], dtype=float), special)
+
     def until(self, days: int) -> "Series":
         return Series(self.start, self.counts[:days], self.special)
 
@@ -107,11 +112,12 @@ def smoothing(series: Series, horizon: int) -> Array:
 
 def seasons(series: Series, horizon: int) -> Array:
     """Robust regression on weekday, trend, the year's waves and special days, with the level of the last weeks."""
-    import statsmodels.api as sm
+    from statsmodels.robust.norms import HuberT
+    from statsmodels.robust.robust_linear_model import RLM
 
     n = len(series.counts)
     x, y = _design(series, n + horizon), np.log1p(series.counts)
-    fitted = sm.RLM(y, x[:n], M=sm.robust.norms.HuberT()).fit(maxiter=8)
+    fitted = RLM(y, x[:n], M=HuberT()).fit(maxiter=8)
     errors = np.clip(y - x[:n] @ fitted.params, -_CLIP, _CLIP)
     level = 0.0
     for error in errors[-120:]:

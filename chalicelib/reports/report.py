@@ -2,43 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.reports.advice import Advice, advice
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.customers import Customers, customers
-from chalicelib.reports.forecast import Forecast
+from chalicelib.reports.forecast import Day, Forecast, Score
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import Ledger, ledger
 from chalicelib.reports.listed import Listed, listed
+from chalicelib.reports.policy import Policy
 from chalicelib.reports.quality import Quality, quality
 from chalicelib.reports.questions import Questions
 from chalicelib.reports.staffing import Plan, plan
 from chalicelib.reports.volume import Volume, volume
-
-HANDLING: Final = timedelta(minutes=6)
-"""How long a person works on a question, where nobody has stated it: an assumption, and the page says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the report takes from the playbook. `within` is the promise that people are planned for, `share` of the
-    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first."""
-
-    shop: str
-    zone: ZoneInfo
-    within: timedelta = timedelta(hours=1)
-    share: float = 0.9
-    handling: timedelta = HANDLING
-    stated: bool = True
-    open_hours: tuple[bool, ...] = ()
-    resolving: frozenset[str] = frozenset()
-    accounts: Mapping[str, str] = field(default_factory=dict)
-    special: Mapping[str, frozenset[date]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +97,14 @@ def _plan(came: Volume, forecast: Forecast, policy: Policy) -> Plan | None:
         open_hours=policy.open_hours,
         stated=policy.stated,
     )
+
+
+def forecast_from(document: Any) -> Forecast:
+    """The forecast that its function kept as JSON; None: it has not run yet."""
+    if document is None:
+        return Forecast((), "", (), "the nightly forecast has not run yet")
+    days = tuple(Day(**{**d, "day": date.fromisoformat(d["day"])}) for d in document["days"])
+    return Forecast(days, document["method"], tuple(Score(**s) for s in document["scores"]), document["why"])
 
 
 def to_json(report: Report) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.apps import Apps
 from chalicelib.playbook.business_time import public_holidays
 from chalicelib.playbook.policy import Playbook
-from chalicelib.reports.report import HANDLING, Policy
+from chalicelib.reports.policy import HANDLING, Policy
 
 _USUAL = 4  # weeks that an hour has to be open in most of, to be one in which people usually work
 

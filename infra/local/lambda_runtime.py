@@ -106,15 +106,22 @@ class Environment:
 
 @contextmanager
 def function(
-    task: Path, handler: str, variables: Mapping[str, str], *, timeout_s: float = 60.0, log: Any = subprocess.DEVNULL
+    task: Path,
+    handler: str,
+    variables: Mapping[str, str],
+    *,
+    timeout_s: float = 60.0,
+    log: Any = subprocess.DEVNULL,
+    layer: Path | None = None,
 ) -> Iterator[Environment]:
-    """Runs `handler` of the unzipped package `task` while inside, with `variables`, without this machine's packages."""
+    """Runs `handler` of the unzipped package `task` while inside, with `variables`, without this machine's packages;
+    `layer` is a folder as a layer's `python/`."""
     holder: list[Environment] = []
     with tempfile.TemporaryDirectory() as scratch, serve(lambda call: holder[0].answer(call)) as address:
         brought = runtime_packages(Path(scratch))
         environment = {
             "PATH": os.environ.get("PATH", ""),
-            "PYTHONPATH": str(brought),
+            "PYTHONPATH": f"{brought}:{layer}" if layer else str(brought),
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_LAMBDA_RUNTIME_API": address.removeprefix("http://"),
             "AWS_LAMBDA_FUNCTION_NAME": handler.rpartition(".")[2],

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.keys import KeysError
 from chalicelib.playbook.policy import Playbook, PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.reports.bucket import Bucket
+from chalicelib.reports.columns import to_lines
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.questions import Asked
@@ -40,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     now = datetime.now(UTC)
     try:
+        if options.refill:
+            return refill(options.stage, options.playbook, now)
         playbook = read_playbook(options.playbook)
         apps = read_apps(options.apps) if options.apps else None
         stored: Iterable[str] | None = None
@@ -67,6 +72,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--since", type=date.fromisoformat, help=f"first day; without it the last {DAYS} days")
     parser.add_argument("--until", type=date.fromisoformat, help="last day")
     parser.add_argument("--handling", type=minutes, help="how long a person works on a question, in minutes")
+    parser.add_argument("--refill", action="store_true", help="write the facts of all that the table holds anew")
     return parser.parse_args(arguments)
 
 
@@ -125,6 +131,21 @@ def span(
         return end - timedelta(days=DAYS), end
     first = datetime(since.year, since.month, since.day, 12, tzinfo=zone)
     return whole_days(first, first, zone)[0], end
+
+
+def refill(stage: str, playbook: Path, now: datetime) -> int:
+    """Writes the facts of everything in the stack's table into its bucket: for what was stored before the stream was
+    there, or while it failed. Each carries its revision, so that what is there already is not counted twice."""
+    settings = settings_of(stage)
+    if not settings.facts_bucket:
+        raise ReportError(f"the stack of {stage} keeps no facts yet: deploy this release first")
+    services, bucket = Services(settings), Bucket(client("s3"), settings.facts_bucket)
+    deriver = Deriver(read_playbook(playbook), services.keys)
+    found = sorted(FactsOfChanges(services.store.table, deriver).everything(), key=lambda f: f.day)
+    for day, rows in groupby(found, key=lambda f: f.day):
+        bucket.put(f"facts/day={day}/refill-{now:%Y%m%dT%H%M%S}.jsonl", to_lines(rows))
+    print(f"{count(len(found))} facts written; they are compacted in the night")
+    return 0
 
 
 def fetch(stage: str, folder: Path, playbook: Playbook) -> tuple[list[str], list[Asked]]:

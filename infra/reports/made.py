@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.asked import Asked as Span
 from chalicelib.reports.forecast import Forecast, Series, forecast
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.page import conversations_csv, faq_page, page
+from chalicelib.reports.policy import Policy
 from chalicelib.reports.questions import SHOWN, Asked, Questions, answered, json_ld, unknown
-from chalicelib.reports.report import Policy, Report, build, to_json
+from chalicelib.reports.report import Report, build, to_json
 from chalicelib.reports.volume import history
 from infra.reports import clusters
 
@@ -96,5 +95,4 @@ def expected(asked: Span, policy: Policy, tell: Callable[[str], None] | None = N
     days = history(asked)
     if not days:
         return Forecast((), "", (), "nothing has been asked yet")
-    counts = np.array([n for _, n in days], dtype=float)
-    return forecast(Series(days[0][0], counts, policy.special), tell=tell)
+    return forecast(Series.of(days, policy.special), tell=tell)

@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.stack import layers
+from infra.stack.layers import LayerError
 from infra.stack.package import BUILD, PackageError, package, report
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -43,11 +45,15 @@ def upload(s3: Any, bucket: str, region: str, zip: Path) -> str:
     return key
 
 
-def placed(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:
-    """`template` with every function's code at the uploaded zip."""
+def placed(template: dict[str, Any], bucket: str, key: str, layers: Mapping[str, str]) -> dict[str, Any]:
+    """`template` with every function's code at the uploaded zip, and each layer's at its own: `layers` are keys by what
+    the template calls the zip, e.g. "reports"."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": key}
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            name = Path(resource["Properties"]["ContentUri"]).stem
+            resource["Properties"]["ContentUri"] = {"Bucket": bucket, "Key": layers[name]}
     return template
 
 
@@ -84,9 +90,9 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     known = {p["ParameterKey"] for p in before.get("Parameters", [])} if before else set()
     values = parameters(template, {**given, "Stage": stage}, known)
     bucket = bucket_name(account, region)
-    body = json.dumps(
-        placed(template, bucket, upload(s3, bucket, region, out / "deployment.zip")), separators=(",", ":")
-    )
+    key = upload(s3, bucket, region, out / "deployment.zip")
+    uploaded = {name: upload(s3, bucket, region, layers.build(name)) for name in layers.names()}
+    body = json.dumps(placed(template, bucket, key, uploaded), separators=(",", ":"))
     request: dict[str, Any] = {"StackName": stack, "Parameters": values, "Capabilities": CAPABILITIES}
     if len(body) > 51_200:  # more than CloudFormation takes in the call
         key = f"{hashlib.sha256(body.encode()).hexdigest()}.json"
@@ -155,7 +161,7 @@ def main() -> None:
     try:
         print(report(package(BUILD)))
         outputs = deploy(BUILD, stage, found)
-    except (PackageError, DeployError, ClientError, BotoCoreError) as error:
+    except (PackageError, LayerError, DeployError, ClientError, BotoCoreError) as error:
         sys.exit(f"deploy: {error}")
     width = max(map(len, outputs), default=0)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in sorted(outputs.items())))

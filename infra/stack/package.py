@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from infra.stack.definitions import RESOURCES, TIMER
+from infra.stack.definitions import REPORTS, RESOURCES, TIMER
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "package"
@@ -56,6 +56,7 @@ class PackageError(Exception):
 def merge_template() -> dict[str, Any]:
     """infra/stack/resources.yaml with timer.asl.json, the model's hash and the dashboard put in."""
     template: dict[str, Any] = yaml.safe_load(RESOURCES.read_text("utf-8"))
+    template = merged(template, yaml.safe_load(REPORTS.read_text("utf-8")))
     resources = template["Resources"]
     definition = json.loads(TIMER.read_text("utf-8"))
     resources["TimerStateMachine"]["Properties"]["Definition"] = definition
@@ -64,6 +65,15 @@ def merge_template() -> dict[str, Any]:
     variables["EARSHOT_MODEL_SHA256"] = hashlib.sha256(model).hexdigest()
     resources["Dashboard"]["Properties"]["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard(resources))}
     return template
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """`one` with everything that stands in `other`, mapping by mapping."""
+    both = dict(one)
+    for name, value in other.items():
+        known = both.get(name)
+        both[name] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return both
 
 
 WIDGETS: list[tuple[str, str, list[tuple[str, str]]]] = [  # title, unit of the y axis, (metric, statistic)
@@ -176,7 +186,7 @@ def report(out: Path) -> str:
         f"{_shown(out / 'deployment.zip')}  {zipped / 2**20:.1f} MiB, unzipped {unzipped / 2**20:.1f} MiB",
         f"{_shown(out / 'sam.json')}  {len(template['Resources'])} resources",
         *(
-            f"  {name:<11} {r['Properties']['Handler']:<16} {r['Properties']['Runtime']} "
+            f"  {name:<14} {r['Properties']['Handler'].rpartition('.')[2]:<12} {r['Properties']['Runtime']} "
             f"{r['Properties']['Architectures'][0]}  {r['Properties']['MemorySize']} MB  {r['Properties']['Timeout']} s"
             for name, r in functions.items()
         ),

@@ -17,7 +17,8 @@ import pytest
 from chalicelib.reports import charts, wording
 from chalicelib.reports.lake import Lake, write
 from chalicelib.reports.page import page
-from chalicelib.reports.report import Policy, Report, build
+from chalicelib.reports.policy import Policy
+from chalicelib.reports.report import Report, build
 from infra.reports.made import make
 from infra.reports.synthetic import Drawn, Shape, draw
 from tests.infra.browser import Tab, tab

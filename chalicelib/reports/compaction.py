@@ -1,0 +1,34 @@
+"""The nightly job: what the stream wrote in the day becomes one Parquet file a day, and the counts for the forecast."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from chalicelib.reports.bucket import COUNTS, FACTS, Bucket
+from chalicelib.reports.lake import COMPACTED, Lake
+
+
+def compact(bucket: Bucket, scratch: Path, zone: str, enough_time: Iterator[bool]) -> int:
+    """Makes one file of each day that has loose ones; how many days. Stops between two days when there is not
+    `enough_time` left: the next run goes on. The new file stands before the old ones go: nothing is lost in between."""
+    done = 0
+    counts: dict[str, Mapping[str, int]] = bucket.get_json(COUNTS) or {}
+    for day, keys in bucket.days().items():
+        target = f"{FACTS}day={day}/{COMPACTED}"
+        loose = [key for key in keys if key != target]
+        if not loose or not next(enough_time, True):
+            continue
+        bucket.fetch(keys, scratch)
+        Lake(scratch).compact([day])
+        file = scratch / f"day={day}" / COMPACTED
+        bucket.put(target, file.read_bytes())
+        counts[day.isoformat()] = _of_local_days(scratch, zone)
+        bucket.put_json(COUNTS, counts)
+        bucket.drop(loose)
+        file.unlink()
+        done += 1
+    return done
+
+
+def _of_local_days(scratch: Path, zone: str) -> dict[str, int]:
+    sql = "SELECT CAST(timezone($zone, timezone('UTC', asked_at)) AS DATE) AS d, count(*) FROM facts GROUP BY d"
+    return {d.isoformat(): n for d, n in Lake(scratch).rows(sql, {"zone": zone})}
