@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.reports.bucket import Bucket, history, span_keys
 from chalicelib.reports.columns import to_lines
 from chalicelib.reports.compaction import compact
 from chalicelib.reports.lake import COMPACTED, Lake
 from infra.local.deliveries import deliver
-from  import SimulatedMessage
 from infra.local.deployed import Deployed, deployed, until
 from infra.local.embedded import client
 from infra.local.lambda_runtime import Environment, function
