@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +80,7 @@ def reader(model: IntentModel, playbook: Playbook) -> Read:
 def say(row: Mapping[str, Any], read: Read, playbook: Playbook, product: str = "facebook") -> Said:
     """What is said to a message that has just come, in public, by nobody known, on `product`."""
     reading = read(row["text"])
-    by = playbook.due(reading.intent, _NOW, 1) or _NOW + timedelta(hours=1)
+    by = playbook.promise(reading.intent, _NOW)
     answer = playbook.acknowledgement(
         reading, product=product, account="", private=False, now=_NOW, asked_at=_NOW, by=by
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -26,7 +27,8 @@ def end_of(world: MemoryWorld) -> tuple[Any, ...]:
     """What must not depend on the order: the interactions, and the conversation's questions and state."""
     (conversation,) = world.conversations()
     interactions = sorted((i.id, i.text, i.deleted, i.hidden, i.brand) for i in world.interactions())
-    return interactions, conversation.questions, conversation.state, conversation.answered_at
+    questions = {i: replace(q, silence="") for i, q in conversation.questions.items()}  # it tells of the first look
+    return interactions, questions, conversation.state, conversation.answered_at
 
 
 @pytest.mark.parametrize("bodies", [(QUESTION, EDIT, REPLY), (QUESTION, EDIT, REMOVE), (QUESTION, EDIT, REMOVE, REPLY)])
@@ -59,7 +61,7 @@ def test_an_older_brand_message_that_arrives_late_does_not_close_a_newer_questio
     world.post(message("m1", "Hello!", at=NOW - SECOND, is_echo=True))
     world.run()
     assert world.conversations()[0].state is State.OPEN
-    world.run(timedelta(hours=2))
+    world.run(timedelta(hours=1))
     assert len(world.emails) == 1
 
 
@@ -89,7 +91,7 @@ def test_a_reply_that_the_brand_takes_back_opens_the_question_again() -> None:
         world.post(body)
         world.run()
     assert world.conversations()[0].state is State.OPEN
-    world.run(timedelta(hours=2))
+    world.run(timedelta(hours=1))
     assert len(world.emails) == 1
 
 
@@ -122,10 +124,10 @@ def test_a_hidden_question_waits_for_nobody_until_it_is_shown_again() -> None:
 def test_a_question_after_an_answered_and_escalated_one_is_escalated_under_an_id_of_its_own() -> None:
     world = MemoryWorld()
     world.post(message("m1", "Do you ship to Canada?"))
-    world.run(timedelta(hours=2))
-    world.post(message("m2", "We do.", at=NOW + timedelta(hours=2), is_echo=True))
+    world.run(timedelta(hours=1))
+    world.post(message("m2", "We do.", at=NOW + timedelta(hours=1), is_echo=True))
     world.post(message("m3", "Do you ship to Norway?", at=NOW + timedelta(hours=2, minutes=1)))
-    world.run(timedelta(hours=2))
+    world.run(timedelta(hours=1))
     escalated = [(row["conversation"], row["tier"]) for row in world.records("escalation")]
     assert [tier for _, tier in escalated] == [1, 1]
     assert escalated[1][0] == escalated[0][0] + "~2"
@@ -186,7 +188,7 @@ def test_an_echo_that_overtakes_a_send_whose_answer_is_lost_says_that_it_was_sen
 def test_the_echo_of_another_app_is_a_person_who_answered() -> None:
     world = MemoryWorld()
     world.post(message("m1", COMMON))
-    world.post(message("m2", "Hello, we do!", at=NOW + SECOND, is_echo=True, app_id=777))
+    world.post(message("m2", "Hello, we do!", at=NOW + 40 * SECOND, is_echo=True, app_id=777))
     world.run()
     assert world.conversations()[0].state is State.ANSWERED
 
@@ -203,7 +205,7 @@ def test_standby_is_kept_and_escalated_and_never_replied_to() -> None:
     world = MemoryWorld()
     body = message("m1", COMMON).replace(b'"messaging"', b'"standby"')
     world.post(body)
-    world.run(timedelta(hours=2))
+    world.run(timedelta(hours=1))
     assert world.platforms.posted == []
     assert len(world.emails) == 1
 
@@ -257,7 +259,7 @@ def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_t
     calm = MemoryWorld()
     for body in (first, second):
         _worker(calm, body)()
-    calm.run(timedelta(hours=2))
+    calm.run(timedelta(hours=1))
     at = 1
     while True:
         world = MemoryWorld()
@@ -274,7 +276,7 @@ def test_a_worker_that_runs_whole_at_any_step_of_another_changes_nothing_about_t
         world.services.store.table = plain
         if watched.calls < at:
             break
-        world.run(timedelta(hours=2))
+        world.run(timedelta(hours=1))
         assert len(world.platforms.posted) <= 1
         assert end_of(world) == end_of(calm)
         assert len(world.emails) == len(calm.emails)

@@ -1,6 +1,6 @@
 """A conversation: the interactions of one customer in one thread, as facts; what is open or due follows from them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -27,8 +27,14 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the conversation needs to know of one customer interaction. `at` is the platform's time, `text_at` that of
-    the text which `intent` and `needs_answer` were read from. `silence` is the label of why it got no automatic
-    reply."""
+    the text which `intent` and `needs_answer` were read from, `words` that text's fingerprint, `edited` that it is not
+    the first. `closed_text_at` is that of the version of the text that staff said needs no answer.
+
+    `asked_at` is the platform's time of what has to be answered, where that is not `at`: a text that was rewritten
+    after its answer. `waits_since` is when the promise `promised_by` began, `round` the ladder that it waits on.
+    `root`: it begins its thread, so that an answer to the thread is one to it.
+    `silence` is the label of why it got no automatic reply.
+    """
 
     at: datetime
     received_at: datetime
@@ -42,15 +48,52 @@ class Question:
     round: int = 1
     answered_at: datetime | None = None
     answered_by: str | None = None
-    closed_text_at: datetime | None = None  # of the version of the text that staff said needs no answer
+    asked_at: datetime | None = None
+    waits_since: datetime | None = None
+    promised_by: datetime | None = None
+    closed_text_at: datetime | None = None
+    edited: bool = False
     silence: str = ""
+    words: str = ""
+    root: bool = True
+
+    @property
+    def hidden(self) -> bool:
+        return self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
+
+    @property
+    def closed(self) -> bool:
+        """Whether staff said that this text, as it reads now, needs no answer."""
+        return self.closed_text_at is not None and self.text_at <= self.closed_text_at
 
     @property
     def pending(self) -> bool:
         """Whether a person still has to answer."""
-        hidden = self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
-        closed = self.closed_text_at is not None and self.text_at <= self.closed_text_at
-        return self.needs_answer and not (self.resolved or self.deleted or hidden or closed or self.answered_at)
+        done = self.closed or self.resolved or self.deleted or self.hidden or self.answered_at
+        return self.needs_answer and not done
+
+    @property
+    def asked(self) -> datetime:
+        """The platform's time of what has to be answered."""
+        return self.asked_at or self.at
+
+    @property
+    def since(self) -> datetime:
+        """From when its promise counts."""
+        return self.waits_since or self.received_at
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Who was called about the questions of one promise: `tier` is the last one reached, at `called_at`; `told_at` is
+    when the first was. An urgent matter has a ladder of its own."""
+
+    urgent: bool = False
+    tier: int = 0
+    due_at: datetime | None = None
+    called_at: datetime | None = None
+    told_at: datetime | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +117,8 @@ class Acknowledgement:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The escalation e-mail of one tier; `sent_at` is when it left. `team` is named where it is not the tier's own
-    (handed over, corrected); `fallback`: the team's mailbox sent it back, so it goes to the fallback address."""
+    (handed over, corrected); `fallback`: the team's mailbox sent it back, so it goes to the fallback address.
+    `round` is the ladder, `intent` what its oldest question was about."""
 
     tier: int
     due_at: datetime
@@ -85,6 +129,9 @@ class Notice:
     sent_at: datetime | None = None
     team: str = ""
     fallback: bool = False
+    round: int = 1
+    urgent: bool = False
+    intent: str | None = None
 
 
 class Deed(StrEnum):
@@ -137,12 +184,15 @@ class PersonalAnswer:
 
 @dataclass(frozen=True, slots=True)
 class BrandReply:
-    """`parent` is what it answers directly, `to` the customer whom the platform says it answers."""
+    """`parent` is what it answers directly, `to` the customer whom it answers, as far as that is known. `automatic`: a
+    machine said it, by the playbook's list; `person`: by the same list a person did, however quickly it came."""
 
     at: datetime
     parent: str | None = None
     to: str | None = None
     deleted: bool = False
+    automatic: bool = False
+    person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +212,15 @@ def tag(id: str, question: Question) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`tier` counts the escalations of this `round`; a question after an answered, escalated one opens the next round,
-    with an id of its own, so that each (conversation, tier) has at most one e-mail and no question goes without."""
+    """The questions of one customer in one thread, and the ladders that they wait on.
+
+    Questions that come before anybody was called about the others share a ladder, and so a promise; one that comes
+    later opens the next, and so does each urgent matter. A ladder (its number is `round`) has an id of its own, so that
+    each (conversation, tier) has at most one e-mail and no question goes without. `round` is the newest ladder's number
+    and `tier` what that one reached; `due_at` is when the first of all falls due.
+
+    `unlisted` counts the open questions beyond those that are kept: the first, the last and the urgent ones.
+    """
 
     product: str
     account: str
@@ -184,11 +241,30 @@ class Conversation:
     post: str = ""
     acts: dict[str, Act] = field(default_factory=dict)
     answers: dict[str, PersonalAnswer] = field(default_factory=dict)
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+    unlisted: int = 0
 
     @property
     def id(self) -> str:
-        suffix = f"~{self.round}" if self.round > 1 else ""
+        return self.id_of(self.round)
+
+    def id_of(self, round: int) -> str:
+        """The id under which the ladder `round` is known."""
+        suffix = f"~{round}" if round > 1 else ""
         return f"{self.product}:{self.account}:{self.thread}:{self.customer}{suffix}"
+
+    def on(self, notice: Notice) -> "Conversation":
+        """The same as seen from the ladder of `notice`: under its id."""
+        return replace(self, round=notice.round, tier=notice.tier)
+
+    def waiting_on(self, round: int) -> list[Question]:
+        """The open questions of the ladder `round`, the oldest promise first."""
+        return sorted((q for q in self.questions.values() if q.pending and q.round == round), key=lambda q: q.since)
+
+    def about(self, notice: Notice) -> str | None:
+        """What `notice` is about now: the intent of the oldest question that still waits on its ladder."""
+        waiting = self.waiting_on(notice.round)
+        return waiting[0].intent if waiting else notice.intent or self.intent
 
     @property
     def state(self) -> State:

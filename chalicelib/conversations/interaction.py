@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -18,11 +18,15 @@ class Kind(StrEnum):
     HIDE = "hide"
     BRAND_REPLY = "brand_reply"
     BRAND_POST = "brand_post"
+    UNDELIVERED = "undelivered"
 
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # the deletion of something that never comes back
 
 # The kind that a merged interaction keeps: what created it says more than what changed it.
 _RANK = {k: n for n, k in enumerate((Kind.BRAND_REPLY, Kind.BRAND_POST, Kind.NEW, Kind.MENTION, Kind.EDIT, Kind.HIDE))}
 _RANK[Kind.DELETE] = len(_RANK)
+_RANK[Kind.UNDELIVERED] = len(_RANK)
 
 
 class Rung(StrEnum):
@@ -85,7 +89,11 @@ class Interaction:
     `to` is whom it answers, where the platform says so: a customer, or the account itself.
     `text_at` is the platform's time of this version of the text, `edited` that it is not the first one. `token` is the
     claim token that came back with an echo of our own send and `ours` that the platform itself says that this app sent
-    it. `window` is how long after `at` replies are allowed. `raw` is the platform's own JSON of this interaction.
+    it; `via` is the id of the app by which the brand's people (or a machine of theirs) sent it. `begins` says whether
+    it begins its thread, where the platform tells. `deleted_at` and `recovered_at` are known of platforms that bring a
+    deleted text back (with a `text_at` after its deletion); without them a deletion is for good. `undelivered`: the
+    platform took the brand's message and could not deliver it. `window` is how long after `at` replies are allowed.
+    `raw` is the platform's own JSON of this interaction.
     """
 
     product: str
@@ -115,6 +123,11 @@ class Interaction:
     hidden_at: datetime | None = None
     shown_at: datetime | None = None
     ours: bool = False
+    via: str | None = None
+    begins: bool | None = None
+    deleted_at: datetime | None = None
+    recovered_at: datetime | None = None
+    undelivered: bool = False
     token: str | None = None
     raw: str = ""
     reading: Reading | None = None
@@ -141,9 +154,11 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         return new
     old = _plain(old)
     first = min(old, new, key=_seniority)
-    words = max(old, new, key=_version)
+    deleted_at = _greater(old.deleted_at, new.deleted_at)
+    words = max((_after(old, deleted_at), _after(new, deleted_at)), key=_version)
     who = min(old, new, key=_authorship)
     names = [i.author_name for i in (old, new) if i.author_name and _authorship(i) == _authorship(who)]
+    recovered_at = _greater(old.recovered_at, new.recovered_at)
     merged = replace(
         first,
         received_at=min(old.received_at, new.received_at),
@@ -160,10 +175,15 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         repliable=old.repliable and new.repliable,
         link=_greater(old.link, new.link),
         window=_greater(old.window, new.window),
-        deleted=old.deleted or new.deleted,
+        deleted=_is_gone(deleted_at, recovered_at),
+        deleted_at=deleted_at,
+        recovered_at=recovered_at,
+        undelivered=old.undelivered or new.undelivered,
         hidden_at=_greater(old.hidden_at, new.hidden_at),
         shown_at=_greater(old.shown_at, new.shown_at),
         ours=old.ours or new.ours,
+        via=_greater(old.via, new.via),
+        begins=new.begins if old.begins is None else old.begins if new.begins is None else old.begins or new.begins,
         token=_greater(old.token, new.token),
         text=words.text,
         text_at=words.text_at,
@@ -172,23 +192,46 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         raw=words.raw,
         reading=words.reading,
     )
-    return _blank(merged) if merged.deleted else merged
+    return _blank(merged) if deleted_at == LATEST else merged
+
+
+def _after(i: Interaction, deleted_at: datetime | None) -> Interaction:
+    """`i` without a text that was deleted since."""
+    if deleted_at is None or ((i.text or i.attachments) and i.text_at and i.text_at > deleted_at):
+        return i
+    return _wordless(i)
+
+
+def _wordless(i: Interaction) -> Interaction:
+    return replace(i, text="", text_at=None, edited=False, attachments=0, raw="", reading=None)
 
 
 def _plain(interaction: Interaction) -> Interaction:
     """`interaction` with what its kind implies written out, so that it outlives the kind when that merges away."""
-    if interaction.deleted or interaction.kind is Kind.DELETE:
-        return _blank(interaction)
-    if interaction.kind is Kind.HIDE:  # who hides says nothing new about the words
-        return replace(interaction, text="", text_at=None, edited=False, attachments=0, raw="", reading=None)
-    edited = interaction.edited or interaction.kind is Kind.EDIT
-    return replace(interaction, text_at=interaction.text_at or interaction.at, edited=edited)
+    i = interaction
+    if i.kind is Kind.DELETE or (i.deleted and i.deleted_at is None):
+        i = replace(_wordless(i), deleted=True, deleted_at=i.deleted_at or LATEST)
+    if i.deleted_at == LATEST:
+        return _blank(i)
+    i = replace(
+        i, deleted=_is_gone(i.deleted_at, i.recovered_at), undelivered=i.undelivered or i.kind is Kind.UNDELIVERED
+    )
+    if i.kind in (Kind.HIDE, Kind.UNDELIVERED):  # that says nothing new about the words
+        return _wordless(i)
+    if i.deleted_at:
+        return _after(i, i.deleted_at)
+    return replace(i, text_at=i.text_at or i.at, edited=i.edited or i.kind is Kind.EDIT)
+
+
+def _is_gone(deleted_at: datetime | None, recovered_at: datetime | None) -> bool:
+    if deleted_at is None:
+        return False
+    return deleted_at == LATEST or recovered_at is None or recovered_at < deleted_at
 
 
 def _blank(interaction: Interaction) -> Interaction:
     """A tombstone: the ids stay, so that nothing revives it; the customer's words go."""
-    i = replace(interaction, deleted=True, author_name=None, link=None, raw="")
-    return replace(i, text="", text_at=None, edited=False, attachments=0, reading=None)
+    return replace(_wordless(interaction), deleted=True, deleted_at=LATEST, author_name=None, link=None)
 
 
 def _seniority(interaction: Interaction) -> tuple[int, datetime]:

@@ -1,165 +1,175 @@
-"""The pure rules about conversations: how interactions fold in, what answers them, claims, tiers and notices.
+"""The pure rules about conversations: how interactions are applied, claims and notices.
 
 Every function maps a conversation to the next one; `store.change_conversation` writes the result on condition that
-nobody wrote in between.
+nobody wrote in between. What answers a question stands in `answers`, who is called about it when in `ladders`.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib.conversations.answers import answer_all, fingerprint
 from chalicelib.conversations.conversation import (
     Acknowledgement,
     BrandReply,
     Conversation,
-    Notice,
     Outcome,
     Question,
     State,
     Thread,
+    tag,
 )
-from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.conversations.ladders import REMEMBERED, Clocks, arrange
 
-NOTICE_RETRY = timedelta(minutes=2)  # a queued notice that was not claimed by then is queued again
 NOTICE_LEASE = timedelta(minutes=10)  # a claimed notice without an outcome, nor an event from SES, is sent again
-_MENTIONS = re.compile(r"^\s*(@\S+\s+)+")
-REMEMBERED = 40  # settled questions and brand replies kept beside the open ones
-
-DueTime = Callable[[str | None, datetime, int, datetime | None], datetime | None]
-"""(intent, received_at, tier from 1, end of the messaging window) → when that tier falls due; None when there is no
-such tier: `Playbook.due`."""
+MISSED = timedelta(
+    days=1
+)  # an edit of something so young, of which nobody told, stands for it; of older it is no question
 
 
 def apply_interaction(
     conversation: Conversation | None,
     interaction: Interaction,
     thread: Thread,
-    due: DueTime,
+    clocks: Clocks,
+    now: datetime,
     *,
     intent: str | None = None,
     needs_answer: bool = True,
 ) -> Conversation:
-    """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions."""
+    """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions.
+
+    What needs no answer and comes while nothing is open changes nothing, so that it costs no write.
+    """
     i = interaction
     c = conversation or Conversation(i.product, i.account, i.thread, i.customer, i.app, i.private)
-    known = c.questions.get(interaction.id)
-    question = Question(
-        at=interaction.at,
-        received_at=interaction.received_at,
-        text_at=interaction.text_at or interaction.at,
-        intent=intent,
-        needs_answer=needs_answer and not (c.closed_at and interaction.received_at <= c.closed_at),
-        deleted=interaction.deleted,
-        hidden_at=interaction.hidden_at,
-        shown_at=interaction.shown_at,
-        round=c.round,
-    )
-    question = _meet(known, question) if known else question
-    if question.deleted:  # what a deleted text was about is nobody's business any more
-        question = replace(question, intent=None, needs_answer=True, text_at=question.at)
-    question = _answer(c, interaction.id, question, thread)
-    if not known and question.pending and c.tier and (c.state is not State.OPEN or c.due_at is None):
-        c = replace(c, round=c.round + 1, tier=0)
-        question = replace(question, round=c.round)
-    window = interaction.at + interaction.window if interaction.window and not interaction.deleted else None
-    c = replace(
+    known = c.questions.get(i.id)
+    incoming = _question(i, intent, needs_answer)
+    if conversation and not known and not (incoming.needs_answer or incoming.deleted or c.state is State.OPEN):
+        return conversation
+    question = _meet(known, incoming, i.recovered_at is not None, now) if known else incoming
+    question = _without_words(question) if question.deleted else question
+    window = i.at + i.window if i.window and not i.deleted else None
+    new = replace(
         c,
-        app=interaction.app or c.app,
-        post=interaction.post or c.post,
-        private=interaction.private,
-        questions=_remember({**c.questions, interaction.id: question}),
+        app=i.app or c.app,
+        post=i.post or c.post,
+        private=i.private,
+        questions={**c.questions, i.id: question},
         window_closes_at=max(filter(None, (window, c.window_closes_at)), default=None),
     )
-    return schedule(c, due)
+    return arrange(c, answer_all(new, thread, clocks), clocks, now)
 
 
-def _meet(known: Question, incoming: Question) -> Question:
-    """Both in one, whichever was written last: `incoming` can come from a worker that was overtaken."""
-    newer = incoming if incoming.text_at >= known.text_at else known
-    return replace(
+def _question(i: Interaction, intent: str | None, needs_answer: bool) -> Question:
+    text_at = i.text_at or i.at
+    missed = i.kind is not Kind.EDIT or text_at - i.at <= MISSED
+    return Question(
+        at=i.at,
+        received_at=i.received_at,
+        text_at=text_at,
+        intent=intent,
+        needs_answer=needs_answer and missed,
+        deleted=i.deleted,
+        hidden_at=i.hidden_at,
+        shown_at=i.shown_at,
+        asked_at=text_at if i.edited else None,
+        waits_since=min(i.at, i.received_at),
+        edited=i.edited,
+        words=fingerprint(i.text),
+        root=i.id == i.thread or (i.parent is None and i.begins is not False),
+    )
+
+
+def _meet(known: Question, incoming: Question, recovered: bool, now: datetime) -> Question:
+    """Both in one, whichever was written last: `incoming` can come from a worker that was overtaken.
+
+    A text that is the same apart from punctuation changes nothing, because staff may have corrected or closed it; one
+    that is not has to be answered as it reads now, by a reply that came after it.
+    """
+    later = (incoming.text_at, incoming.edited) >= (known.text_at, known.edited)
+    told = known.waits_since is not None or incoming.text_at > known.text_at  # not by the release before
+    rewritten = later and ((incoming.words != known.words and told) or (known.deleted and recovered))
+    newer = incoming if rewritten else known
+    text_at = max(known.text_at, incoming.text_at)
+    met = replace(
         known,
         at=min(known.at, incoming.at),
         received_at=min(known.received_at, incoming.received_at),
-        text_at=newer.text_at,
+        text_at=text_at,
+        closed_text_at=text_at if known.closed and not rewritten else known.closed_text_at,
+        edited=known.edited or incoming.edited,
+        words=newer.words or incoming.words,
         intent=newer.intent,
         needs_answer=newer.needs_answer,
-        deleted=known.deleted or incoming.deleted,
+        asked_at=incoming.text_at if rewritten and incoming.edited else known.asked_at,
+        deleted=incoming.deleted or (known.deleted and not recovered),
         hidden_at=max(filter(None, (known.hidden_at, incoming.hidden_at)), default=None),
         shown_at=max(filter(None, (known.shown_at, incoming.shown_at)), default=None),
+        root=incoming.root,
+    )
+    if rewritten and (known.resolved or (known.answered_at and known.answered_at <= text_at)):
+        met = replace(met, resolved=False, answered_at=None, answered_by=None)
+    if met.pending and not known.pending:
+        began = text_at if rewritten else met.shown_at if known.hidden else None
+        met = replace(met, waits_since=min(began or now, now))
+    fresh = met.intent != known.intent or met.waits_since != known.waits_since
+    return replace(met, promised_by=None) if fresh else met
+
+
+def _without_words(q: Question) -> Question:
+    """What a deleted text was about is nobody's business any more."""
+    return replace(
+        q, intent=None, needs_answer=True, text_at=q.at, words="", edited=False, asked_at=None, promised_by=None
     )
 
 
-def apply_replies(conversation: Conversation, thread: Thread, due: DueTime) -> Conversation:
-    """`conversation` with the brand's replies in its thread applied, by the platform's time and never by arrival."""
-    questions = {i: _answer(conversation, i, q, thread) for i, q in conversation.questions.items()}
-    return schedule(replace(conversation, questions=questions), due)
+def apply_replies(conversation: Conversation, thread: Thread, clocks: Clocks, now: datetime) -> Conversation:
+    """`conversation` with the brand's replies in its thread applied."""
+    return arrange(conversation, _reopened(conversation, answer_all(conversation, thread, clocks), now), clocks, now)
 
 
-def _answer(c: Conversation, id: str, question: Question, thread: Thread) -> Question:
-    by = thread.replies.get(question.answered_by or "")
-    if by and by.deleted:  # the brand took its answer back
-        question = replace(question, answered_at=None, answered_by=None)
-    if question.answered_at:
-        return question
-    answers = [(r.at, i) for i, r in thread.replies.items() if _answers(c, id, question, r)]
-    if not answers:
-        return question
-    at, answered_by = min(answers)
-    return replace(question, answered_at=at, answered_by=answered_by)
-
-
-def _answers(c: Conversation, id: str, question: Question, reply: BrandReply) -> bool:
-    """Whether `reply` answers this question: written after it, and to this customer as far as the platform tells."""
-    if reply.deleted or (reply.to and reply.to != c.customer):
-        return False
-    if reply.parent == id:
-        return True
-    ours = c.private or bool(reply.to) or reply.parent in (None, c.thread, *c.questions)
-    return ours and reply.at > question.at
-
-
-def _remember(questions: dict[str, Question]) -> dict[str, Question]:
-    settled = sorted((q.at, i) for i, q in questions.items() if not q.pending)
-    dropped = {i for _, i in settled[:-REMEMBERED]}
-    return {i: q for i, q in questions.items() if i not in dropped}
-
-
-def schedule(conversation: Conversation, due: DueTime) -> Conversation:
-    """Sets `due_at` from the oldest promise among this round's open questions; a closed conversation is never due."""
-    c, times = conversation, []
-    for id, q in c.questions.items():
-        if q.pending and q.round == c.round:
-            closes = c.window_closes_at if c.window_closes_at and c.window_closes_at > q.received_at else None
-            at, held = due(q.intent, q.received_at, c.tier + 1, closes), c.held_until(id)
-            times.append(max(at, held) if at and held else at)
-    return replace(c, due_at=min((t for t in times if t), default=None))
-
-
-def close(conversation: Conversation, now: datetime, due: DueTime) -> Conversation:
-    """A person says that nothing asked until `now` waits for an answer."""
-    questions = {
-        i: replace(q, needs_answer=False) if q.received_at <= now else q for i, q in conversation.questions.items()
+def _reopened(old: Conversation, new: Conversation, now: datetime) -> Conversation:
+    """`new` where what waits again does so from now on."""
+    again = {
+        i: q for i, q in new.questions.items() if q.pending and i in old.questions and not old.questions[i].pending
     }
-    return schedule(replace(conversation, closed_at=now, questions=questions), due)
+    if not again:
+        return new
+    since = {i: replace(q, waits_since=now, promised_by=None) for i, q in again.items()}
+    return replace(new, questions={**new.questions, **since})
 
 
-def relabel(conversation: Conversation, intent: str, due: DueTime) -> Conversation:
+def close(
+    conversation: Conversation, clocks: Clocks, now: datetime, *, tags: Collection[str] | None = None
+) -> Conversation:
+    """A person says that what a page had shown (its `tags`; None: all there is) waits for nobody. What came later stays
+    open, and so does what is still on its way."""
+    shown = {i: q for i, q in conversation.questions.items() if q.pending and (tags is None or tag(i, q) in tags)}
+    closed = {i: replace(q, closed_text_at=q.text_at) for i, q in shown.items()}
+    new = replace(conversation, closed_at=now, questions={**conversation.questions, **closed})
+    return arrange(conversation, new, clocks, now)
+
+
+def relabel(conversation: Conversation, intent: str, clocks: Clocks, now: datetime) -> Conversation:
     """A person says what the open questions are about: the promise and the team follow."""
-    questions = {i: replace(q, intent=intent) if q.pending else q for i, q in conversation.questions.items()}
-    return schedule(replace(conversation, questions=questions), due)
-
-
-def add_reply(thread: Thread, interaction: Interaction) -> Thread:
-    """`thread` with the brand's (merged) reply `interaction`; the newest REMEMBERED are kept."""
-    replies = {
-        **thread.replies,
-        interaction.id: BrandReply(
-            interaction.at, interaction.parent, interaction.to, interaction.deleted or interaction.hidden
-        ),
+    questions = {
+        i: replace(q, intent=intent, promised_by=None) if q.pending else q for i, q in conversation.questions.items()
     }
-    newest = sorted(replies.items(), key=lambda item: item[1].at)[-REMEMBERED:]
-    return replace(thread, replies=dict(newest))
+    return arrange(conversation, replace(conversation, questions=questions), clocks, now)
+
+
+def add_reply(
+    thread: Thread, interaction: Interaction, *, to: str | None = None, automatic: bool = False, person: bool = False
+) -> Thread:
+    """`thread` with the brand's (merged) reply `interaction`, which answers the customer `to` as far as that is known;
+    this one and the newest others are kept."""
+    i = interaction
+    reply = BrandReply(i.at, i.parent, i.to or to, i.deleted or i.hidden, automatic, person)
+    others = sorted((r.at, id) for id, r in thread.replies.items() if id != i.id)[1 - REMEMBERED :]
+    kept = sorted([*others, (i.at, i.id)])
+    return replace(thread, replies={id: reply if id == i.id else thread.replies[id] for _, id in kept})
 
 
 # --- acknowledging: at most one automatic reply an interaction, ever -------------------------------------------------
@@ -176,7 +186,7 @@ def claim(conversation: Conversation, id: str, acknowledgement: Acknowledgement)
 def keep_silence(conversation: Conversation, id: str, why: str) -> Conversation:
     """`conversation` with the label of why its question `id` gets no automatic reply."""
     question = conversation.questions.get(id)
-    if question is None or question.silence == why:
+    if question is None or question.silence == why or id in conversation.acknowledgements:
         return conversation
     return replace(conversation, questions={**conversation.questions, id: replace(question, silence=why)})
 
@@ -186,7 +196,8 @@ def record(
     id: str,
     token: str,
     state: Outcome,
-    due: DueTime,
+    clocks: Clocks,
+    now: datetime,
     *,
     reply_id: str | None = None,
     not_before: datetime | None = None,
@@ -200,50 +211,25 @@ def record(
     if state is Outcome.SENT and ack.resolves and id in questions:
         questions = {**questions, id: replace(questions[id], resolved=True)}
     acknowledgements = {**conversation.acknowledgements, id: ack}
-    return schedule(replace(conversation, acknowledgements=acknowledgements, questions=questions), due)
+    new = replace(conversation, acknowledgements=acknowledgements, questions=questions)
+    return arrange(conversation, new, clocks, now)
 
 
-def our_reply(conversations: Sequence[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:
-    """The conversation and interaction whose acknowledgement came back as the brand's `reply`; None: a person wrote it.
-
-    A public comment carries neither app nor token, so there the text that was claimed decides; an echo can come before
-    its send returns.
-    """
-    found = []
-    for c in conversations:
-        for id, ack in c.acknowledgements.items():
-            if ack.id == reply.id or (ack.token and ack.token == reply.token):
-                return c, id
-            posted = ack.state in (Outcome.CLAIMED, Outcome.UNKNOWN, Outcome.SENT)
-            if posted and _plain(ack.text) == _plain(reply.text):
-                found.append((ack.state is Outcome.SENT, id != reply.parent, c.customer, id, c))
-    if not found:
-        return None
-    *_, id, c = min(found, key=lambda row: row[:4])
-    return c, id
+def undelivered(conversation: Conversation, reply_id: str, clocks: Clocks, now: datetime) -> Conversation:
+    """The platform says that our reply `reply_id`, which it had taken, did not arrive: what "sent" had settled is open
+    again. It is not posted a second time."""
+    for id, ack in conversation.acknowledgements.items():
+        if ack.id == reply_id and ack.state is not Outcome.REFUSED:
+            acknowledgements = {**conversation.acknowledgements, id: replace(ack, state=Outcome.REFUSED)}
+            questions = dict(conversation.questions)
+            if ack.resolves and id in questions:
+                questions[id] = replace(questions[id], resolved=False)
+            new = replace(conversation, acknowledgements=acknowledgements, questions=questions)
+            return arrange(conversation, _reopened(conversation, new, now), clocks, now)
+    return conversation
 
 
-def _plain(text: str) -> str:
-    """`text` without what platforms change about it: the mention in front, white space."""
-    return " ".join(_MENTIONS.sub("", text).split())
-
-
-# --- escalating: at most one e-mail for each (conversation, tier), none lost -----------------------------------------
-
-
-def escalate(conversation: Conversation, due: DueTime, now: datetime) -> Conversation:
-    """The next tier, with its notice pending, when the conversation is overdue; notices without an outcome are set to
-    be queued again; otherwise unchanged."""
-    c = conversation
-    notices = {
-        key: replace(n, state=Outcome.PENDING, again_at=now + NOTICE_RETRY) if n.again_at and n.again_at <= now else n
-        for key, n in c.notices.items()
-    }
-    if c.state is not State.OPEN or c.due_at is None or c.due_at > now:
-        return replace(c, notices=notices) if notices != c.notices else c
-    tier = c.tier + 1
-    notices[f"{c.round}.{tier}"] = Notice(tier, c.due_at, again_at=now + NOTICE_RETRY)
-    return schedule(replace(c, tier=tier, escalated_at=now, notices=notices), due)
+# --- notices: at most one e-mail for each (conversation, tier), none lost --------------------------------------------
 
 
 def claim_notice(conversation: Conversation, key: str, token: str, now: datetime) -> Conversation:

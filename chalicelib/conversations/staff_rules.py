@@ -4,11 +4,10 @@ A page names what it shows by the questions' tags (`conversation.tag`). An act i
 be put back for UNDO_WITHIN.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import (
     Act,
     Conversation,
@@ -20,7 +19,7 @@ from chalicelib.conversations.conversation import (
     tag,
 )
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.conversations.rules import DueTime
+from chalicelib.conversations.ladders import NOTICE_RETRY, Clocks, arrange
 
 UNDO_WITHIN = timedelta(minutes=10)
 LEASE = timedelta(seconds=60)  # a claimed answer without an outcome by then may have been posted
@@ -59,7 +58,7 @@ class Wish:
     link: str = ""
 
 
-def act(conversation: Conversation, wish: Wish, due: DueTime, now: datetime) -> Conversation:
+def act(conversation: Conversation, wish: Wish, clocks: Clocks, now: datetime) -> Conversation:
     """`conversation` after `wish`; unchanged when it was granted before, or when nothing that it names is there."""
     if wish.id in conversation.acts:
         return conversation
@@ -81,46 +80,36 @@ def act(conversation: Conversation, wish: Wish, due: DueTime, now: datetime) -> 
         before={i: q.intent or "" for i, q in meant.items()} if wish.deed is Deed.CORRECT else {},
         link=wish.link,
     )
-    changed = {i: _changed(q, wish) for i, q in meant.items()}
+    changed = {i: _changed(q, wish, now) for i, q in meant.items()}
     c = replace(
         conversation,
         questions={**conversation.questions, **changed},
         acts=_newest({**conversation.acts, wish.id: done}),
     )
-    if reopens:
-        c = _next_round(c, changed)
-    if wish.deed in (Deed.HAND_OVER, Deed.CORRECT) and wish.team:
+    if wish.deed in (Deed.HAND_OVER, Deed.CORRECT) and wish.team and not clocks.is_urgent(wish.intent or None):
         c = _told(c, wish.team, now)
-    return rules.schedule(c, due)
+    return arrange(conversation, c, clocks, now)
 
 
-def _changed(question: Question, wish: Wish) -> Question:
+def _changed(question: Question, wish: Wish, now: datetime) -> Question:
     if wish.deed in (Deed.CLOSE, Deed.ANSWERED):
         return replace(question, closed_text_at=question.text_at)
     if wish.deed is Deed.CORRECT:
-        return replace(question, intent=wish.intent)
+        return replace(question, intent=wish.intent, promised_by=None)
     if wish.deed is Deed.REOPEN:
         opened = replace(question, closed_text_at=None, answered_at=None, answered_by=None)
-        return replace(opened, resolved=False, needs_answer=True)
+        return replace(opened, resolved=False, needs_answer=True, waits_since=now, promised_by=None)
     return question
-
-
-def _next_round(c: Conversation, opened: Mapping[str, Question]) -> Conversation:
-    """Opened again after its tiers had been called: the next round calls them anew."""
-    if not c.tier or any(q.pending for i, q in c.questions.items() if i not in opened):
-        return c
-    questions = {i: replace(q, round=c.round + 1) if i in opened else q for i, q in c.questions.items()}
-    return replace(c, questions=questions, round=c.round + 1, tier=0)
 
 
 def _told(c: Conversation, team: str, now: datetime) -> Conversation:
     """A notice of its own for a team that is told at once; the tiers go on beside it."""
     count = sum(1 for n in c.notices.values() if n.team)
-    notice = Notice(max(c.tier, 1), now, again_at=now + rules.NOTICE_RETRY, team=team)
+    notice = Notice(max(c.tier, 1), now, again_at=now + NOTICE_RETRY, team=team, round=c.round)
     return replace(c, notices={**c.notices, f"{c.round}.{c.tier}+{count + 1}": notice})
 
 
-def undo(conversation: Conversation, id: str, due: DueTime, now: datetime) -> Conversation:
+def undo(conversation: Conversation, id: str, clocks: Clocks, now: datetime) -> Conversation:
     """`conversation` without the act `id`, as long as that can be taken back; otherwise unchanged.
 
     What a hand-over told a team stays told.
@@ -132,7 +121,7 @@ def undo(conversation: Conversation, id: str, due: DueTime, now: datetime) -> Co
         i: _put_back(i, q, done) if tag(i, q) in done.questions else q for i, q in conversation.questions.items()
     }
     acts = {**conversation.acts, id: replace(done, undone_at=now)}
-    return rules.schedule(replace(conversation, questions=questions, acts=acts), due)
+    return arrange(conversation, replace(conversation, questions=questions, acts=acts), clocks, now)
 
 
 def can_undo(done: Act, now: datetime) -> bool:
@@ -165,7 +154,7 @@ def record_answer(
     conversation: Conversation,
     id: str,
     state: Outcome,
-    due: DueTime,
+    clocks: Clocks,
     now: datetime,
     *,
     token: str | None = None,
@@ -189,7 +178,7 @@ def record_answer(
     }
     done = Act(Deed.ANSWER, answer.at, answer.who, answer.questions)
     acts = _newest({**c.acts, id: done})
-    return rules.schedule(replace(c, questions=questions, acts=acts), due)
+    return arrange(conversation, replace(c, questions=questions, acts=acts), clocks, now)
 
 
 def our_answer(conversations: Collection[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:
@@ -217,7 +206,7 @@ def bounce(conversation: Conversation, key: str, now: datetime) -> Conversation:
     notice = conversation.notices.get(key)
     if notice is None or notice.fallback or not open_questions(conversation):
         return conversation
-    again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=now + rules.NOTICE_RETRY)
+    again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=now + NOTICE_RETRY)
     return replace(conversation, notices={**conversation.notices, key: again})
 
 

@@ -55,9 +55,9 @@ class Content:
             account=name,
             shop=self.playbook.shop.name,
             timezone=_zone(team) or self.playbook.shop.timezone,
-            intent=c.intent,
+            intent=c.about(notice),
             tier=notice.tier,
-            tiers=len(self.playbook.tiers),
+            tiers=len(self.playbook.tiers(c.about(notice), urgent=notice.urgent)),
             asked=asked,
             lines=self.said(c, SAID),
             since=oldest.received_at if oldest else now,
@@ -88,7 +88,7 @@ class Content:
         """When a person was to have answered `question`."""
         if question is None:
             return None
-        return self.playbook.due(question.intent, question.received_at, 1, c.window_closes_at)
+        return question.promised_by or self.playbook.promise(question.intent, question.since)
 
     def promised(self, c: Conversation) -> bool:
         """Whether an automatic reply told the customer a time."""

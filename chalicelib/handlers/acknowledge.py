@@ -47,8 +47,9 @@ class Acknowledger:
         not_before = now() + wait if wait else None
 
         def change(old: Conversation) -> Conversation:
-            due = self.playbook.due
-            return rules.record(old, id, ack.token, state, due, reply_id=reply_id, not_before=not_before)
+            return rules.record(
+                old, id, ack.token, state, self.playbook, now(), reply_id=reply_id, not_before=not_before
+            )
 
         self.store.update_conversation(ConversationKey.of(conversation), change, now())
         if not_before and not_before - interaction.at > self.playbook.caps.max_age:
@@ -165,8 +166,8 @@ class Attempt:
             account=i.account,
             private=i.private,
             now=self.now,
-            asked_at=i.at,
-            by=c.due_at,
+            asked_at=min(i.at, i.received_at),
+            by=question.promised_by,
             seed=i.id,
         )
         if not isinstance(answer, Answer):

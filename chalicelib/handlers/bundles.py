@@ -41,7 +41,7 @@ class Bundles:
 
     def gathering(self, c: Conversation, notice: Notice, team: str, mailbox: str, now: datetime) -> Gathering | None:
         """Where `notice` waits for others; None when its e-mail goes out on its own."""
-        if notice.fallback or notice.team or self._urgent(c):
+        if notice.fallback or notice.team or notice.urgent:
             return None
         if c.post and not c.private:
             post = self._post(c, team, now)
@@ -60,9 +60,6 @@ class Bundles:
         quarter = int(now.timestamp() // QUARTER.total_seconds())
         ends = datetime.fromtimestamp((quarter + 1) * QUARTER.total_seconds(), now.tzinfo)
         return Gathering(Bundle.DIGEST, f"digest#{mailbox}#{quarter}", ends)
-
-    def _urgent(self, c: Conversation) -> bool:
-        return any(q.pending and q.intent in self.playbook.urgency.intents for q in c.questions.values())
 
     def _post(self, c: Conversation, team: str, now: datetime) -> str:
         within = self.playbook.bundling.within.total_seconds()

@@ -8,8 +8,8 @@ from typing import Any
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump
-from chalicelib.conversations import rules
-from chalicelib.conversations.conversation import Conversation, Outcome
+from chalicelib.conversations import ladders, rules
+from chalicelib.conversations.conversation import Conversation, Notice, Outcome
 from chalicelib.handlers.bundles import Bundles
 from chalicelib.outcomes.types import Escalated, Outcomes
 from chalicelib.playbook.policy import Playbook
@@ -43,7 +43,7 @@ class Escalator:
         thread = self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
-            return rules.escalate(rules.apply_replies(old, thread, self.playbook.due), self.playbook.due, now)
+            return ladders.escalate(rules.apply_replies(old, thread, self.playbook, now), self.playbook, now)
 
         done = self.store.update_conversation(key, change, now)
         if done is None:  # erased in between; the index lags
@@ -52,13 +52,16 @@ class Escalator:
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
-                team = self.playbook.team(done.after.intent, notice.tier).name
+                team = self._team(done.after, notice)
                 if name not in before:
-                    Bundles(self.store, self.playbook).fell_due(done.after, team, now)
+                    Bundles(self.store, self.playbook).fell_due(done.after.on(notice), team, now)
                 self.escalations.send(notice_message(key, name, done.after))
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
-                    self.outcomes.escalated(Escalated(done.after, notice, team, late))
+                    self.outcomes.escalated(Escalated(done.after.on(notice), notice, team, late))
+
+    def _team(self, c: Conversation, notice: Notice) -> str:
+        return self.playbook.team(c.about(notice), notice.tier, urgent=notice.urgent).name
 
 
 def notice_message(key: ConversationKey, notice: str, conversation: Conversation) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, to_time
 from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
+from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import Bundle, EscalationEmail, render, render_many
@@ -91,29 +92,33 @@ class Notifier:
 
     def team(self, c: Conversation, notice: Notice) -> Team:
         """Whose mailbox a notice is for."""
-        return self.playbook.teams.get(notice.team) or self.playbook.team(c.intent, notice.tier)
+        return self.playbook.teams.get(notice.team) or self.playbook.team(
+            c.about(notice), notice.tier, urgent=notice.urgent
+        )
 
     def _claim(self, key: ConversationKey, name: str, now: datetime) -> Member | None:
         """The notice, if it still has to be sent and nobody else holds it; read consistently."""
         token, thread = self.new_token(), self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
-            return rules.claim_notice(rules.apply_replies(old, thread, self.playbook.due), name, token, now)
+            return rules.claim_notice(rules.apply_replies(old, thread, self.playbook, now), name, token, now)
 
         done = self.store.update_conversation(key, change, now)
         notice = done.after.notices.get(name) if done else None
         if done is None or notice is None:
             return None
         if notice.state is Outcome.WITHDRAWN:
-            self.outcomes.notified(Notified(done.after, notice.tier, "", "", "withdrawn"))
-        return Member(done.after, name) if notice.state is Outcome.CLAIMED and notice.token == token else None
+            self.outcomes.notified(Notified(done.after.on(notice), notice.tier, "", "", "withdrawn"))
+        return (
+            Member(done.after.on(notice), name) if notice.state is Outcome.CLAIMED and notice.token == token else None
+        )
 
     # --- several in one ---
 
     def _gather(self, key: ConversationKey, name: str, gathering: Gathering, now: datetime) -> None:
         """Notes the notice for an e-mail that is being put together. Should its message get lost, the sweep brings the
         notice again after that."""
-        again = gathering.at + rules.NOTICE_RETRY
+        again = gathering.at + NOTICE_RETRY
 
         def wait(old: Conversation) -> Conversation:
             notice = old.notices[name]

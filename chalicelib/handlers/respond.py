@@ -14,7 +14,7 @@ from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump
-from chalicelib.conversations import rules, staff_rules
+from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
 from chalicelib.guards import guarded
@@ -161,7 +161,7 @@ class Step:
 
         def change(old: Conversation | None) -> Conversation:
             new = rules.apply_interaction(
-                old, interaction, thread, r.playbook.due, intent=intent, needs_answer=needs_answer
+                old, interaction, thread, r.playbook, self.now(), intent=intent, needs_answer=needs_answer
             )
             if new != old:
                 new = replace(new, delivery=self.envelope.id)
@@ -185,7 +185,7 @@ class Step:
         if interaction.kind is Kind.BRAND_POST:
             return Stored(interaction, "")
         conversations = r.store.conversations_in(*place)
-        if ours := rules.our_reply(conversations, interaction):
+        if ours := answers.our_reply(conversations, interaction):
             conversations = [self._echoed(*ours, interaction)]
         elif (mine := staff_rules.our_answer(conversations, interaction)) or not interaction.ours:
             if mine:
@@ -196,9 +196,9 @@ class Step:
 
     def _echoed(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
         """The conversation after our own reply came back: whatever its claim said, it was sent."""
-        due, token = self.responder.playbook.due, conversation.acknowledgements[id].token
+        playbook, token = self.responder.playbook, conversation.acknowledgements[id].token
         return self._updated(
-            conversation, lambda old: rules.record(old, id, token, Outcome.SENT, due, reply_id=echo.id)
+            conversation, lambda old: rules.record(old, id, token, Outcome.SENT, playbook, self.now(), reply_id=echo.id)
         )
 
     def _came_back(self, conversation: Conversation, id: str, echo: Interaction) -> None:
@@ -206,13 +206,15 @@ class Step:
         self._updated(
             conversation,
             lambda old: staff_rules.record_answer(
-                old, id, Outcome.SENT, self.responder.playbook.due, self.now(), reply_id=echo.id
+                old, id, Outcome.SENT, self.responder.playbook, self.now(), reply_id=echo.id
             ),
         )
 
     def _settled(self, conversation: Conversation, thread: Thread) -> Conversation:
         """The conversation with the brand's replies applied; a reply that was taken back opens its question again."""
-        after = self._updated(conversation, lambda old: rules.apply_replies(old, thread, self.responder.playbook.due))
+        after = self._updated(
+            conversation, lambda old: rules.apply_replies(old, thread, self.responder.playbook, self.now())
+        )
         self._schedule(after)
         return after
 

@@ -69,7 +69,7 @@ class Hours:
         week = self.week[day.weekday()]
         if not week or self.closed_on(day):
             return ()
-        return tuple((_at(day, opens, self.zone), _at(day, closes, self.zone)) for opens, closes in week)
+        return tuple(piece for opens, closes in week for piece in _pieces(day, opens, closes, self.zone))
 
     def is_open(self, now: datetime) -> bool:
         """Whether the team works at `now`."""
@@ -103,6 +103,19 @@ class Hours:
                 break
         return last
 
+    def last_open(self, start: datetime, end: datetime) -> datetime | None:
+        """The last moment after `start`, and not after `end`, until which the team works; None when it does not."""
+        if self.always:
+            return end if end > start else None
+        day = end.astimezone(ZoneInfo(self.zone)).date()
+        first = start.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=1)  # an opening may run past midnight
+        while day >= first:
+            for opens, closes in reversed(self.spans(day)):
+                if opens < end and min(closes, end) > start:
+                    return min(closes, end)
+            day -= timedelta(days=1)
+        return None
+
 
 @lru_cache(maxsize=4096)
 def _at(day: date, minutes: int, zone: str) -> datetime:
@@ -110,6 +123,44 @@ def _at(day: date, minutes: int, zone: str) -> datetime:
     day += timedelta(days=minutes // MINUTES_A_DAY)
     hour, minute = divmod(minutes % MINUTES_A_DAY, 60)
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _pieces(day: date, opens: int, closes: int, zone: str) -> list[tuple[datetime, datetime]]:
+    """When the clock on the wall shows a time from `opens` until `closes`: twice in an hour that comes twice, never in
+    one that is left out."""
+    (start, start_again), (end, end_again) = _edge(day, opens, zone), _edge(day, closes, zone)
+    if start == start_again and end == end_again:
+        return [(start, end)] if start < end else []
+    first = _jump(start_again, start, zone) if start_again < start else start
+    last = _jump(end_again, end, zone) if end_again < end else end_again
+    shut = [(_jump(start, start_again, zone), start_again)] if start < start_again else []
+    shut += [(end, _jump(end, end_again, zone))] if end < end_again else []
+    found, at = [], first
+    for closed_from, closed_until in sorted(shut):
+        found.append((at, min(closed_from, last)))
+        at = max(at, closed_until)
+    return [(a, b) for a, b in (*found, (at, last)) if a < b]
+
+
+def _edge(day: date, minutes: int, zone: str) -> tuple[datetime, datetime]:
+    """The first and the second time at which the clock shows it; the second is earlier for a time that is left out."""
+    at = _at(day, minutes, zone)
+    day += timedelta(days=minutes // MINUTES_A_DAY)
+    hour, minute = divmod(minutes % MINUTES_A_DAY, 60)
+    again = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone), fold=1)
+    return at, again.astimezone(UTC)
+
+
+def _jump(before: datetime, after: datetime, zone: str) -> datetime:
+    """The moment between the two at which the clocks are changed, to the second."""
+    old = before.astimezone(ZoneInfo(zone)).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if middle.astimezone(ZoneInfo(zone)).utcoffset() == old:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 def within(minute: int, span: Span) -> bool:

@@ -1,7 +1,9 @@
 """What a playbook says, as a table; for people who have just edited one."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.policy import (
@@ -47,8 +49,10 @@ def summary(playbook: Playbook) -> Iterable[str]:
         ("team", "mailbox", "when that bounces", "hours"), [_team(playbook, name) for name in playbook.teams]
     )
     yield ""
-    yield f"escalation:  {_tiers(playbook.tiers)}"
+    yield f"promise:     answered within {span_text(playbook.answer_within)} of working time"
+    yield f"escalation:  {_first(playbook)}, after the promise {_tiers(playbook.later_tiers)}"
     yield f"urgent:      {_tiers(playbook.urgency.tiers)}: {', '.join(sorted(playbook.urgency.intents))}"
+    yield from examples(playbook)
     yield f"automatic replies: {_stops(playbook)}"
     yield f"rungs:       {_rungs(playbook.bars)}{''.join(f'; {n}: {_rungs(p.bars)}' for n, p in _own_bars(playbook))}"
     yield f"urgent gets: {'the general reply' if playbook.urgent_reply else 'no automatic reply'}"
@@ -85,6 +89,32 @@ def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
         person = f"below {policy.closes_at:g}"
     reply = "yes" if policy.acknowledge else "general" if policy.general else "no"
     return name, team, reply, place if reply != "no" else "", person
+
+
+def _first(playbook: Playbook) -> str:
+    return f"{span_text(playbook.tell_after)} → team of the intent"
+
+
+def examples(playbook: Playbook) -> Iterable[str]:
+    """What the two clocks make of a question on a working morning and of one on a Friday evening."""
+    zone = ZoneInfo(playbook.shop.timezone)
+    team = playbook.team(None, 1)
+    for asked in (datetime(2026, 6, 8, 10, 0, tzinfo=zone), datetime(2026, 6, 12, 18, 20, tzinfo=zone)):
+        found = playbook.calls(None, asked)
+        said = [
+            f"is promised for {_when(found.promised_by, asked)}",
+            f"{team.name} is told {_when(found.times[0], asked)}",
+        ]
+        for tier, at in enumerate(found.times[1:], start=2):
+            said.append(f"{playbook.team(None, tier).name} {_when(at, asked)}")
+        yield f"             a question on {asked:%A %H:%M} {', '.join(said)}"
+
+
+def _when(at: datetime, asked: datetime) -> str:
+    local = at.astimezone(asked.tzinfo)
+    if local.date() == asked.date():
+        return f"{local:%H:%M}"
+    return f"{local:%A %H:%M}" if local - asked < timedelta(days=6) else f"{local:%A %d %B %H:%M}"
 
 
 def _tiers(tiers: Iterable[Tier]) -> str:

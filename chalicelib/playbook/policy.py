@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from chalicelib.conversations.conversation import Ladder
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
 from chalicelib.guards import GUARDS, most
 from chalicelib.playbook.business_time import Hours, Span, within
+from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
 from chalicelib.playbook.wording import Wording, chosen, placed
 
 INTENTS: Final = (
@@ -68,13 +71,16 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """A mailbox and when its people work. `language` is the one that its e-mails are written in."""
+    """A mailbox and when its people work. `language` is the one that its e-mails are written in; `answer_within` and
+    `tell_after` are its own clocks, where it has some."""
 
     name: str
     email: str
     fallback_email: str
     language: str
     hours: Hours
+    answer_within: timedelta | None = None
+    tell_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,8 @@ class Bundling:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A step of the escalation: after so much of the team's working time. `team` None: the intent's own team."""
+    """A later step of the escalation: so much of the team's working time after the promise; of an urgent one, so much
+    time after the question. `team` None: the intent's own team."""
 
     after: timedelta
     team: str | None = None
@@ -121,6 +128,7 @@ class IntentPolicy:
     confidence from which it needs no answer. `acknowledge` allows its own reply, `general` a plainer one."""
 
     team: str | None = None
+    answer_within: timedelta | None = None
     acknowledge: bool = False
     general: bool = False
     resolves: bool = False
@@ -150,6 +158,18 @@ class ProductPolicy:
         return (self.longest is None or len(text) <= self.longest) and (self.links or "://" not in text)
 
 
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """What the platforms' and other tools' machines say in the brand's name: `apps` are the ids of theirs, `phrases`
+    what their texts contain; `people` are the ids of apps in which people write, however quickly. In a private
+    conversation whatever comes `within` so short a time of the customer's first message counts as a machine's."""
+
+    apps: frozenset[str] = frozenset()
+    phrases: tuple[str, ...] = ()
+    people: frozenset[str] = frozenset()
+    within: timedelta = timedelta(seconds=3)
+
+
 Bars = Mapping[Rung, float | None]
 """By rung, how sure it has to be above the model's own threshold; None: switched off."""
 
@@ -170,7 +190,7 @@ class Playbook:
     languages: tuple[str, ...]
     teams: Mapping[str, Team]
     default_team: str
-    tiers: tuple[Tier, ...]
+    later_tiers: tuple[Tier, ...]
     urgency: Urgency
     before_window_closes: timedelta
     intents: Mapping[str, IntentPolicy]
@@ -190,32 +210,87 @@ class Playbook:
     urgent_reply: bool = False
     formal: bool = True
     unserved: tuple[str, ...] = ()
+    answer_within: timedelta = timedelta(hours=1)
+    tell_after: timedelta = timedelta(minutes=10)
+    lead: timedelta = timedelta(minutes=30)
+    apart: timedelta = timedelta(minutes=15)
+    automatic: Automatic = Automatic()
 
-    def due(
-        self, intent: str | None, received_at: datetime, tier: int, window_closes_at: datetime | None = None
-    ) -> datetime | None:
-        """When `tier` (from 1) falls due for a question received then, in UTC; None when there is no such tier.
+    def is_urgent(self, intent: str | None) -> bool:
+        """Whether a matter of this intent skips the wait."""
+        return intent in self.urgency.intents
 
-        Counted in the working time of the tier's team, never before `received_at` nor before a lower tier. It comes a
-        margin before the messaging window closes, while there is one.
-        """
-        tiers = self._tiers(intent)
-        if not 1 <= tier <= len(tiers):
-            return None
-        start = received_at.astimezone(UTC)
-        due = start
-        for number, step in enumerate(tiers[:tier], start=1):
-            if step.after:
-                due = max(due, self.team(intent, number).hours.after(start, step.after))
-        if window_closes_at is not None:
-            due = min(due, max(start, window_closes_at.astimezone(UTC) - self.before_window_closes))
-        return due
+    @property
+    def automatic_within(self) -> timedelta:
+        """What the brand says so soon after a customer's first private message was said by a machine."""
+        return self.automatic.within
 
-    def team(self, intent: str | None, tier: int) -> Team:
-        """Whose mailbox gets the e-mail of `tier`; beyond the last tier it is the last one's."""
-        tiers = self._tiers(intent)
+    def tiers(self, intent: str | None, *, urgent: bool = False) -> Sequence[Tier]:
+        """Every tier of such a question, the first one included."""
+        if urgent or self.is_urgent(intent):
+            return self.urgency.tiers
+        return (Tier(self._tell_after(intent)), *self.later_tiers)
+
+    def team(self, intent: str | None, tier: int, *, urgent: bool = False) -> Team:
+        """Whose mailbox gets the e-mail of `tier` (from 1); beyond the last tier it is the last one's."""
+        tiers = self.tiers(intent, urgent=urgent)
         step = tiers[min(max(tier, 1), len(tiers)) - 1]
         return self.teams[step.team or self._intent(intent).team or self.default_team]
+
+    def promise(self, intent: str | None, since: datetime) -> datetime:
+        """By when a question that has waited since then is to be answered, in UTC."""
+        within = self._answer_within(intent)
+        if self.is_urgent(intent):
+            return since.astimezone(UTC) + within
+        return self._own_team(intent).hours.after(since, within)
+
+    def calls(
+        self, intent: str | None, since: datetime, closes_at: datetime | None = None, *, urgent: bool = False
+    ) -> Calls:
+        """The promise to a question that has waited since then, and when each tier falls due; `closes_at` is the end of
+        the messaging window."""
+        within, tell_after = self._answer_within(intent), self._tell_after(intent)
+        if urgent or self.is_urgent(intent):
+            return urgent_calls(since, within, [tier.after for tier in self.urgency.tiers])
+        teams = [self.team(intent, tier).hours for tier in range(1, len(self.later_tiers) + 2)]
+        later = [(tier.after, hours) for tier, hours in zip(self.later_tiers, teams[1:], strict=True)]
+        found = calls(since, teams[0], within, tell_after, later, self.apart)
+        if closes_at is None:
+            return found
+        return before_window_closes(found, since, closes_at, self.before_window_closes, tell_after, teams)
+
+    def next_call(
+        self, intent: str | None, since: datetime, closes_at: datetime | None, ladder: Ladder
+    ) -> datetime | None:
+        """When the tier after the ladder's last one falls due; None when there is no such tier.
+
+        However late the one before was called, at least `apart` lies between the two (less where the messaging window
+        leaves less), and it is called in its team's working time unless it is urgent.
+        """
+        times = self.calls(intent, since, closes_at, urgent=ladder.urgent).times
+        if ladder.tier >= len(times):
+            return None
+        at = times[ladder.tier]
+        if ladder.tier == 0 or ladder.called_at is None:
+            return at
+        gap = min(self.apart, at - times[ladder.tier - 1])
+        if ladder.urgent or gap < self.apart:
+            return max(at, ladder.called_at + gap)
+        return after_call(at, ladder.called_at, gap, self.team(intent, ladder.tier + 1).hours)
+
+    @property
+    def clocks(self) -> str:
+        """A fingerprint of all that decides about due times: another one means that open conversations are planned
+        anew."""
+        teams = [
+            (t.name, t.answer_within, t.tell_after, t.hours.zone, t.hours.week, t.hours.region, sorted(t.hours.closed))
+            for t in sorted(self.teams.values(), key=lambda t: t.name)
+        ]
+        intents = [(n, i.team, i.answer_within) for n, i in sorted(self.intents.items())]
+        urgent = sorted(self.urgency.intents), self.urgency.tiers
+        waits = self.answer_within, self.tell_after, self.apart, self.before_window_closes, self.later_tiers
+        said = repr((teams, [t.hours.always for t in self.teams.values()], intents, urgent, waits, self.default_team))
+        return sha256(said.encode()).hexdigest()[:16]
 
     def needs_answer(self, reading: Reading | None, bounds: Mapping[str, float]) -> bool:
         """Whether a person has to see it: not for praise, thanks or spam from the playbook's and the model's bound on.
@@ -345,8 +420,14 @@ class Playbook:
         spans = (self.quiet_hours.get(p) for p in (Place.PUBLIC, Place.PRIVATE) if place in (p, Place.BOTH))
         return any(within(minute, span) for span in spans if span)
 
-    def _tiers(self, intent: str | None) -> Sequence[Tier]:
-        return self.urgency.tiers if intent in self.urgency.intents else self.tiers
+    def _own_team(self, intent: str | None) -> Team:
+        return self.teams[self._intent(intent).team or self.default_team]
+
+    def _answer_within(self, intent: str | None) -> timedelta:
+        return self._intent(intent).answer_within or self._own_team(intent).answer_within or self.answer_within
+
+    def _tell_after(self, intent: str | None) -> timedelta:
+        return self._own_team(intent).tell_after or self.tell_after
 
     def _intent(self, intent: str | None) -> IntentPolicy:
         return self.intents.get(intent or "", _NO_POLICY)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
@@ -51,7 +51,7 @@ def _said(shop: Playbook, reading: Reading, now: datetime) -> Iterator[str]:
             private=private,
             now=now,
             asked_at=now,
-            by=shop.due(reading.intent, now, 1) or now + timedelta(hours=1),
+            by=shop.promise(reading.intent, now),
         )
         ways.setdefault(_shown(answer), []).append(where)
     for text, places in ways.items():

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
+from chalicelib.playbook.machines import read_automatic
 from chalicelib.playbook.policy import (
+    Automatic,
     Bars,
     Caps,
     IntentPolicy,
@@ -21,7 +23,7 @@ from chalicelib.playbook.policy import (
     Shop,
     Team,
 )
-from chalicelib.playbook.teams import Escalation, read_escalation, read_hours, read_teams
+from chalicelib.playbook.teams import Escalation, check_clocks, read_escalation, read_hours, read_teams
 from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, parse
@@ -29,8 +31,10 @@ from chalicelib.textfile import NotText, read_text
 
 DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
 
-_SECTIONS: Final = ("shop", "links", "hours", "teams", "escalation", "replies", "wording", "topics", "intents")
-_OPTIONAL: Final = ("links", "replies", "topics")
+_SECTIONS: Final = (
+    *("shop", "links", "hours", "teams", "escalation", "automatic", "replies", "wording", "topics", "intents"),
+)
+_OPTIONAL: Final = ("links", "automatic", "replies", "topics")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _URL: Final = re.compile(r"https://[^\s{}/]+\.[^\s{}]+")
@@ -73,14 +77,18 @@ def _sections(top: Block) -> dict[str, Any]:
     wording = top.get("wording", lambda part: read_wording(part, names), dict[str, Wording]())
     _check_fit(top, replies, wording, shop)
     escalation = top.get("escalation", lambda part: read_escalation(part, teams), Escalation())
+    mailboxes = top.get("teams", lambda part: read_teams(part, languages, hours), dict[str, Team]())
+    intents = top.get("intents", lambda part: read_intents(part, names), dict[str, IntentPolicy]())
+    check_clocks(top, escalation, mailboxes, intents)
     return {
         "shop": shop,
         "languages": languages,
-        "teams": top.get("teams", lambda part: read_teams(part, languages, hours), dict[str, Team]()),
         "unserved": spare,
         "wording": wording,
         "topics": top.get("topics", lambda part: read_topics(part, names), dict[str, dict[str, str]]()),
-        "intents": top.get("intents", lambda part: read_intents(part, names), dict[str, IntentPolicy]()),
+        "teams": mailboxes,
+        "intents": intents,
+        "automatic": top.get("automatic", read_automatic, Automatic()),
         **{f.name: getattr(part, f.name) for part in (escalation, replies) for f in fields(part)},
     }
 

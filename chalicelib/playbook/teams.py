@@ -3,13 +3,13 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
-from chalicelib.playbook.business_time import MINUTES_A_DAY, Hours, Span, is_region
+from chalicelib.playbook.business_time import LONGEST_WAIT, MINUTES_A_DAY, Hours, Span, is_region
 from chalicelib.playbook.policy import INTENTS, Team, Tier, Urgency
-from chalicelib.playbook.yaml_parts import Part
+from chalicelib.playbook.yaml_parts import Block, Part, span_text
 
 ALWAYS: Final = Hours("UTC", always=True)
 _NEVER: Final[tuple[tuple[Span, ...], ...]] = ((),) * 7
@@ -21,6 +21,7 @@ _EMAIL: Final = re.compile(
 _NO_TIERS: Final[tuple[Tier, ...]] = ()
 _SHORTEST: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(days=30)
+_SOME_DAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def read_hours(part: Part, zone: str) -> dict[str, Hours]:
@@ -109,7 +110,7 @@ def read_teams(part: Part, languages: Sequence[str], hours: Mapping[str, Hours])
 
 
 def _team(part: Part, name: str, languages: Sequence[str], hours: Mapping[str, Hours]) -> Team:
-    block = part.block("email", "fallback_email", "language", "hours")
+    block = part.block("email", "fallback_email", "language", "hours", "answer_within", "tell_after")
     email = block.need("email", _email, "", "write the team's mailbox, for instance email: service@shop.example.com")
     open_hours = block.need("hours", lambda p: p.choice(hours, "hours"), "", "write the name of one of the hours above")
     return Team(
@@ -118,6 +119,8 @@ def _team(part: Part, name: str, languages: Sequence[str], hours: Mapping[str, H
         fallback_email=block.get("fallback_email", _email, ""),
         language=block.get("language", lambda p: p.choice(languages, "language"), languages[0]),
         hours=hours.get(open_hours, ALWAYS),
+        answer_within=block.get("answer_within", _wait, None),
+        tell_after=block.get("tell_after", _wait, None),
     )
 
 
@@ -134,50 +137,103 @@ class Escalation:
 
     default_team: str = ""
     before_window_closes: timedelta = timedelta(minutes=30)
-    tiers: tuple[Tier, ...] = ()
+    answer_within: timedelta = timedelta(hours=1)
+    tell_after: timedelta = timedelta(minutes=10)
+    lead: timedelta = timedelta(minutes=30)
+    apart: timedelta = timedelta(minutes=15)
+    later_tiers: tuple[Tier, ...] = ()
     urgency: Urgency = field(default_factory=lambda: Urgency(frozenset(), 0.2, ()))
 
 
 def read_escalation(part: Part, teams: Collection[str]) -> Escalation:
     """The section `escalation`: who is called after what time, and what does not wait."""
-    block, usual = part.block("team", "before_window_closes", "tiers", "urgent"), Escalation()
+    clocks = ("answer_within", "tell_after", "lead", "apart")
+    block, usual = part.block("team", *clocks, "before_window_closes", "tiers", "urgent"), Escalation()
+    apart = block.get("apart", _wait, usual.apart)
     return Escalation(
         block.need("team", lambda p: p.choice(teams, "team"), "", "write the team for all that names none"),
         block.get("before_window_closes", _margin, usual.before_window_closes),
-        block.need("tiers", lambda p: _tiers(p, teams, _SHORTEST), usual.tiers, "write for instance - after: 1h"),
-        block.need("urgent", lambda p: _urgency(p, teams), usual.urgency, "write which intents skip the wait"),
+        block.get("answer_within", _wait, usual.answer_within),
+        block.get("tell_after", _wait, usual.tell_after),
+        block.get("lead", _wait, usual.lead),
+        apart,
+        block.need("tiers", lambda p: _tiers(p, teams, apart), usual.later_tiers, "write for instance - after: 30min"),
+        block.need("urgent", lambda p: _urgency(p, teams, apart), usual.urgency, "write which intents skip the wait"),
     )
+
+
+def check_clocks(top: Block, escalation: Escalation, teams: Mapping[str, Team], intents: Mapping[str, Any]) -> None:
+    """Refuses a promise that cannot be kept: the team would be told too late, or does not work often enough."""
+    if top.part.file.mistakes:
+        return
+    lines, usual = top.entries["teams"].items(), top.entries["escalation"]
+    for name, team in teams.items():
+        with top.part.file.collect():
+            within, tell = team.answer_within or escalation.answer_within, team.tell_after or escalation.tell_after
+            own = team.answer_within or team.tell_after
+            _check_lead(lines[name] if own else usual, within, tell, escalation.lead)
+            if team.hours.after(_SOME_DAY, within) >= _SOME_DAY + LONGEST_WAIT:
+                raise lines[name].wrong(
+                    "never works so long as it has to answer", "give it hours, or fewer closed days"
+                )
+    rows = top.entries["intents"].items() if "intents" in top.entries else {}
+    for name, policy in intents.items():
+        team = teams[policy.team or escalation.default_team]
+        within, tell = team.answer_within or escalation.answer_within, team.tell_after or escalation.tell_after
+        if policy.answer_within:
+            with top.part.file.collect():
+                if policy.answer_within > within:
+                    raise rows[name].wrong(
+                        f"answers within {span_text(policy.answer_within)}, its team within {span_text(within)}",
+                        "an intent may only be quicker than its team",
+                    )
+                _check_lead(rows[name], policy.answer_within, tell, escalation.lead)
+
+
+def _check_lead(part: Part, within: timedelta, tell: timedelta, lead: timedelta) -> None:
+    if tell + lead > within:
+        said = (
+            f"told after {span_text(tell)}, with {span_text(lead)} of lead, nobody answers within {span_text(within)}"
+        )
+        raise part.wrong(said, "make answer_within longer, or tell_after or escalation.lead shorter")
 
 
 def _margin(part: Part) -> timedelta:
     return part.duration(timedelta(), timedelta(hours=12))
 
 
-def _urgency(part: Part, teams: Collection[str]) -> Urgency:
+def _wait(part: Part) -> timedelta:
+    return part.duration(_SHORTEST, _LONGEST)
+
+
+def _urgency(part: Part, teams: Collection[str], apart: timedelta) -> Urgency:
     block = part.block("intents", "at_confidence", "tiers")
     intents = block.need("intents", _intent_names, list[str](), "write intents: [legal_safety]")
     confidence = block.get("at_confidence", lambda p: p.number(0, 1), 0.2)
-    tiers = block.need("tiers", lambda p: _tiers(p, teams, timedelta()), _NO_TIERS, "write - after: 0min and a team")
+    tiers = block.need("tiers", lambda p: _tiers(p, teams, apart), _NO_TIERS, "write - after: 0min and a team")
+    if tiers and tiers[0].after:
+        raise block.entries["tiers"].wrong("the first tier of urgent intents waits", "write after: 0min")
     return Urgency(frozenset(intents), confidence, tiers)
 
 
-def _tiers(part: Part, teams: Collection[str], least: timedelta) -> tuple[Tier, ...]:
-    tiers = part.each(lambda p: _tier(p, teams, least))
+def _tiers(part: Part, teams: Collection[str], apart: timedelta) -> tuple[Tier, ...]:
+    tiers = part.each(lambda p: _tier(p, teams))
     if not tiers and not part.file.mistakes:
-        raise part.wrong("has no tier", "write at least one, such as - after: 1h")
-    if least == timedelta() and tiers and tiers[0].after:
-        raise part.wrong("the first tier of urgent intents waits", "write after: 0min")
+        raise part.wrong("has no tier", "write at least one, such as - after: 30min")
     for one, other in pairwise(tiers):
-        if other.after <= one.after:
+        if other.after < one.after + apart:
             raise part.wrong(
-                "a tier does not come after the one before it", "write longer and longer waits: 1h, 4h, 24h"
+                f"a tier comes less than {span_text(apart)} (escalation.apart) after the one before",
+                "write longer and longer waits: 30min, 4h, 24h",
             )
     return tuple(tiers)
 
 
-def _tier(part: Part, teams: Collection[str], least: timedelta) -> Tier:
+def _tier(part: Part, teams: Collection[str]) -> Tier:
     block = part.block("after", "team")
-    after = block.need("after", lambda p: p.duration(least, _LONGEST), least, "write for instance after: 1h")
+    after = block.need(
+        "after", lambda p: p.duration(timedelta(), _LONGEST), timedelta(), "write for instance after: 1h"
+    )
     return Tier(after, block.get("team", lambda p: p.choice(teams, "team"), None))
 
 

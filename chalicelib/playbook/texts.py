@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from chalicelib.conversations.interaction import TOPICS, Rung
@@ -166,12 +167,22 @@ def read_intents(part: Part, names: Names) -> dict[str, IntentPolicy]:
 
 
 def _intent(part: Part, name: str, names: Names) -> IntentPolicy:
-    keys = ["team", "acknowledge", "resolves", "place", "minimum_confidence", "minimum_margin", "reply"]
+    keys = [
+        "team",
+        "answer_within",
+        "acknowledge",
+        "resolves",
+        "place",
+        "minimum_confidence",
+        "minimum_margin",
+        "reply",
+    ]
     keys += ["apologise"] * (name == APOLOGY) + ["closes_at"] * (name in NEED_NO_ANSWER)
     block, usual = part.block(*keys), IntentPolicy()
     own, general = block.get("acknowledge", lambda p: _acknowledge(p, name), (usual.acknowledge, usual.general))
     policy = IntentPolicy(
         team=block.get("team", lambda p: p.choice(names.teams, "team"), usual.team),
+        answer_within=block.get("answer_within", lambda p: p.duration(timedelta(seconds=1), timedelta(days=30)), None),
         acknowledge=block.get("apologise", Part.flag, own),
         general=general,
         resolves=block.get("resolves", Part.flag, usual.resolves),

@@ -96,7 +96,7 @@ class Deriver:
             received_at=q.received_at,
             acknowledged_at=ack.at if ack else None,
             rung=_rung(ack),
-            promised_by=self._promise(c, q),
+            promised_by=self._promise(q),
             told_at=min((n.sent_at for n in told if n.sent_at), default=None),
             tier=max((n.tier for n in told), default=0),
             first_response_at=end.at if end.by in PEOPLE else None,
@@ -113,12 +113,11 @@ class Deriver:
             revision=revision,
         )
 
-    def _promise(self, c: Conversation, q: Question) -> datetime | None:
+    def _promise(self, q: Question) -> datetime | None:
         """When a person has to have answered; nothing is promised for what needs no answer."""
         if not q.needs_answer and not q.answered_at:
             return None
-        closes = c.window_closes_at if c.window_closes_at and c.window_closes_at > q.received_at else None
-        return self.playbook.due(q.intent, q.received_at, 1, closes)
+        return q.promised_by or self.playbook.promise(q.intent, q.since)
 
 
 @dataclass(frozen=True, slots=True)

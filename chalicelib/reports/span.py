@@ -34,7 +34,7 @@ def policy_of(
     return Policy(
         shop=playbook.shop.name,
         zone=zone,
-        within=playbook.tiers[0].after,
+        within=team.answer_within or playbook.answer_within,
         share=share,
         handling=handling or HANDLING,
         stated=handling is None,

@@ -151,7 +151,7 @@ class Answerer:
 
         def change(old: Conversation) -> Conversation:
             return staff_rules.record_answer(
-                old, draft.id, state, self.playbook.due, now(), token=answer.token, reply_id=reply_id, code=code
+                old, draft.id, state, self.playbook, now(), token=answer.token, reply_id=reply_id, code=code
             )
 
         done = self.store.update_conversation(ConversationKey.of(c), change, now())

@@ -169,9 +169,7 @@ class Desk:
         now: datetime,
     ) -> Said:
         wish = self._wish(link, before, deed, form, shown, who, say, now)
-        done = self.store.update_conversation(
-            link.key, lambda old: staff_rules.act(old, wish, self.playbook.due, now), now
-        )
+        done = self.store.update_conversation(link.key, lambda old: staff_rules.act(old, wish, self.playbook, now), now)
         if done is None or wish.id not in done.after.acts:
             return Said(say("nothing_changed"), bad=True, name=who)
         if deed is Deed.CORRECT:
@@ -210,9 +208,7 @@ class Desk:
         )
 
     def _undo(self, link: Link, id: str, say: Phrases, now: datetime) -> Said:
-        done = self.store.update_conversation(
-            link.key, lambda old: staff_rules.undo(old, id, self.playbook.due, now), now
-        )
+        done = self.store.update_conversation(link.key, lambda old: staff_rules.undo(old, id, self.playbook, now), now)
         if done is None or done.before == done.after:
             return Said(say("nothing_changed"), bad=True)
         self._tell(link.key, done, now)

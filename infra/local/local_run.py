@@ -98,7 +98,14 @@ def slower(playbook: Playbook, pace: float) -> Playbook:
         return tuple(replace(tier, after=tier.after * pace) for tier in tiers)
 
     urgency = replace(playbook.urgency, tiers=stretched(playbook.urgency.tiers))
-    return replace(playbook, tiers=stretched(playbook.tiers), urgency=urgency)
+    return replace(
+        playbook,
+        later_tiers=stretched(playbook.later_tiers),
+        urgency=urgency,
+        answer_within=playbook.answer_within * pace,
+        tell_after=playbook.tell_after * pace,
+        apart=playbook.apart * pace,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Page:
             self._news.wait_for(lambda: str(self.count) != after, _LONG_POLL_S)
             count = self.count
         shop = running.services.playbook.shop.name
-        first = running.services.playbook.tiers[0].after.total_seconds()
+        first = running.services.playbook.tell_after.total_seconds()
         return _json(200, {**state(running), "count": count, "shop": shop, "first_tier_s": first})
 
     def say(self, running: LocalRun, call: Call) -> Answered:

@@ -101,7 +101,7 @@ class Teller:
 
     def _escalated(self, event: Escalated) -> None:
         who = self._name(event.conversation.customer)
-        waited = event.notice.due_at not in [q.received_at for q in event.conversation.questions.values()]
+        waited = not (event.notice.urgent and event.notice.tier == 1)
         what = f"nobody has answered {who}" if waited else f"{who} cannot wait"
         words = f"{what}: tier {event.notice.tier} goes to {event.team.replace('_', ' ')}"
         self.line("warn", event.conversation.product, "Time is up" if waited else "Urgent", words)

@@ -44,6 +44,11 @@ tellings = st.builds(
     hidden_at=st.none() | times,
     shown_at=st.none() | times,
     ours=st.booleans(),
+    via=st.none() | ids,
+    begins=st.none() | st.booleans(),
+    deleted_at=st.none() | times,
+    recovered_at=st.none() | times,
+    undelivered=st.booleans(),
     token=st.none() | ids,
     raw=st.sampled_from(["", "{}"]),
     reading=st.none() | readings,
@@ -127,3 +132,15 @@ def test_the_author_that_a_mention_lacked_is_filled_in() -> None:
 def test_what_is_the_brands_stays_the_brands_when_the_author_is_not_named_again() -> None:
     edit = replace(QUESTION, kind=Kind.EDIT, author=None, text="B", text_at=NOON + timedelta(minutes=1))
     assert fold(edit, replace(SHOP, kind=Kind.BRAND_REPLY)).brand
+
+
+def test_a_deleted_post_that_is_recovered_is_there_again_in_any_order_and_one_erased_for_good_never_is() -> None:
+    minute = timedelta(minutes=1)
+    gone = replace(QUESTION, kind=Kind.DELETE, text="", deleted_at=NOON + minute)
+    back = replace(QUESTION, text_at=NOON + 2 * minute, recovered_at=NOON + 2 * minute)
+    for order in permutations((QUESTION, gone, back)):
+        merged = fold(*order)
+        assert (merged.deleted, merged.text) == (False, "Where is it?")
+    again = replace(gone, deleted_at=NOON + 3 * minute)
+    assert fold(again, back, gone).deleted and not fold(again, back, gone).text
+    assert fold(replace(gone, deleted_at=None), back).deleted

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Notice, Outcome
 from tests.test_orders import COMMON
-from tests.world import NOW, MemoryWorld, comment, delivery
+from tests.world import NOW, MemoryWorld, comment, delivery, playbook
 
 BLANK = Conversation("facebook", "1", "c1", "5001")
 
@@ -30,12 +30,12 @@ def test_only_a_definite_no_is_claimed_again() -> None:
 @pytest.mark.parametrize("late", [Outcome.UNKNOWN, Outcome.REFUSED, Outcome.PENDING])
 def test_what_is_known_to_be_sent_stays_sent(late: Outcome) -> None:
     sent = claimed(Outcome.SENT)
-    assert rules.record(sent, "c1", "first", late, lambda *_: None) == sent
+    assert rules.record(sent, "c1", "first", late, playbook(), NOW) == sent
 
 
 def test_the_outcome_of_another_claim_changes_nothing() -> None:
     mine = claimed(Outcome.CLAIMED)
-    assert rules.record(mine, "c1", "another", Outcome.SENT, lambda *_: None) == mine
+    assert rules.record(mine, "c1", "another", Outcome.SENT, playbook(), NOW) == mine
 
 
 def test_a_notice_that_was_sent_stays_sent() -> None:

@@ -29,7 +29,7 @@ def told(emails: list[Email]) -> Counter[tuple[str, str]]:
 def test_many_questions_under_one_post_stand_in_one_email_each_exactly_once() -> None:
     world = MemoryWorld()
     storm(world, 60)
-    world.run(timedelta(hours=2), sweep=True)
+    world.run(timedelta(hours=1), sweep=True)
     first = [e for e in world.emails if e.tags["tier"] == "1"]
     assert len(first) == 1 and first[0].tags["kind"] == "group"
     assert set(told(world.emails).values()) == {1} and len(told(first)) == 60
@@ -39,7 +39,7 @@ def test_many_questions_under_one_post_stand_in_one_email_each_exactly_once() ->
 def test_as_many_as_the_playbook_allows_come_on_their_own() -> None:
     world = MemoryWorld()
     storm(world, world.services.playbook.bundling.questions)
-    world.run(timedelta(hours=2), sweep=True)
+    world.run(timedelta(hours=1), sweep=True)
     assert {e.tags["kind"] for e in world.emails} == {"notice"}
     assert len(world.emails) == 5
 
@@ -57,7 +57,7 @@ def test_a_full_mailbox_gets_digests() -> None:
     world = MemoryWorld()
     for n in range(50):
         world.post(message(f"m{n}", f"hm, and what about number {n}?", author=f"psid-{n}"))
-    world.run(timedelta(minutes=110), sweep=True)
+    world.run(timedelta(minutes=80), sweep=True)
     kinds = Counter(e.tags["kind"] for e in world.emails if e.tags["tier"] == "1")
     assert kinds == {"notice": 20, "digest": 1}
     assert set(told(world.emails).values()) == {1} and len(told(world.emails)) == 50
@@ -81,14 +81,14 @@ def test_a_throttled_group_is_sent_again_and_nobody_is_lost_or_told_twice(failin
     postman = Postman(*[MailRefused("TooManyRequestsException", again=True)] * failing)
     world = MemoryWorld(mailer=postman)
     storm(world, 20)
-    world.run(timedelta(hours=2), sweep=True)
+    world.run(timedelta(hours=1), sweep=True)
     assert set(told(postman.sent).values()) == {1} and len(told(postman.sent)) == 20
 
 
 def test_a_lost_message_about_a_group_delays_it_and_loses_nobody() -> None:
     world = MemoryWorld()
     storm(world, 20)
-    world.run(timedelta(minutes=60, seconds=40))
+    world.run(timedelta(minutes=10, seconds=40))
     world.virtual_clock._heap[:] = [due for due in world.virtual_clock._heap if due.name != "escalations"]
     world.run(timedelta(hours=1), sweep=True)
     assert set(told(world.emails).values()) == {1} and len(told(world.emails)) == 20
@@ -97,7 +97,7 @@ def test_a_lost_message_about_a_group_delays_it_and_loses_nobody() -> None:
 def test_who_was_answered_meanwhile_stands_in_no_email() -> None:
     world = MemoryWorld()
     storm(world, 20)
-    world.run(timedelta(minutes=60, seconds=30))
+    world.run(timedelta(minutes=10, seconds=30))
     for n in range(18):
         world.post(delivery(comment(f"r{n}", "We do!", author=PAGE, parent=f"c{n}", at=world.services.now())))
     world.run(timedelta(minutes=10), sweep=True)
@@ -108,7 +108,7 @@ def test_a_bounced_group_goes_to_the_fallback_once_for_each_that_still_waits() -
     postman = Postman()
     world = MemoryWorld(mailer=postman)
     storm(world, 10)
-    world.run(timedelta(minutes=63))
+    world.run(timedelta(minutes=13))
     (group,) = postman.sent
     world.post(delivery(comment("r0", "We do!", author=PAGE, parent="c0", at=world.services.now())))
     world.run()

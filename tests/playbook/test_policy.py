@@ -6,10 +6,8 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.conversations.interaction import Reading, Rung
@@ -57,70 +55,6 @@ def say(
 def said(answer: Answer | Silence) -> str:
     assert isinstance(answer, Answer), answer
     return answer.text
-
-
-# --- when a tier falls due -------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=200, deadline=None)
-@given(SOME_INTENT, TIMES, TIMES, st.none() | TIMES)
-def test_due_is_monotone_in_time_and_tier(
-    intent: str | None, a: datetime, b: datetime, closes: datetime | None
-) -> None:
-    early, late = sorted((a, b))
-    before = early
-    for tier in (1, 2, 3):
-        due, later = SHOP.due(intent, early, tier, closes), SHOP.due(intent, late, tier, closes)
-        assert due is not None and later is not None
-        assert before <= due <= later
-        assert later >= late
-        before = due
-
-
-def test_there_are_as_many_tiers_as_the_playbook_says() -> None:
-    assert SHOP.due("return", MORNING, 3) is not None
-    assert [SHOP.due("return", MORNING, tier) for tier in (-1, 0, 4)] == [None, None, None]
-
-
-@pytest.mark.parametrize(
-    ("received", "due"),
-    [
-        ("2026-11-16T09:00+00:00", ("2026-11-16T10:00", "2026-11-16T13:00", "2026-11-18T09:00")),
-        ("2026-11-16T22:00+00:00", ("2026-11-17T09:00", "2026-11-17T12:00", "2026-11-18T20:00")),
-        ("2026-12-23T19:30+00:00", ("2026-12-27T08:30", "2026-12-27T11:30", "2026-12-29T19:30")),
-    ],
-)
-def test_waiting_counts_in_working_time(received: str, due: tuple[str, ...]) -> None:
-    at = datetime.fromisoformat(received)
-    expected = [datetime.fromisoformat(time).replace(tzinfo=UTC) for time in due]
-    assert [SHOP.due("order_status", at, tier) for tier in (1, 2, 3)] == expected
-
-
-def test_the_night_of_a_clock_change_is_slept_through() -> None:
-    london = ZoneInfo("Europe/London")
-    for evening in (datetime(2026, 3, 28, 19, 30, tzinfo=london), datetime(2026, 10, 24, 19, 30, tzinfo=london)):
-        due = SHOP.due("return", evening, 1)
-        assert due and due.astimezone(london).strftime("%d %H:%M") == f"{evening.day + 1} 08:30"
-
-
-def test_what_is_urgent_is_due_at_once_even_at_night() -> None:
-    night = datetime(2026, 12, 25, 2, 0, tzinfo=UTC)
-    assert SHOP.due("legal_safety", night, 1) == night
-    assert SHOP.team("legal_safety", 1).name == "pr"
-
-
-def test_a_tier_comes_before_the_messaging_window_closes() -> None:
-    saturday = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
-    closes = saturday + timedelta(hours=4)
-    assert SHOP.due("return", saturday, 1, closes) == closes - timedelta(minutes=30)
-    assert SHOP.due("return", saturday, 1, saturday + timedelta(minutes=10)) == saturday
-    assert SHOP.due("return", saturday, 1, saturday - timedelta(days=1)) == saturday
-    assert SHOP.due("return", saturday, 1, saturday + timedelta(days=9)) == SHOP.due("return", saturday, 1)
-
-
-def test_a_tier_of_seconds_is_possible_for_trials() -> None:
-    shop = playbook(("- after: 1h  ", "- after: 2s  "), ("hours: support", "hours: round_the_clock"))
-    assert shop.due("jobs", MORNING, 1) == MORNING + timedelta(seconds=2)
 
 
 # --- whose mailbox ---------------------------------------------------------------------------------------------------
@@ -325,7 +259,7 @@ def test_quiet_hours_are_kept_by_place_and_leave_escalation_alone() -> None:
     shop = playbook(("public: none ", 'public: "22:00-09:30" '))
     assert isinstance(say(shop, reading(), private=True), Answer)
     assert isinstance(say(shop, reading(), now=MORNING + timedelta(minutes=28)), Answer)
-    assert shop.due("return", MORNING, 1) == SHOP.due("return", MORNING, 1)
+    assert shop.calls("return", MORNING) == SHOP.calls("return", MORNING)
 
 
 def test_the_place_is_the_first_that_is_stated() -> None:
@@ -563,8 +497,8 @@ def test_a_playbook_cannot_be_changed() -> None:
 
 
 def test_decisions_take_few_steps_however_far_away_the_time_is() -> None:
-    SHOP.due("return", MORNING, 3)  # the years' holidays are looked up once
-    assert calls(lambda: SHOP.due("return", MORNING, 3)) < 300
+    SHOP.calls("return", MORNING)  # the years' holidays are looked up once
+    assert calls(lambda: SHOP.calls("return", MORNING)) < 600
     assert calls(lambda: say(read=reading(), by=MORNING + timedelta(hours=1))) < 300
 
 

@@ -11,7 +11,7 @@ from tests.counting import calls
 
 TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")
 SUPPORT = '    days: {mon-sun: "08:00-20:00"}\n'
-TIERS = "    - after: 1h                   # to the intent's own team\n    - after: 4h\n"
+TIERS = "    - after: 30min\n      team: team_lead\n    - after: 4h\n"
 APOLOGISE = TEXT[TEXT.index("    apologise: false") : TEXT.index("    minimum_confidence: 0.8")]
 DISCLOSURE = TEXT[TEXT.index("    disclosure: [") : TEXT.index("    received:\n")]
 RETURN = "  return:\n    team: returns\n    acknowledge: true\n"
@@ -49,8 +49,8 @@ MISTAKES = [
     ("  web_shop: {email", "  Web shop: {email", 0, '"Web shop" is not a name for a team; write small letters'),
     ("  team: customer_service          #", "  team: service          #", 0, 'escalation.team: unknown team "service"'),
     (TIERS, "    - after: soon\n    - after: 4h\n", 0, '"soon" is not a span of time; write it such as 30min, 4h'),
-    (TIERS, "    - after: 90d\n    - after: 4h\n", 0, "90d is out of range; write from 1s to 720h"),
-    (TIERS, "    - after: 4h\n    - after: 4h\n", -1, "a tier does not come after the one before it; write longer"),
+    (TIERS, "    - after: 90d\n    - after: 4h\n", 0, "90d is out of range; write from 0s to 720h"),
+    (TIERS, "    - after: 4h\n    - after: 4h\n", -1, "a tier comes less than 15min (escalation.apart) after the one"),
     (TIERS, "    - after: 1h\n    - team: pr\n      after: 4h\n", 3, "stands twice, first in line"),
     ("      - after: 0min\n", "      - after: 5min\n", -1, "the first tier of urgent intents waits; write after: 0min"),
     ("intents: [legal_safety]", "intents: [legal]", 0, 'unknown intent "legal"; did you mean "legal_safety"?'),
@@ -241,7 +241,8 @@ def test_the_check_prints_what_a_playbook_says(capsys: pytest.CaptureFixture[str
     assert main([]) == 0
     printed = capsys.readouterr().out
     assert "Mon-Sun 08:00-20:00, not on holidays of GB-ENG" in printed
-    assert "1h → team of the intent, 4h → team_lead, 24h → head_of_service" in printed
+    assert "10min → team of the intent, after the promise 30min → team_lead, 4h → head_of_service" in printed
+    assert "on Friday 18:20 is promised for 19:20, customer_service is told 18:30, team_lead 19:50, head_of" in printed
     assert "store_info" in printed
 
 

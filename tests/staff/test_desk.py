@@ -24,7 +24,7 @@ def escalated() -> tuple[MemoryWorld, str]:
     """A world with one escalated question, and the path of the link in its e-mail."""
     world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
     world.post(delivery(comment("c1", "hm <b>what</b> about the other one?")))
-    world.run(timedelta(hours=2))
+    world.run(timedelta(hours=1))
     found = re.search(r"https://earshot\.shop\.example\.com/api(/act/\S+)", world.emails[0].text)
     assert found
     return world, found[1]
@@ -232,7 +232,7 @@ def test_what_was_closed_can_be_opened_again_and_is_told_again() -> None:
 
 def test_the_page_shows_everything_said_and_the_customers_other_conversations() -> None:
     world = asked()
-    world.post(delivery(comment("c9", "Do you ship to Ireland?", at=NOW, post=f"{PAGE}_78")))
+    world.post(delivery(comment("c9", "Do you ship to Ireland?", at=world.services.now(), post=f"{PAGE}_78")))
     later(world, "c2", "and the green one?")
     page = newest(world)
     assert "hm, and what about the other one?" in page.words and "and the green one?" in page.words

@@ -15,13 +15,14 @@ import pytest
 
 from chalicelib.apps import load_apps
 from chalicelib.codec import dump, load
-from chalicelib.conversations import rules
+from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import BrandReply, Conversation, Notice, Outcome, Question, State, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.handlers.inbox import VERSION, Envelope, UnknownVersion, decode, part
 from chalicelib.storage.store import ConversationKey, Store, conversation_key, thread_pk
 from chalicelib.storage.table import Item, Key
 from infra.replay.memory import MemoryTable
+from tests.world import playbook
 
 ITEMS = Path(__file__).with_name("release_items")
 NOW = datetime(2026, 10, 1, 13, 0, tzinfo=UTC)
@@ -30,10 +31,6 @@ KEY = ConversationKey("facebook", "100200300", "c1", "77001")
 
 def written(name: str) -> Any:
     return json.loads((ITEMS / f"{name}.json").read_text("utf-8"))
-
-
-def _due(intent: str | None, received_at: datetime, tier: int, closes: datetime | None) -> datetime | None:
-    return received_at + timedelta(hours=4 * tier) if tier <= 3 else None
 
 
 def _no_chunks(name: str) -> bytes:
@@ -63,10 +60,10 @@ def test_a_conversation_of_the_release_before_goes_on_where_it_was() -> None:
     assert stored.state is State.OPEN
     assert (stored.tier, stored.round) == (1, 1)
     assert stored.notices["1.1"].state is Outcome.SENT
-    again = rules.escalate(replace(stored, due_at=NOW), _due, NOW)
+    again = ladders.escalate(stored, playbook(), NOW + timedelta(hours=1))
     assert again.tier == 2
     assert set(again.notices) == {"1.1", "1.2"}
-    settled = rules.apply_replies(stored, load(Thread, written("thread")), _due)
+    settled = rules.apply_replies(stored, load(Thread, written("thread")), playbook(), NOW)
     assert settled.state is State.OPEN or settled.answered_at is not None
 
 
