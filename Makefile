@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo pictures run test lint bench replay report facts train evaluate
+.PHONY: help setup demo pictures run test lint bench replay report facts train evaluate fit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; re
 
 evaluate: setup ## the shipped model by nested cross-validation: table, curves, models/CARD.md; DATA=rows.jsonl scores those
 	@$(PYTHON) -m $(if $(DATA),models.evaluate --data $(DATA),models.card $(if $(ALSO),--also $(ALSO)))
+
+fit: setup ## what is said to messages that no training has seen: right, useless, wrong, by language and rung
+	@$(PYTHON) -m models.fit_check $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(WRONG),--wrong)
 
 bench: setup ## speed and memory, side by side in one run
 	@$(PYTHON) -m models.bench

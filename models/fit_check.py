@@ -6,6 +6,7 @@ fails when more is wrong than `BOUNDS` allow; no training reads these messages (
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -167,6 +168,7 @@ class Report:
     guards: Mapping[str, GuardShares]
 
     def lines(self) -> Iterator[str]:
+        yield "Messages that a training row says word for word are not counted, the parallel ones apart."
         for name, told in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
             yield from questions(name, told)
             yield ""
@@ -224,20 +226,28 @@ def _right(told: Iterable[Said]) -> int:
 
 
 def check(model: IntentModel, playbook: Playbook) -> Report:
-    """All messages of models/fit/ through the decision of the running system."""
+    """All messages of models/fit/ through the decision of the running system, without those that a training row says
+    word for word: an ordinary question of three words can be written twice. Parallel ones stay, to be compared."""
     read = reader(model, playbook)
 
-    def told(*names: str) -> list[Said]:
-        return [say({"right": (), **row}, read, playbook) for name in names for row in rows(name)]
+    seen = {_same(row.text) for row in utterances()}
+
+    def told(*names: str, also_seen: bool = False) -> list[Said]:
+        found = [row for name in names for row in rows(name) if also_seen or _same(row["text"]) not in seen]
+        return [say({"right": (), **row}, read, playbook) for row in found]
 
     return Report(
         fit=told(*(f"fit_{language}" for language in LANGUAGES)),
         controls=told("controls"),
-        parallel=told("parallel"),
+        parallel=told("parallel", also_seen=True),
         traps=told("traps"),
         urgent=told(*(f"urgent_{language}" for language in LANGUAGES)),
         guards={language: guard_shares(language) for language in LANGUAGES},
     )
+
+
+def _same(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def main(arguments: Sequence[str]) -> int:

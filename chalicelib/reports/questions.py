@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 from chalicelib.playbook.policy import Playbook
+from chalicelib.playbook.wording import placed
 
 TITLES: Final = Path(__file__).with_name("titles.yaml")
 WRITTEN_BY: Final = 5  # customers, before a word of theirs is shown
@@ -75,7 +76,7 @@ def answered(
     found = []
     for intent, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         policy, title = playbook.intents.get(intent), _titles().get(intent, {}).get(spoken)
-        reply = policy.replies.get(spoken, "") if policy else ""
+        reply = placed(policy.replies.get(spoken, "") if policy else "", private=False, direct_messages=False)
         if policy and title and reply and count and (policy.resolves or "://" in reply):
             found.append(Answered(intent, title, reply, count, tuple(words.get(intent, ()))))
     return tuple(found[:SHOWN])

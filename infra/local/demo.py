@@ -138,6 +138,20 @@ def urgent(shop: Shop) -> None:
     shop.until(lambda: bool(shop.local_run.aws.emails()))
 
 
+def ladder(shop: Shop) -> None:
+    head = shop.teller.heading
+    head("The less is certain, the less is said: Nia asks two things and gets her topic's reply, Otto the general one.")
+    nia = shop.customer("facebook", "Nia", "Can I return it in store? And how do I get a return label?")
+    otto = shop.customer("facebook", "Otto", "How do I check the balance of my gift card, this is a joke")
+    shop.tell(nia, otto)
+    shop.replied(nia, otto)
+
+    head("Pia denies the wish that her words name: a guard leaves silence, and people look at it.")
+    pia = shop.customer("facebook", "Pia", "Please don't cancel my order, I only asked about the colour.")
+    shop.tell(pia)
+    shop.until(lambda: any(q.silence for q in shop.of(pia).questions.values()))
+
+
 def messenger(shop: Shop) -> None:
     head = shop.teller.heading
     head("Messenger tells of all that the Page sends: Earshot's reply is no answer to Gus, a person's is one to Hana.")
@@ -181,18 +195,18 @@ def failures(shop: Shop) -> None:
 
 # --- what came of it ----------------------------------------------------------------------------------------
 
-WENT_IN = (("deliveries accepted (200), not counting echoes", 16), ("forged deliveries refused (401)", 1))
+WENT_IN = (("deliveries accepted (200), not counting echoes", 18), ("forged deliveries refused (401)", 1))
 CAME_OUT = (
-    ("customers' questions stored, each once", 13),
-    ("automatic replies posted", 12),
+    ("customers' questions stored, each once", 16),
+    ("automatic replies posted", 14),
     ("  of these a second one to the same question", 0),
     ("  refused by a rate limit first", 1),
     ("  with an unknown outcome, never posted again", 1),
     ("questions answered by the shop's people", 2),
     ("questions that the automatic reply answered", 1),
     ("questions withdrawn by the customer", 1),
-    ("questions still open, all of them escalated", 9),
-    ("escalation e-mails of tier 1", 9),
+    ("questions still open, all of them escalated", 12),
+    ("escalation e-mails of tier 1", 12),
     ("escalation e-mails of tier 2 (the urgent one)", 1),
     ("e-mails sent twice", 0),
     ("messages that could not be worked on", 0),
@@ -285,7 +299,7 @@ def keep_report(shop: Shop) -> None:
     shop.teller.text(f"What was asked, how it ended and who waited is in {REPORT}: {len(stored)} questions, {exact}.")
 
 
-STORY = (facebook, urgent, messenger, elsewhere, failures)
+STORY = (facebook, urgent, ladder, messenger, elsewhere, failures)
 
 
 @contextmanager

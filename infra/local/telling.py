@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, TextIO
 
 from chalicelib import platforms
+from chalicelib.conversations.interaction import Rung
 from chalicelib.conversations.why import Why as Silent
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted
@@ -78,8 +79,13 @@ class Teller:
             self.line("dim", place, "Earshot", "knows it already: nothing to do")
         elif event.why == Silent.NOT_SURE:
             self.line("warn", place, "Earshot", "is not sure what this is about, so says nothing")
+        elif event.why == Silent.GUARD and event.interaction.reading:
+            guards = ", ".join(event.interaction.reading.guards)
+            self.line("warn", place, "Earshot", f"says nothing: what it reads is {guards}")
 
     def _replied(self, event: Replied) -> None:
+        if event.result == "sent" and event.rung and event.rung != Rung.OWN:
+            self.line("dim", event.interaction.product, "Earshot", f"(not its own reply: the {event.rung} one)")
         if event.result == "unknown":
             name = self._name(event.interaction.customer)
             self.line(

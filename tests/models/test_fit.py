@@ -1,0 +1,101 @@
+"""The fit test: what the shipped model, guards and playbook say to messages that no training has seen."""
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from chalicelib.conversations.interaction import TOPICS, Reading, Rung
+from chalicelib.intents import IntentModel
+from chalicelib.playbook.policy import INTENTS
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from models.fit_check import BOUNDS, FIT, LANGUAGES, SILENCE, Report, Said, check, main, rows, say
+from models.rows import utterances
+
+SHOP = load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
+PUBLIC = [intent for intents in TOPICS.values() for intent in intents]
+REPLIES = {*PUBLIC, *(f"topic:{topic}" for topic in TOPICS), "general", SILENCE, "*"}
+
+
+@cache
+def report() -> Report:
+    return check(IntentModel.load(), SHOP)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_public_intent_has_its_questions(language: str) -> None:
+    least = 40 if language == "en" else 15
+    found = [row["intent"] for row in rows(f"fit_{language}")]
+    assert {intent: found.count(intent) for intent in PUBLIC if found.count(intent) < least} == {}
+
+
+def test_traps_urgent_and_parallel_messages_are_enough() -> None:
+    assert len(rows("traps")) >= 200
+    assert {row["language"] for row in rows("traps")} == set(LANGUAGES)
+    assert all(len(rows(f"urgent_{language}")) == 60 for language in LANGUAGES)
+    parallel = [(row["message"], row["language"]) for row in rows("parallel")]
+    assert len(parallel) == len(set(parallel)) >= 44 * len(LANGUAGES)
+
+
+def test_every_row_names_replies_that_there_are_and_stands_once_in_its_file() -> None:
+    everything = [row for file in sorted(FIT.glob("*.jsonl")) for row in rows(file.stem)]
+    for row in everything:
+        assert set(row.get("right", ())) | set(row.get("useless", ())) | set(row.get("wrong", ())) <= REPLIES, row
+        assert row.get("intent") in (None, *INTENTS)
+    for file in FIT.glob("*.jsonl"):
+        keys = [(row["text"], row["language"]) for row in rows(file.stem)]
+        assert len(keys) == len(set(keys)), file.name
+
+
+def test_what_a_training_row_says_word_for_word_is_not_counted() -> None:
+    trained = {row.text.casefold().strip(" ?!.¿¡") for row in utterances()}
+    counted = (*report().fit, *report().controls, *report().traps, *report().urgent)
+    assert not [s.row["text"] for s in counted if s.row["text"].casefold().strip(" ?!.¿¡") in trained]
+    assert len(report().fit) > 0.9 * sum(len(rows(f"fit_{language}")) for language in LANGUAGES)
+    assert len(report().traps) >= 200
+
+
+def reads(intent: str, **more: object) -> Reading:
+    reading = Reading(intent, 0.99, 0.9, "en", True, rungs=dict.fromkeys(Rung, 0.99), allowed=tuple(Rung), urgent=0.01)
+    return replace(reading, **more)  # type: ignore[arg-type]
+
+
+def test_a_verdict_is_what_the_row_says_of_the_reply() -> None:
+    row = {"text": "x", "language": "en", "right": ["refund", "general"], "useless": ["return"]}
+    told = {intent: say(row, lambda _, i=intent: reads(i), SHOP) for intent in ("refund", "return", "stock", "jobs")}  # type: ignore[misc]
+    assert {intent: said.verdict for intent, said in told.items()} == {
+        **{"refund": "right", "return": "useless", "stock": "wrong", "jobs": SILENCE}
+    }
+    topic = say(row, lambda _: reads("refund", guards=("long",)), SHOP)
+    assert (topic.reply, topic.rung, topic.verdict) == ("topic:returns", Rung.TOPIC, "wrong")
+
+
+def test_one_wrong_reply_too_many_fails_the_check() -> None:
+    bad = [Said({"text": "x", "language": "en", "right": ["refund"]}, "stock", Rung.OWN, urgent=False)]
+    good = [Said({"text": "x", "language": "en", "right": ["stock"]}, "stock", Rung.OWN, urgent=False)]
+    empty = replace(report(), parallel=(), urgent=())
+    allowed = int(BOUNDS.wrong * 500)
+    fine, worse = good * (500 - allowed) + bad * allowed, good * (499 - allowed) + bad * (allowed + 1)
+    assert not [f for f in replace(empty, fit=fine).failures() if "wrong" in f]
+    assert [f for f in replace(empty, fit=worse).failures() if "wrong" in f]
+
+
+def test_the_command_prints_the_tables_and_fails_with_a_playbook_that_answers_wrongly(
+    tmp_path: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == bool(list(report().failures()))
+    printed = capsys.readouterr().out
+    assert "traps" in printed and "right of replies" in printed
+    file = f"{tmp_path}/mute.yaml"
+    with open(file, "w", encoding="utf-8") as out:
+        text = DEFAULT_PLAYBOOK.read_text("utf-8")
+        out.write(text.replace("    all: false", "    all: true"))
+    assert main(["--playbook", file]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_rows_are_json_lines() -> None:
+    for file in FIT.glob("*.jsonl"):
+        for line in file.read_text("utf-8").splitlines():
+            assert isinstance(json.loads(line)["text"], str)
