@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo pictures run test lint bench replay report facts train evaluate fit
+.PHONY: help setup demo pictures run test lint bench replay report study scale facts train evaluate fit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -83,6 +83,12 @@ report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 H
 	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts $(FACTS),--stage $(STAGE)) --out $(or $(OUT),build/report.html) \
 	  $(if $(SINCE),--since $(SINCE)) $(if $(UNTIL),--until $(UNTIL)) $(if $(HANDLING),--handling $(HANDLING)) \
 	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS))
+
+study: setup ## twenty shops and forty questions, as their people acted and with Earshot
+	@$(PYTHON) -m infra.replay.study
+
+scale: setup ## a year of a million questions: seconds, memory, and every figure held against the truth
+	@$(PYTHON) -m infra.reports.scale
 
 facts: setup ## STAGE=prod: write the facts of all that the stack's table holds anew
 	@$(PYTHON) -m infra.reports --refill --stage $(STAGE)

@@ -57,6 +57,12 @@ def placed(template: dict[str, Any], bucket: str, key: str, layers: Mapping[str,
     return template
 
 
+def layers_of(template: Mapping[str, Any]) -> list[str]:
+    """What the template calls the zips of its layers."""
+    found = (r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::LayerVersion")
+    return [Path(properties["ContentUri"]).stem for properties in found]
+
+
 def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set[str]) -> list[dict[str, Any]]:
     """What CloudFormation is told: the given values, and what the stack has already. Raises DeployError when a value
     is missing."""
@@ -91,7 +97,7 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     values = parameters(template, {**given, "Stage": stage}, known)
     bucket = bucket_name(account, region)
     key = upload(s3, bucket, region, out / "deployment.zip")
-    uploaded = {name: upload(s3, bucket, region, layers.build(name)) for name in layers.names()}
+    uploaded = {name: upload(s3, bucket, region, layers.build(name)) for name in layers_of(template)}
     body = json.dumps(placed(template, bucket, key, uploaded), separators=(",", ":"))
     request: dict[str, Any] = {"StackName": stack, "Parameters": values, "Capabilities": CAPABILITIES}
     if len(body) > 51_200:  # more than CloudFormation takes in the call
