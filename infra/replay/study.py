@@ -36,6 +36,7 @@ START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday
 WITHIN = timedelta(hours=48)
 AFTER = timedelta(minutes=30)
 SECRET = "study"
+UTTERANCES = Path(__file__).parent.parent.parent / "models" / "utterances"
 HELD_OUT = Path(__file__).parent.parent.parent / "models" / "held_out.jsonl"
 NO_QUESTION = ("praise", "closing", "spam", "other", "jobs")
 BARS = (900, 3600, 86_400, 172_800)
@@ -44,10 +45,11 @@ BARS = (900, 3600, 86_400, 172_800)
 @cache
 def texts() -> tuple[str, ...]:
     """What is asked: questions of the held-out file, which no model has learnt from, each kind of question in turn."""
+    learnt = {line.strip() for file in UTTERANCES.glob("*/*.txt") for line in file.read_text("utf-8").splitlines()}
     kinds: dict[str, list[str]] = defaultdict(list)
     for line in HELD_OUT.read_text("utf-8").splitlines():
         row = json.loads(line)
-        if row.get("lang") == "en" and row["intent"] not in NO_QUESTION:
+        if row.get("lang") == "en" and row["intent"] not in NO_QUESTION and row["text"] not in learnt:
             kinds[row["intent"]].append(row["text"])
     longest = max(map(len, kinds.values()))
     found = [kinds[k][n] for n in range(longest) for k in sorted(kinds) if n < len(kinds[k])]
