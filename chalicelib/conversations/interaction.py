@@ -19,6 +19,7 @@ class Kind(StrEnum):
     BRAND_REPLY = "brand_reply"
     BRAND_POST = "brand_post"
     UNDELIVERED = "undelivered"
+    SAME_PERSON = "same_person"
 
 
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # the deletion of something that never comes back
@@ -27,6 +28,7 @@ LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # the deletion of something that neve
 _RANK = {k: n for n, k in enumerate((Kind.BRAND_REPLY, Kind.BRAND_POST, Kind.NEW, Kind.MENTION, Kind.EDIT, Kind.HIDE))}
 _RANK[Kind.DELETE] = len(_RANK)
 _RANK[Kind.UNDELIVERED] = len(_RANK)
+_RANK[Kind.SAME_PERSON] = -1  # never stored
 
 
 class Rung(StrEnum):
@@ -93,7 +95,13 @@ class Interaction:
     it begins its thread, where the platform tells. `deleted_at` and `recovered_at` are known of platforms that bring a
     deleted text back (with a `text_at` after its deletion); without them a deletion is for good. `undelivered`: the
     platform took the brand's message and could not deliver it. `window` is how long after `at` replies are allowed.
+    `private_only`: a reply can only be a private message. `tap`: a thumb, a sticker, a pressed start, nothing to
+    answer.
     `raw` is the platform's own JSON of this interaction.
+
+    The last three settle where it is stored and are not kept (chalicelib/handlers/placing.py): `known_as` are all ids
+    of the customer, `shared` says that other accounts are told of it under the same id, `threads` are other names of
+    its thread. The kind `same_person` only brings `known_as`.
     """
 
     product: str
@@ -131,6 +139,11 @@ class Interaction:
     token: str | None = None
     raw: str = ""
     reading: Reading | None = None
+    private_only: bool = False
+    tap: bool = False
+    known_as: tuple[str, ...] = ()
+    shared: bool = False
+    threads: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> bool:
@@ -191,6 +204,8 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         attachments=words.attachments,
         raw=words.raw,
         reading=words.reading,
+        tap=words.tap,
+        private_only=old.private_only or new.private_only,
     )
     return _blank(merged) if deleted_at == LATEST else merged
 
@@ -203,7 +218,7 @@ def _after(i: Interaction, deleted_at: datetime | None) -> Interaction:
 
 
 def _wordless(i: Interaction) -> Interaction:
-    return replace(i, text="", text_at=None, edited=False, attachments=0, raw="", reading=None)
+    return replace(i, text="", text_at=None, edited=False, attachments=0, raw="", reading=None, tap=False)
 
 
 def _plain(interaction: Interaction) -> Interaction:
@@ -250,7 +265,7 @@ def _version(interaction: Interaction) -> tuple[bool, float, bool, str, str, int
     """Orders versions of the text: the platform's time, and where that is the same, an edit after the original."""
     i = interaction
     carries, at = bool(i.text or i.attachments), i.text_at.timestamp() if i.text_at else 0.0
-    return carries, at, i.edited, i.text, i.raw, i.attachments, repr(i.reading or "")
+    return carries, at, i.edited, i.text, i.raw, i.attachments, repr(i.reading or "") + str(i.tap)
 
 
 def _greater[T: (str, datetime, timedelta)](one: T | None, other: T | None) -> T | None:

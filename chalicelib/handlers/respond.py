@@ -21,6 +21,7 @@ from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Attempt
 from chalicelib.handlers.inbox import Envelope, SaveChunks
+from chalicelib.handlers.placing import Placer
 from chalicelib.intents import IntentModel
 from chalicelib.outcomes.types import Outcomes, Stored
 from chalicelib.platforms.base import Poison, ReplyError
@@ -101,7 +102,10 @@ class Step:
 
     def run(self) -> None:
         """All steps for what a delivery tells of one interaction."""
-        r, incoming = self.responder, self.incoming
+        r = self.responder
+        incoming = Placer(r.store, r.apps).placed(self.incoming, self.now())
+        if incoming is None or incoming.kind is Kind.SAME_PERSON:
+            return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
         change = r.store.change_interaction(incoming, lambda old: r.read(merge(old, incoming)), self.now())
@@ -157,7 +161,7 @@ class Step:
         r = self.responder
         thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
         intent = r.intent(interaction.reading)
-        needs_answer = r.playbook.needs_answer(interaction.reading, r.model.bounds)
+        needs_answer = not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
 
         def change(old: Conversation | None) -> Conversation:
             new = rules.apply_interaction(

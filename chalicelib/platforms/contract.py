@@ -5,7 +5,7 @@ ADDING_A_PLATFORM.md walks through one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import Finding, Parsed, Poison, Reply, Request, Response, Skipped, Unsupported
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.read import kept, raw, reason
+from chalicelib.platforms.read import is_friendly, kept, raw, reason
 from chalicelib.platforms.simulation import Sender, Simulation
 
 MAX_BODY = 1024 * 1024  # bytes
@@ -94,7 +94,13 @@ class Webhook:
     def read(self, app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
         """The parts in what `content` made of a verified delivery, each with ids that can be stored: receive, respond
         and replay read through this. Raises PayloadError."""
-        return map(storable, self.parse(app, body, received_at))
+        return map(_tapped, map(storable, self.parse(app, body, received_at)))
+
+
+def _tapped(parsed: Parsed) -> Parsed:
+    """A customer's thumbs, hearts and smiles alone are no question, wherever they stand."""
+    friendly = isinstance(parsed, Interaction) and not parsed.brand and is_friendly(parsed.text)
+    return replace(parsed, tap=True) if friendly and isinstance(parsed, Interaction) else parsed
 
 
 def storable(parsed: Parsed) -> Parsed:

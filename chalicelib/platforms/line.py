@@ -92,7 +92,7 @@ def _event(context: PartContext, event: Any) -> Parsed:
     alone = place == "user"
     at = read.when(event.get("timestamp"), context.received_at)
     words = read.text(message.get("text"))
-    kind = Kind.DELETE if type == "unsend" else Kind.NEW
+    kind = _KINDS.get(type, Kind.NEW)
     return replace(
         context.interaction(event, read.need_ident(message.get("id")), kind, at),
         thread=read.need_ident(source.get(_PLACES.get(place, "userId"))),
@@ -103,7 +103,11 @@ def _event(context: PartContext, event: Any) -> Parsed:
         private=alone,
         repliable=alone and event.get("mode") != "standby" and type != "postback",
         attachments=int(type == "message" and (not words or message.get("type") not in (None, "text"))),
+        tap=message.get("type") == "sticker",
     )
+
+
+_KINDS = {"unsend": Kind.DELETE, "messageEdited": Kind.EDIT}
 
 
 def _pressed(event: dict[str, Any]) -> dict[str, Any] | None:
@@ -117,6 +121,7 @@ def _pressed(event: dict[str, Any]) -> dict[str, Any] | None:
 
 _MESSAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "message": lambda event: read.obj(event.get("message")),
+    "messageEdited": lambda event: read.obj(event.get("message")),
     "unsend": lambda event: {"id": read.obj(event.get("unsend")).get("messageId")},
     "postback": _pressed,
 }

@@ -80,6 +80,11 @@ def text(value: Any) -> str:
 
 
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling needs them
+# What says only that it was read with pleasure: thumbs, hearts, thanks, smiles; skin tones and variants of them
+_FRIENDLY = frozenset(
+    "👍👌👏🙏💪🤝🙌🫶🤗❤🧡💛💚💙💜🤎🖤🤍💖💗💓💕💞💘💝🥰😍😊🙂😀😃😄😁😘🤩🥳🎉🎊✨🌟⭐💯✅✔☺🌹🌸💐!\ufe0f\u200d"
+)
+_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _PLAIN_NAME = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")  # most are: nothing to clean
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.", re.IGNORECASE)
@@ -97,6 +102,11 @@ def name(value: Any) -> str | None:
     line = "".join(c for c in line if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
     line = " ".join(_ADDRESS.sub("", line).split())
     return (line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…") or None
+
+
+def is_friendly(words: str) -> bool:
+    """Whether `words` are nothing but thumbs, hearts and smiles: nobody waits for an answer to them."""
+    return bool(words.strip("! ")) and all(c in _FRIENDLY or c in _TONES or c.isspace() for c in words)
 
 
 def ident(value: Any) -> str:

@@ -91,6 +91,8 @@ def _interaction(
     return replace(
         context.interaction(value, id, kind, at),
         thread=_thread(id, post, parent, top_level, brand),
+        threads=(post.rpartition("_")[2],) if brand and top_level and "_" in post else (),
+        shared=True,
         author=author,
         author_name=name,
         brand=brand,
@@ -102,7 +104,16 @@ def _interaction(
         link=f"https://www.facebook.com/{id}",
         hidden_at=entry_at if verb == "hide" else None,
         shown_at=entry_at if verb == "unhide" else None,
+        tap=_is_kind_word(value),
     )
+
+
+def _is_kind_word(value: dict[str, Any]) -> bool:
+    """A recommendation, or four and more stars, without a word."""
+    wrote = read.text(value.get("message")) or read.text(value.get("review_text"))
+    stars = value.get("rating")
+    high = isinstance(stars, int) and stars >= 4
+    return not wrote and (high or read.text(value.get("recommendation_type")).casefold() == "positive")
 
 
 def _is_post(parent: str, id: str, post: str, account: str) -> bool:

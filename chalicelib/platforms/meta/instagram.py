@@ -65,7 +65,7 @@ def _comment(context: PartContext, value: dict[str, Any]) -> Interaction:
     sender = read.obj(value.get("from"))
     author = read.ident(sender.get("id")) or None
     # `self_ig_scoped_id` is there only when the account comments on its own media
-    own = bool(read.ident(sender.get("self_ig_scoped_id")))
+    own = bool(read.ident(sender.get("self_ig_scoped_id"))) or _is_named(sender, context.account)
     brand = own or context.is_brand(author)
     author = author or (account if own else None)
     at = read.when(value.get("timestamp"), entry_at)
@@ -80,7 +80,19 @@ def _comment(context: PartContext, value: dict[str, Any]) -> Interaction:
         parent=parent or None,
         reply_to=parent or id,  # a reply can only stand under a top-level comment
         post=media or None,
+        shared=True,
     )
+
+
+def _is_named(sender: dict[str, Any], account: Account) -> bool:
+    """Ads' comments come without the author's id; the apps file may know the account by its username."""
+    name = _username(sender).casefold()
+    return bool(name) and not read.ident(sender.get("id")) and name == account.name.removeprefix("@").casefold()
+
+
+def _live(context: PartContext, value: dict[str, Any]) -> Interaction:
+    """A comment on a live video: it is over when somebody answers, so only a private reply is accepted."""
+    return replace(_comment(context, value), private_only=True)
 
 
 def _mention(context: PartContext, value: dict[str, Any]) -> Interaction:
@@ -93,12 +105,13 @@ def _mention(context: PartContext, value: dict[str, Any]) -> Interaction:
         thread=comment or media,
         text=read.text(value.get("text")),
         post=media or None,
+        shared=True,
     )
 
 
 _READERS: dict[str, Callable[[PartContext, dict[str, Any]], Interaction]] = {
     "comments": _comment,
-    "live_comments": _comment,
+    "live_comments": _live,
     "mentions": _mention,
 }
 
@@ -158,8 +171,9 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     Source: https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-comment/replies
     """
     i, host = reply.interaction, _host(account)
-    words = wording(account, i, reply.text, reply.private)
-    if i.private or reply.private:
+    private = reply.private or i.private_only
+    words = wording(account, i, reply.text, private)
+    if i.private or private:
         if i.kind is Kind.MENTION:
             raise Refused("no_private_reply_to_a_mention")  # only a comment on the brand's own media can have one
         recipient = {"id": i.reply_to or i.thread} if i.private else {"comment_id": i.id}

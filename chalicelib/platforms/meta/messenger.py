@@ -92,7 +92,24 @@ def parse_direct(context: PartContext, part: dict[str, Any], *, repliable: bool 
         window=AD_WINDOW if referral.get("source") == "ADS" else WINDOW,
         ours=brand and bool(app.app_id) and read.ident(content.get("app_id")) == app.app_id,
         token=(read.text(content.get("metadata")) or None) if brand else None,  # a customer's is no proof of anything
+        tap=not brand and _is_tap(event, content),
     )
+
+
+_STARTS = {"get_started", "get started", "getstarted", "get_started_payload", "facebook_welcome"}
+
+
+def _is_tap(event: str, content: dict[str, Any]) -> bool:
+    """The button that opens a chat, a thumb, a sticker, a heart: nobody waits for an answer to them."""
+    if event == "postback":
+        return bool({read.text(content.get(key)).casefold() for key in ("payload", "title")} & _STARTS)
+    given = content.get("attachments")
+    attached = [read.obj(a) for a in given] if isinstance(given, list) else []
+    stickers = [a for a in attached if read.obj(a.get("payload")).get("sticker_id") or a.get("type") in _HEARTS]
+    return bool(attached) and len(stickers) == len(attached) and not read.text(content.get("text"))
+
+
+_HEARTS = {"like_heart", "sticker"}
 
 
 def _person(side: Any) -> str:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
@@ -38,6 +38,8 @@ from chalicelib.platforms.simulation import Endpoint, Posted, SimulatedMessage, 
 MAX_REPLY = 4096  # characters
 WINDOW = timedelta(hours=24)
 FIELDS = ("messages", "smb_message_echoes")
+STANDBY = "standby"  # another app, such as Meta's own agent, has the conversation: kept and escalated, never replied to
+_LISTS = {"messages": "messages", "smb_message_echoes": "message_echoes", STANDBY: ""}
 
 ERRORS = Errors(
     rate=frozenset({4, 80007, 130429, 131048, 131056}),
@@ -88,15 +90,16 @@ def parse_change(at: PartContext, change: dict[str, Any]) -> Iterator[Parsed]:
     """One element of `entry[].changes`; it can hold many messages, and a poison one stops no other."""
     value = read.obj(change["value"])
     field = read.text(change.get("field")) or ("smb_message_echoes" if "message_echoes" in value else "messages")
-    if field not in FIELDS:
+    if field not in _LISTS:
         yield at.skipped(f"field_{field[:40]}")
         return
-    echo = field == "smb_message_echoes"
-    for message in read.rows(value.get("message_echoes" if echo else "messages")):
-        try:
-            yield _message(at, value, message, echo)
-        except read.MALFORMED as error:
-            yield at.poison(error, message)
+    for name in ("message_echoes", "messages"):
+        for message in read.rows(value.get(name)) if name == _LISTS[field] or field == STANDBY else ():
+            try:
+                found = _message(at, value, message, name == "message_echoes")
+                yield found if isinstance(found, Skipped) or field != STANDBY else replace(found, repliable=False)
+            except read.MALFORMED as error:
+                yield at.poison(error, message)
     for status in read.rows(value.get("statuses")):
         yield at.skipped(f"status_{read.text(read.obj(status).get('status'))[:40]}")
     for _ in read.rows(value.get("errors")):
@@ -108,13 +111,16 @@ def _message(context: PartContext, value: dict[str, Any], message: Any, echo: bo
     if not isinstance(message, dict):
         raise read.PayloadError("expected an object")
     type_ = _type(message)
+    if type_ == "system" and (renamed := _renamed(context, message)):
+        return renamed
     if type_ in _SKIPPED_TYPES:
         return context.skipped(f"type_{type_}")
     change = read.obj(message.get(type_)) if type_ in ("edit", "revoke") else {}
     content = (read.obj(change.get("message")) or change) if type_ == "edit" else message
-    customer, contact = _customer(value, message, echo)
-    if not echo and customer in _own_numbers(account, value):
-        echo, (customer, contact) = True, _customer(value, message, True)
+    person = _customer(value, message, echo)
+    if not echo and person.address in _own_numbers(account, value):
+        echo, person = True, _customer(value, message, True)
+    customer = person.known_as[0]
     group = read.ident(message.get("group_id"))
     id = read.need_ident(change.get("original_message_id") if change else message.get("id"))
     parent = read.ident(read.obj(content.get("context")).get("id"))
@@ -123,15 +129,17 @@ def _message(context: PartContext, value: dict[str, Any], message: Any, echo: bo
         context.interaction(message, id, _CHANGES.get(type_, Kind.BRAND_REPLY if echo else Kind.NEW), at),
         thread=group or customer,
         author=account if echo else customer,
-        author_name=None if echo else read.name(read.obj(contact.get("profile")).get("name")),
+        author_name=None if echo else read.name(read.obj(person.contact.get("profile")).get("name")),
         brand=echo,
         text=_words(content),
         parent=parent if parent and parent != id else None,
-        reply_to=customer,
+        reply_to=person.address,
+        known_as=person.known_as,
         private=True,
         repliable=not group,
         attachments=_attachments(content, type_),
         window=WINDOW,
+        tap=not echo and type_ == "sticker",
     )
 
 
@@ -144,17 +152,60 @@ def _own_numbers(account: str, value: dict[str, Any]) -> set[str]:
     return {account, "".join(c for c in number if c.isdigit())}
 
 
-def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> tuple[str, dict[str, Any]]:
-    """The customer's id and contact: the phone number, else the business-scoped id (some have no number any more)."""
+class _Person(NamedTuple):
+    """The customer: the address that a reply goes to, every id in a form of its own, and what the contact says."""
+
+    address: str
+    known_as: tuple[str, ...]
+    contact: dict[str, Any]
+
+
+def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> _Person:
+    """By phone number, and by the business-scoped id, which is all that some have. Raises PayloadError."""
     keys = ("to", "to_user_id") if echo else ("from", "from_user_id")
     named = [read.ident(message.get(key)) for key in keys]
     contacts = [read.obj(c) for c in read.rows(value.get("contacts"))]
-    known = set(filter(None, named))
-    contact = next((c for c in contacts if {read.ident(c.get("wa_id")), read.ident(c.get("user_id"))} & known), {})
+    known = {_one_form(id) for id in named if id}
+    contact = next((c for c in contacts if {_one_form(id) for id in _ids(c)} & known), {})
     if not contact and len(contacts) == 1 and not known:
         contact = contacts[0]
-    number = read.ident(contact.get("wa_id")) or read.ident(contact.get("user_id"))
-    return read.need_ident(next(filter(None, named), number)), contact
+    given = [*filter(None, named), *_ids(contact)]
+    address = read.need_ident(next(iter(given), "")).replace(" ", "")
+    return _Person(address, tuple(dict.fromkeys(map(_one_form, given))), contact)
+
+
+def _ids(contact: dict[str, Any]) -> list[str]:
+    return list(filter(None, (read.ident(contact.get("wa_id")), read.ident(contact.get("user_id")))))
+
+
+# Countries whose mobile numbers are written in two ways: what stands between the country's code and the rest, or not
+_EXTRA_DIGITS = (
+    re.compile(r"(55\d\d)9(\d{8})"),  # Brazil's ninth digit
+    re.compile(r"(52)1(\d{10})"),  # Mexico
+    re.compile(r"(54)9(\d{10})"),  # Argentina
+)
+
+
+def _one_form(id: str) -> str:
+    """A phone number in the one of its forms that all others lead to; a business-scoped id as it is."""
+    digits = id.lstrip("+").replace(" ", "").replace("-", "")
+    if not digits.isdecimal():
+        return id
+    found = next((m for form in _EXTRA_DIGITS if (m := form.fullmatch(digits))), None)
+    return found[1] + found[2] if found else digits
+
+
+def _renamed(context: PartContext, message: dict[str, Any]) -> Interaction | None:
+    """A changed number: the person stays the same."""
+    system = read.obj(message.get("system"))
+    old = [read.ident(message.get(key)) for key in ("from", "from_user_id")]
+    new = [read.ident(system.get(key)) for key in ("wa_id", "new_wa_id", "user_id")]
+    known_as = tuple(dict.fromkeys(_one_form(id) for id in (*old, *new) if id))
+    if len(known_as) < 2:
+        return None
+    at = read.when(message.get("timestamp"), context.entry_at)
+    found = context.interaction({}, read.need_ident(message.get("id")), Kind.SAME_PERSON, at)
+    return replace(found, thread=known_as[0], author=known_as[0], known_as=known_as, private=True, raw="")
 
 
 def _type(content: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Telegram's messages, and the buttons that customers press, as interactions."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,7 @@ _FILES = (
     "rich_message",
 )
 _TWICE = {"live_photo": "photo", "animation": "document", "venue": "location"}  # one attachment under two names
+_START = re.compile(r"/start(@\w+)?( .*)?", re.DOTALL)
 _PUBLIC = {"group", "supergroup", "channel"}
 
 
@@ -69,6 +71,7 @@ def message(context: PartContext, name: str, message: dict[str, Any]) -> Parsed:
         reply_to=business or None,  # a reply in a business chat goes through its connection
         private=not public,
         repliable=not public and name != "guest_message",  # there the bot is not in the chat
+        tap=not brand and (bool(_START.fullmatch(words)) or files == {"sticker"}),
         attachments=len(files) - sum(1 for one, other in _TWICE.items() if {one, other} <= files),
         link=_link(chat, number),
         window=BUSINESS_WINDOW if business else None,
@@ -103,7 +106,14 @@ def pressed(context: PartContext, query: dict[str, Any]) -> Parsed:
 
 
 def _is_public(chat: dict[str, Any]) -> bool:
+    if is_direct(chat):
+        return False
     return chat.get("type") in _PUBLIC or read.ident(chat.get("id")).startswith("-")
+
+
+def is_direct(chat: dict[str, Any]) -> bool:
+    """Whether it is where a channel's readers write to the channel: every reader has a topic of their own there."""
+    return chat.get("is_direct_messages") is True
 
 
 def _thread(chat_id: str, message: dict[str, Any]) -> str:
@@ -113,6 +123,11 @@ def _thread(chat_id: str, message: dict[str, Any]) -> str:
 
 
 def _topic(message: dict[str, Any]) -> str:
+    direct = read.ident(read.obj(message.get("direct_messages_topic")).get("topic_id"))
+    return direct or _forum_topic(message)
+
+
+def _forum_topic(message: dict[str, Any]) -> str:
     return read.ident(message.get("message_thread_id")) if message.get("is_topic_message") is True else ""
 
 
@@ -140,6 +155,8 @@ def _is_brand(account: Account, name: str, chat: str, message: dict[str, Any]) -
     """The bot itself, the owner of a business chat, the brand's channel, an anonymous administrator of the group, or
     one of the account's `brand_users` (ids)."""
     author = read.ident(_sender(message).get("id"))
+    if is_direct(read.obj(message.get("chat"))) and read.obj(message.get("sender_chat")):
+        return True  # the channel speaks
     if name.endswith("channel_post") or message.get("is_automatic_forward") is True:
         return True
     if name.endswith("business_message"):

@@ -121,6 +121,9 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     }
     if reply.interaction.reply_to:
         message["business_connection_id"] = reply.interaction.reply_to
+    topic = reply.interaction.thread.removeprefix(f"{chat}_")
+    if chat.startswith("-") and reply.interaction.private and topic.isdecimal():
+        message["direct_messages_topic_id"] = int(topic)
     answer = call(
         http, "POST", f"{_API}/bot{quote(account.token, safe=':')}/sendMessage", data=message, verdicts=_VERDICTS
     )

@@ -30,6 +30,11 @@ def spoken_of(app: App, payload: dict[str, Any]) -> str:
     return next((id for id in ids if f'"{id}"' in said), only.id if only else "")
 
 
+def plain(written: Any) -> str:
+    """A text without X's escapes, of which there are three."""
+    return read.text(written).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def is_bot(user: dict[str, Any]) -> bool:
     """X labels accounts that a program runs: two of them would answer each other without end."""
     return read.obj(user.get("affiliation")).get("description") == "Automated"
@@ -60,7 +65,7 @@ def direct(context: PartContext, message: dict[str, Any], users: dict[str, dict[
         author=sender,
         author_name=called(profile),
         brand=brand,
-        text=read.text(content.get("text")),
+        text=plain(content.get("text")),
         reply_to=customer,
         private=True,
         repliable=not group and not is_bot(profile),

@@ -34,7 +34,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import PartContext, Product, Webhook
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
-from chalicelib.platforms.x.messages import called, chat, direct, is_bot, spoken_of, users_by_id
+from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, spoken_of, users_by_id
 from chalicelib.platforms.x.simulation import SIMULATION, send
 
 # X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
@@ -142,7 +142,7 @@ def _post(
     id = versions[0] if versions and versions[0] else latest
     parent = references.get("replied_to") or read.ident(post.get("in_reply_to_tweet_id")) or None
     at = read.when(post.get("created_at"), context.received_at)
-    note = read.text(read.obj(post.get("note_tweet")).get("text"))
+    note = plain(read.obj(post.get("note_tweet")).get("text"))
     profile = users.get(author or "", {})
     media = read.rows(read.obj(post.get("attachments")).get("media_keys"))
     found = replace(
@@ -150,12 +150,13 @@ def _post(
         thread=read.ident(post.get("conversation_id")) or id,
         author=author,
         author_name=called(profile),
-        text=note or read.text(post.get("text")),
+        text=note or plain(post.get("text")),
         parent=parent,
         reply_to=latest if latest != id else None,
         attachments=len(media),
         repliable=not is_bot(profile),
         link=f"https://x.com/i/status/{latest}",
+        shared=True,
     )
     return _branded(context, found, read.ident(post.get("in_reply_to_user_id")), edited=latest != id)
 
@@ -174,7 +175,7 @@ def _deletion(context: PartContext, id: Any, author: Any, at: datetime) -> Inter
     """A deletion names the post and its author, not the thread."""
     writer = read.ident(author) or None
     found = context.interaction({}, read.need_ident(id), Kind.DELETE, at)
-    return replace(found, author=writer, brand=context.is_brand(writer), raw="")
+    return replace(found, author=writer, brand=context.is_brand(writer), raw="", shared=True)
 
 
 # --- Account Activity API --------------------------------------------------------------------------------------------
@@ -213,9 +214,10 @@ def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[st
     account = context.account.id
     user, whole = read.obj(tweet.get("user")), read.obj(tweet.get("extended_tweet"))
     parent = _id(tweet, "in_reply_to_status_id") or None
-    id, author = _id(tweet, "id"), _id(user, "id") or None
-    if not id:
-        raise read.PayloadError("an id is missing")
+    latest, author = read.need_ident(_id(tweet, "id")), _id(user, "id") or None
+    history = read.obj(tweet.get("edit_history"))  # an edit comes as a new post that names the first one
+    versions = [read.ident(v) for v in read.rows(history.get("edit_tweet_ids"))]
+    id = read.ident(history.get("initial_tweet_id")) or next(filter(None, versions), latest)
     at = _time(tweet, context.received_at)
     entities = [read.obj(source.get(key)) for source in (tweet, whole) for key in ("entities", "extended_entities")]
     media = max((read.rows(e.get("media")) for e in entities), key=len)
@@ -226,12 +228,14 @@ def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[st
         context.interaction(tweet, id, kind, at),
         author=author,
         author_name=called(user),
-        text=read.text(whole.get("full_text")) or read.text(tweet.get("full_text")) or read.text(tweet.get("text")),
+        text=plain(whole.get("full_text")) or plain(tweet.get("full_text")) or plain(tweet.get("text")),
         parent=parent,
         attachments=len(media),
-        link=f"https://x.com/i/status/{id}",
+        link=f"https://x.com/i/status/{latest}",
+        reply_to=latest if latest != id else None,
+        shared=True,
     )
-    found = _branded(context, found, _id(tweet, "in_reply_to_user_id"), edited=False)
+    found = _branded(context, found, _id(tweet, "in_reply_to_user_id"), edited=latest != id)
     conversation = _id(tweet, "conversation_id")
     return replace(found, thread=conversation or (parent if found.brand and parent else id))
 

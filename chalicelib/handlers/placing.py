@@ -1,0 +1,103 @@
+"""Where an interaction belongs, settled before it is stored: the customer's one id, the account, the thread.
+
+Platforms know a person under several ids, tell two accounts of the brand of one post, and name as parent what stands
+under another comment. Each is settled once, by a document that the first one writes and all others read.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.apps import Apps
+from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.storage.store import Store
+
+REMEMBERED = timedelta(days=400)  # as long as an interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Placer:
+    """Reads and writes the documents; `apps` says which accounts the brand has."""
+
+    store: Store
+    apps: Apps
+
+    def placed(self, incoming: Interaction, now: datetime) -> Interaction | None:
+        """`incoming` where it belongs; None when another account's app tells of it, so that it is known already."""
+        i = self._same_person(incoming, now)
+        if i.kind is Kind.SAME_PERSON:
+            return i
+        home = self._home(i, now)
+        if home is None:
+            return None
+        return replace(self._in_thread(home), known_as=(), shared=False, threads=())
+
+    # --- one person under several ids ---
+
+    def _same_person(self, i: Interaction, now: datetime) -> Interaction:
+        """With the id that was the customer's first here, in place of every other that the platform knows."""
+        if not i.known_as:
+            return i
+        names = {id: f"person#{i.product}:{i.account}#{id}" for id in i.known_as}
+        known = {id: self._read(name) for id, name in names.items()}
+        first = next(filter(None, known.values()), i.known_as[0])
+        for id in (id for id, value in known.items() if value != first):
+            doc, customer = {"is": first}, replace(i, author=first)
+            self.store.set_document(names[id], "is", doc, now + REMEMBERED, customer)
+        return replace(
+            i,
+            thread=first if i.thread in i.known_as else i.thread,
+            author=first if i.author in i.known_as else i.author,
+            to=first if i.to in i.known_as else i.to,
+        )
+
+    # --- one post, told to two accounts of the brand ---
+
+    def _home(self, i: Interaction, now: datetime) -> Interaction | None:
+        if not i.shared or not self._has_others(i):
+            return i
+        if i.brand:
+            return self._answers_at(i)
+        name = f"object#{i.product}#{i.id}"
+        account = self._read(name)
+        if account is None and i.kind not in (Kind.DELETE, Kind.HIDE):
+            self.store.put_document(name, "is", {"is": i.account}, now + REMEMBERED)  # the first one stays
+            account = self._read(name)
+        return self._moved(i, account or i.account)
+
+    def _answers_at(self, reply: Interaction) -> Interaction:
+        """What the brand says goes to the account which has the question that it answers."""
+        for id in filter(None, (reply.parent, reply.thread, reply.post)):
+            account = self._read(f"object#{reply.product}#{id}")
+            if account:
+                return self._moved(reply, account) or reply
+        return reply
+
+    def _moved(self, i: Interaction, account: str) -> Interaction | None:
+        """`i` as of `account`. What one app's secret signed changes nothing of another app's account."""
+        if account == i.account:
+            return i
+        owner, own = self.apps.owner(i.product, account), self.apps.owner(i.product, i.account)
+        if owner is None:  # the account left the apps file
+            return i
+        return replace(i, account=account) if own and own.app.key == owner.app.key else None
+
+    def _has_others(self, i: Interaction) -> bool:
+        return sum(a.product == i.product for app in self.apps.apps for a in app.accounts) > 1
+
+    # --- a comment under a comment ---
+
+    def _in_thread(self, i: Interaction) -> Interaction:
+        """Where the thread is only known by the parent, the one in which the parent stands itself; where the platform
+        calls it by several names, the one in which somebody has asked."""
+        if i.brand and i.threads and not self.store.conversations_in(i.product, i.account, i.thread):
+            others = (t for t in i.threads if self.store.conversations_in(i.product, i.account, t))
+            thread = next(others, i.thread)
+            return replace(i, thread=thread, parent=thread if i.parent == i.thread else i.parent)
+        if not i.parent or i.thread != i.parent or i.private:
+            return i
+        parent = self.store.interaction(i.product, i.account, i.parent)
+        return replace(i, thread=parent.thread) if parent and parent.thread else i
+
+    def _read(self, name: str) -> str | None:
+        found = self.store.documents(name)
+        return str(found[0]["is"]) if found else None
