@@ -20,7 +20,7 @@ def test_the_demo_ends_well_and_keeps_an_email() -> None:
     rows = re.findall(r"^(.*?\S) +(\d+) +(\d+)  ok$", done.stdout, re.MULTILINE)
     assert len(rows) == 15
     assert all(expected == actual for _, expected, actual in rows)
-    for place in ("Facebook", "Messenger", "Instagram", "WhatsApp", "X", "Forum"):
+    for place in ("Facebook", "Messenger", "Instagram", "WhatsApp", "X", "the website"):
         assert re.search(rf" s  {place} +Earshot replies +[\w ]*automat", done.stdout), place
     for told in (
         "Earshot refuses it       401",
