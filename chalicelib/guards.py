@@ -33,17 +33,19 @@ class Guard:
 _ROWS: Final = (
     *(Guard(name, urgent=True) for name in ("self_harm", "safety", "takeover", "fraud", "legal", "grief")),
     *(Guard(name) for name in ("bare", "links", "advert", "news", "quotation", "advice")),
-    *(Guard(name) for name in ("another_shop_instead", "negated", "settled", "sarcasm")),
+    *(Guard(name) for name in ("another_shop_instead", "negated", "settled", "thankless", "sarcasm")),
     *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting")),
     *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
 )
 # The same words inside a message that asks something: a person is to be told so in the plainest words.
 _ASKING: Final = {
     name: Guard(f"{name}_asking", Rung.GENERAL)
-    for name in ("links", "another_shop_instead", "negated", "settled", "sarcasm")
+    for name in ("links", "another_shop_instead", "negated", "settled", "thankless", "sarcasm")
 }
 GUARDS: Final[Mapping[str, Guard]] = {guard.name: guard for guard in (*_ROWS, *_ASKING.values())}
 
+# What reads as thanks or praise with one of these in it waits for a person all the same.
+NO_THANKS: Final = frozenset({"thankless", "thankless_asking", "angry", "shouting"})
 _ABOUT_SHOPS: Final = ("another_shop", "another_shop_instead")
 
 _URL: Final = re.compile(r"https?://\S+|www\.\S+|\b[\w-]+\.(?:com|net|org|io|shop|store|ly|me|info)/\S*", re.IGNORECASE)

@@ -16,15 +16,17 @@ _SHORTEST: Final = 3  # letters of a name by which a message can be told to be f
 _MAY_BE_OUT: Final = frozenset({Outcome.CLAIMED, Outcome.SENT, Outcome.UNKNOWN})
 
 
-def person_wrote(c: Conversation, thread: Thread, now: datetime) -> bool:
-    """Whether a person of the brand has already written to this customer here (in a direct message: lately)."""
+def person_wrote(c: Conversation, thread: Thread, machines: Collection[str], now: datetime) -> bool:
+    """Whether a person of the brand has already written to this customer here (in a direct message: lately); `machines`
+    are the ids of the replies that no person wrote."""
     since = now - PERSON_STAYS if c.private else datetime.min.replace(tzinfo=now.tzinfo)
     if any(a.at >= since and a.state in _MAY_BE_OUT for a in c.answers.values()):
         return True
     here = (None, c.thread, *c.questions)
     return any(
         r.at >= since and not r.deleted and (r.to == c.customer or (r.to is None and (c.private or r.parent in here)))
-        for r in thread.replies.values()
+        for id, r in thread.replies.items()
+        if id not in machines
     )
 
 

@@ -13,6 +13,7 @@ from chalicelib import platforms
 from chalicelib.apps import Account, Apps
 from chalicelib.conversations import rules
 from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
+from chalicelib.conversations.answers import automatic
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State, Thread
 from chalicelib.conversations.interaction import Interaction, Reading
 from chalicelib.conversations.why import Why
@@ -172,7 +173,7 @@ class Attempt:
         )
         if not isinstance(answer, Answer):
             return answer.why
-        if person_wrote(c, thread, self.now):
+        if person_wrote(c, thread, automatic(c, thread, r.playbook), self.now):
             return Why.PERSON_WROTE
         lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
         if any(

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.conversations.conversation import Ladder
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
-from chalicelib.guards import GUARDS, most
+from chalicelib.guards import GUARDS, NO_THANKS, most
 from chalicelib.playbook.business_time import Hours, Span, within
 from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
 from chalicelib.playbook.wording import Wording, chosen, placed
@@ -298,6 +298,8 @@ class Playbook:
         `bounds` are the model's, by intent; an intent that is not among them closes nothing.
         """
         if reading is None or reading.intent not in NEED_NO_ANSWER or reading.intent not in bounds:
+            return True
+        if NO_THANKS.intersection(reading.guards) or self.urgent(reading):  # "thanks for nothing" is a complaint
             return True
         return reading.confidence < max(self._intent(reading.intent).closes_at, bounds[reading.intent])
 

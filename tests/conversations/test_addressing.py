@@ -46,7 +46,8 @@ def said(**reply: object) -> Thread:
     ],
 )
 def test_a_person_of_the_brand_has_written(conversation: Conversation, thread: Thread, wrote: bool) -> None:
-    assert person_wrote(conversation, thread, NOW) is wrote
+    assert person_wrote(conversation, thread, (), NOW) is wrote
+    assert not person_wrote(replace(conversation, answers={}), thread, thread.replies, NOW)  # a machine's greeting
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.conversations.why import Why
+from chalicelib.guards import guarded
 from chalicelib.playbook.policy import INTENTS, NEVER_ACKNOWLEDGED, Answer, Place, Playbook, Silence
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from tests.counting import calls
@@ -97,6 +98,20 @@ def test_only_sure_praise_thanks_and_spam_need_no_answer(
     read: Reading | None, bounds: dict[str, float], needed: bool
 ) -> None:
     assert SHOP.needs_answer(read, bounds) is needed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Thanks for nothing", "Danke für nichts", "Merci pour rien", "Gracias por nada"),
+        *("That didn't help at all, thanks", "Das hat mir nichts gebracht, danke", "Ça ne m'a pas aidé, merci"),
+        *("Eso no me ayudó en nada, gracias", "Great, thanks, my house burnt down", "You useless lot, thanks"),
+    ],
+)
+def test_a_complaint_that_ends_in_thanks_waits_for_a_person(text: str) -> None:
+    read = guarded(replace(reading("closing", 0.999), language=None), text)
+    assert SHOP.needs_answer(read, {"closing": 0.9})
+    assert not SHOP.needs_answer(replace(read, guards=(), urgent=0.01), {"closing": 0.9})
 
 
 def test_urgent_is_what_sounds_so_whatever_the_intent() -> None:
