@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.storage.store import Store
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
+APPS_FRESH_FOR = timedelta(seconds=10)
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
 
 
@@ -111,6 +112,14 @@ class Services:
         if self._apps is None or now - self._apps[0] > SECRETS_CACHED_FOR:
             self._apps = now, self.registrations()
         return self._apps[1]
+
+    def fresh_apps(self) -> Apps:
+        """The registrations as they are now, but not read again within APPS_FRESH_FOR: strangers must not make that
+        cost a call each. Raises AppsError."""
+        now = self.now()
+        if self._apps is None or now - self._apps[0] > APPS_FRESH_FOR:
+            self._apps = None
+        return self.apps
 
     @cached_property
     def registrations(self) -> "Callable[[], Apps]":
@@ -244,6 +253,7 @@ class Services:
             http=self.http,
             acknowledger=acknowledger,
             outcomes=self.telemetry,
+            fresh_apps=self.fresh_apps,
         )
 
     @property

@@ -159,6 +159,13 @@ def schedule(conversation: Conversation, clocks: Clocks) -> Conversation:
     )
 
 
+def forget_promises(c: Conversation) -> Conversation:
+    """`c` without the promises that nobody was told, so that they are made anew."""
+    told = {i for i, a in c.acknowledgements.items() if a.state in (Outcome.SENT, Outcome.UNKNOWN, Outcome.CLAIMED)}
+    questions = {i: replace(q, promised_by=None) if q.pending and i not in told else q for i, q in c.questions.items()}
+    return replace(c, questions=questions)
+
+
 def _promised(q: Question, clocks: Clocks) -> Question:
     wanted = q.needs_answer and not q.deleted and not q.promised_by
     return replace(q, promised_by=clocks.promise(q.intent, q.since)) if wanted else q

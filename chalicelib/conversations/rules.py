@@ -160,16 +160,20 @@ def relabel(conversation: Conversation, intent: str, clocks: Clocks, now: dateti
     return arrange(conversation, replace(conversation, questions=questions), clocks, now)
 
 
-def add_reply(
-    thread: Thread, interaction: Interaction, *, to: str | None = None, automatic: bool = False, person: bool = False
-) -> Thread:
-    """`thread` with the brand's (merged) reply `interaction`, which answers the customer `to` as far as that is known;
-    this one and the newest others are kept."""
+def brand_reply(
+    interaction: Interaction, to: str | None = None, *, automatic: bool = False, person: bool = False
+) -> BrandReply:
+    """What a thread remembers of the brand's (merged) `interaction`, which answers the customer `to` as far as that is
+    known. One that was taken back, hidden or not delivered answers nobody."""
     i = interaction
-    reply = BrandReply(i.at, i.parent, i.to or to, i.deleted or i.hidden, automatic, person)
-    others = sorted((r.at, id) for id, r in thread.replies.items() if id != i.id)[1 - REMEMBERED :]
-    kept = sorted([*others, (i.at, i.id)])
-    return replace(thread, replies={id: reply if id == i.id else thread.replies[id] for _, id in kept})
+    return BrandReply(i.at, i.parent, i.to or to, i.deleted or i.hidden or i.undelivered, automatic, person)
+
+
+def add_reply(thread: Thread, id: str, reply: BrandReply) -> Thread:
+    """`thread` with the brand's `reply`; this one and the newest others are kept."""
+    others = sorted((r.at, known) for known, r in thread.replies.items() if known != id)[1 - REMEMBERED :]
+    kept = sorted([*others, (reply.at, id)])
+    return replace(thread, replies={known: reply if known == id else thread.replies[known] for _, known in kept})
 
 
 # --- acknowledging: at most one automatic reply an interaction, ever -------------------------------------------------

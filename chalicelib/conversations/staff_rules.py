@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import (
     Act,
     Conversation,
@@ -179,6 +180,23 @@ def record_answer(
     done = Act(Deed.ANSWER, answer.at, answer.who, answer.questions)
     acts = _newest({**c.acts, id: done})
     return arrange(conversation, replace(c, questions=questions, acts=acts), clocks, now)
+
+
+def undelivered(conversation: Conversation, reply_id: str, clocks: Clocks, now: datetime) -> Conversation:
+    """The platform could not deliver our reply `reply_id`, an acknowledgement or a person's answer: what it had settled
+    is open again, and it is not posted a second time."""
+    c = rules.undelivered(conversation, reply_id, clocks, now)
+    for id, answer in c.answers.items():
+        if answer.id == reply_id and answer.state is not Outcome.REFUSED:
+            questions = {
+                i: replace(q, answered_at=None, answered_by=None, waits_since=now, promised_by=None)
+                if q.answered_by == f"{STAFF}{id}"
+                else q
+                for i, q in c.questions.items()
+            }
+            failed = replace(answer, state=Outcome.REFUSED, code="undelivered")
+            return arrange(c, replace(c, questions=questions, answers={**c.answers, id: failed}), clocks, now)
+    return c
 
 
 def our_answer(conversations: Collection[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:

@@ -20,6 +20,8 @@ class Why(StrEnum):
     NOTHING_OPEN = "nothing_open"
     OVERTAKEN = "overtaken_by_an_edit"
     ALREADY = "already"
+    AUTOMATIC = "automatic"
+    NEVER_SEEN = "edit_of_something_never_seen"
     NOT_REPLIABLE = "not_repliable"
     AUTHOR_UNKNOWN = "author_unknown"
     RECENT = "acknowledged_recently"

@@ -15,7 +15,7 @@ from chalicelib.conversations import rules
 from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
 from chalicelib.conversations.answers import automatic
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State, Thread
-from chalicelib.conversations.interaction import Interaction, Reading
+from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
 from chalicelib.outcomes.types import Replied
@@ -153,6 +153,8 @@ class Attempt:
             return Why.ALREADY
         if c.state is not State.OPEN or question is None or not question.pending:
             return Why.NOTHING_OPEN
+        if i.kind is Kind.EDIT:
+            return Why.NEVER_SEEN
         if question.text_at > (i.text_at or i.at):
             return Why.OVERTAKEN
         if i.author is None:

@@ -1,19 +1,22 @@
 """Escalate: sweep everything overdue, whatever woke us, and queue the notice of each newly reached tier."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
-from chalicelib.codec import dump
+from chalicelib.codec import dump, from_time, to_time
 from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
 from chalicelib.handlers.bundles import Bundles
-from chalicelib.outcomes.types import Escalated, Outcomes
+from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
-from chalicelib.storage.store import Contention, ConversationKey, Store
+from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +32,53 @@ class Escalator:
     def sweep(self, now: Callable[[], datetime], until: Callable[[], bool] = lambda: True) -> bool:
         """Escalates everything that is overdue; False when `until` said stop first, so that the rest waits for the next
         sweep. A conversation that others are writing to is left to the next sweep as well."""
+        aside = self.store.aside(now())
         for key in self.store.overdue(now()):
             if not until():
                 return False
-            try:
-                self.escalate(key, now())
-            except Contention:
+            if key not in aside:
+                self._guarded(key, now())
+        return self._replan(now, until)
+
+    def _guarded(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
+        """Escalates one conversation; whatever fails about it is told and set aside, and the rest goes on."""
+        try:
+            self.escalate(key, now, anew=anew)
+        except Contention:
+            return
+        except Exception as error:  # nothing that one conversation does may keep the others from being escalated
+            self.outcomes.failed(Failed(key.product, key.account, type(error).__name__))
+            with suppress(Exception):  # told above; the next sweep tries again
+                self.store.set_aside(key, now)
+
+    def _replan(self, now: Callable[[], datetime], until: Callable[[], bool]) -> bool:
+        """After a change of the playbook's clocks every conversation that waits is planned anew, so that shorter waits
+        apply to it too. Goes on where the sweep before was stopped."""
+        clocks = self.playbook.clocks
+        if self.store.marked("clocks") == clocks:
+            return True
+        for shard in range(SHARDS):
+            done, _, since = (self.store.marked(f"clocks#{shard}") or "").partition("|")
+            if done == clocks and not since:
                 continue
+            first = to_time(since) if done == clocks else EARLIEST
+            for at, key in list(self.store.waiting(shard, first)):
+                if not until():
+                    self.store.mark(f"clocks#{shard}", f"{clocks}|{from_time(at)}", now())
+                    return False
+                self._guarded(key, now(), anew=True)
+            self.store.mark(f"clocks#{shard}", clocks, now())
+        self.store.mark("clocks", clocks, now())
         return True
 
-    def escalate(self, key: ConversationKey, now: datetime) -> None:
-        """Escalates one conversation if it is overdue. Raises Contention and QueueUnavailable."""
+    def escalate(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
+        """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned.
+        Raises Contention and QueueUnavailable."""
         thread = self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
-            return ladders.escalate(rules.apply_replies(old, thread, self.playbook, now), self.playbook, now)
+            planned = ladders.forget_promises(old) if anew else old
+            return ladders.escalate(rules.apply_replies(planned, thread, self.playbook, now), self.playbook, now)
 
         done = self.store.update_conversation(key, change, now)
         if done is None:  # erased in between; the index lags

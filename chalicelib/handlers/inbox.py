@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
 from chalicelib.aws.queues import MAX_MESSAGE, Queue, encode
@@ -58,7 +59,7 @@ def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: 
     else:
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(envelope.body) > PLAIN_UP_TO and len(encode(message)) > MAX_MESSAGE - HEADROOM:
-        name, packed = f"{envelope.id}-quarantine" if reasons else envelope.id, zlib.compress(envelope.body)
+        name, packed = f"{envelope.id}-{token_hex(8)}" if reasons else envelope.id, zlib.compress(envelope.body)
         save_chunks(name, [packed[n : n + CHUNK] for n in range(0, len(packed), CHUNK)], envelope.received_at)
         message = head | {"chunks": name}
     queue.send(message)

@@ -17,6 +17,7 @@ from chalicelib.codec import dump
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
+from chalicelib.conversations.why import Why
 from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Attempt
@@ -24,7 +25,7 @@ from chalicelib.handlers.inbox import Envelope, SaveChunks
 from chalicelib.handlers.placing import Placer
 from chalicelib.intents import IntentModel
 from chalicelib.outcomes.types import Outcomes, Stored
-from chalicelib.platforms.base import Poison, ReplyError
+from chalicelib.platforms.base import FOREIGN, Parsed, Poison, ReplyError, Skipped
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook
@@ -50,11 +51,17 @@ class Responder:
     http: Http
     acknowledger: Acknowledger
     outcomes: Outcomes
+    fresh_apps: Callable[[], Apps]
 
     def respond(self, envelope: Envelope, now: Callable[[], datetime]) -> None:
         """Works on one envelope. One with several interactions is put back as a message for each, so that no invocation
         runs long and one that fails does not hold up the others. Raises for the queue to bring it again."""
-        interactions, reasons = ([envelope.interaction], []) if envelope.interaction else self._parse(envelope)
+        parsed = self._parsed(envelope)
+        if parsed is None or any(map(self._is_unknown, parsed)):  # receive may have read another apps file than this
+            fresh = self.fresh_apps()
+            self = replace(self, apps=fresh, acknowledger=replace(self.acknowledger, apps=fresh))
+            parsed = self._parsed(envelope)
+        interactions, reasons = _sorted_out(parsed)
         if reasons:
             inbox.enqueue(self.quarantine, envelope, self.save_chunks, reasons)
         if len(interactions) > 1:
@@ -63,17 +70,23 @@ class Responder:
         for interaction in interactions:
             Step(self, envelope, interaction, now).run()
 
-    def _parse(self, envelope: Envelope) -> tuple[list[Interaction], list[str]]:
-        """The interactions of a raw delivery, and why other parts of it could not be understood."""
-        app = self.apps.get(envelope.platform, envelope.app)
-        webhook = platforms.webhook(envelope.platform)
+    def _parsed(self, envelope: Envelope) -> list[Parsed] | None:
+        """What the envelope says; None when nobody has its app. Poison, where the body as a whole is not understood."""
+        if envelope.interaction:
+            return [envelope.interaction]
+        app, webhook = self.apps.get(envelope.platform, envelope.app), platforms.webhook(envelope.platform)
         if app is None or webhook is None:
-            return [], ["the app is no longer in the apps file"]
+            return None
         try:
-            parsed = list(webhook.read(app, envelope.body, envelope.received_at))
+            return list(webhook.read(app, envelope.body, envelope.received_at))
         except PayloadError as error:
-            return [], [str(error)]
-        return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
+            return [Poison(str(error), "")]
+
+    def _is_unknown(self, parsed: Parsed) -> bool:
+        """Whether it is for an account that the apps at hand do not have."""
+        if isinstance(parsed, Interaction):
+            return self.apps.owner(parsed.product, parsed.account) is None
+        return _is_foreign(parsed)
 
     def read(self, interaction: Interaction) -> Interaction:
         """`interaction` with what the intent model and the guards read in its text."""
@@ -89,6 +102,34 @@ class Responder:
             return None
         calm = None if reading.intent in self.playbook.urgency.intents else reading.intent
         return self.playbook.urgent(reading) or calm
+
+
+class _Left(Exception):
+    """The interaction belongs to another conversation than before."""
+
+    def __init__(self, old: Interaction, new: Interaction) -> None:
+        super().__init__()
+        self.old, self.new = old, new
+
+
+def _leaves(old: Interaction, new: Interaction) -> bool:
+    if not old.thread or old.brand:
+        return False
+    return new.brand or ConversationKey.of(old) != ConversationKey.of(new)
+
+
+def _is_foreign(parsed: Parsed) -> bool:
+    return isinstance(parsed, Skipped) and parsed.reason == FOREIGN
+
+
+def _sorted_out(parsed: list[Parsed] | None) -> tuple[list[Interaction], list[str]]:
+    """The interactions, and why the rest goes to quarantine. What receive took in and nobody owns any more is among
+    that: it would have refused a delivery for strangers alone."""
+    if parsed is None:
+        return [], ["the app is no longer in the apps file"]
+    if parsed and all(map(_is_foreign, parsed)):
+        return [], ["no account of the delivery is in the apps file any more"]
+    return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +149,23 @@ class Step:
             return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
-        change = r.store.change_interaction(incoming, lambda old: r.read(merge(old, incoming)), self.now())
+        change = self._stored(self._placed(incoming))
         before, interaction = change.before, change.after
         if not interaction.thread:  # a deletion that names nothing but the id, of something that has not come yet
             handled = Stored(interaction, "")
         elif interaction.brand:
             handled = self._brand(interaction)
         else:
-            if before and before.thread and before.customer != interaction.customer and not before.brand:
-                self._move(before)
             handled = self._customer(interaction, known=before is not None)
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(replace(handled, incoming=incoming, news=news))
+
+    def _placed(self, incoming: Interaction) -> Interaction:
+        """In the thread of what it stands under: a reply to a reply names that one only."""
+        if incoming.private or not incoming.parent or incoming.thread != incoming.parent:
+            return incoming
+        above = self.responder.store.interaction(incoming.product, incoming.account, incoming.parent)
+        return replace(incoming, thread=above.thread) if above and above.thread else incoming
 
     def _fetched(self, incoming: Interaction) -> Interaction:
         """With the author and text that its delivery leaves out; as it came when the platform will not say."""
@@ -134,10 +180,46 @@ class Step:
         brand = known.get("author") == incoming.account
         return replace(incoming, **known, brand=brand, kind=Kind.BRAND_REPLY if brand else incoming.kind)
 
-    def _move(self, before: Interaction) -> None:
-        """The author became known: the conversation of the unknown one has nothing open any more."""
-        gone = replace(before, deleted=True)
-        self._fold(gone, claim=None, known=True)
+    def _stored(self, incoming: Interaction) -> Change[Interaction]:
+        """Stores it. Where that changes whose conversation it is in (its author or thread became known), it leaves the
+        old one first: a process that ends in between does so again, and nobody waits in both."""
+        r = self.responder
+
+        def change(old: Interaction | None) -> Interaction:
+            new = r.read(merge(old, incoming))
+            if old and _leaves(old, new) and old not in left:
+                raise _Left(old, new)
+            return new
+
+        left: list[Interaction] = []
+        while True:
+            try:
+                return r.store.change_interaction(incoming, change, self.now())
+            except _Left as found:
+                self._leave(found.old, found.new)
+                left.append(found.old)
+
+    def _leave(self, old: Interaction, new: Interaction) -> None:
+        """Nothing about `old` is open in its conversation any more; what was posted about it is known in the new one,
+        so that it is not posted again."""
+        r, gone = self.responder, replace(old, deleted=True)
+        thread = r.store.thread(old.product, old.account, old.thread)
+        known = r.store.conversation(ConversationKey.of(old))
+        if known is None:
+            return
+        acks = {i: a for i, a in known.acknowledgements.items() if i in (old.id, f"{old.id}/private")}
+        if acks and not new.brand:
+
+            def carry(c: Conversation | None) -> Conversation:
+                c = c or Conversation(new.product, new.account, new.thread, new.customer, new.app, new.private)
+                return replace(c, acknowledgements={**acks, **c.acknowledgements})
+
+            r.store.change_conversation(ConversationKey.of(new), carry, self.now())
+        r.store.update_conversation(
+            ConversationKey.of(old),
+            lambda c: rules.apply_interaction(c, gone, thread, r.playbook, self.now()),
+            self.now(),
+        )
 
     # --- a customer's interaction ---
 
@@ -147,13 +229,32 @@ class Step:
         change = self._fold(interaction, attempt, known=known)
         after = change.after
         self._schedule(after)
+        if after.wake_at:  # the e-mail tells what was asked, however late it comes
+            r.store.keep_interaction(interaction, after.wake_at, self.now())
         for id in attempt.claimed(after):
             replied = r.acknowledger.post(after, interaction, id, self.now)
             if replied.not_before:
                 r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())
             r.outcomes.replied(replied)
+        self._heed_failures(after, interaction)
         intent = interaction.reading.intent if interaction.reading else ""
         return Stored(interaction, after.id, intent, why=attempt.why)
+
+    def _heed_failures(self, c: Conversation, interaction: Interaction) -> None:
+        """The platform may have said that a private reply did not arrive before its sending was recorded."""
+        if not interaction.private or interaction.id not in c.acknowledgements:
+            return
+        now = self.responder.store.conversation(ConversationKey.of(c))
+        ack = now.acknowledgements.get(interaction.id) if now else None
+        reply = ack and ack.id and self.responder.store.interaction(c.product, c.account, ack.id)
+        if reply and reply.undelivered:
+            self._undelivered(c, reply)
+
+    def _undelivered(self, c: Conversation, reply: Interaction) -> Conversation:
+        playbook = self.responder.playbook
+        after = self._updated(c, lambda old: staff_rules.undelivered(old, reply.id, playbook, self.now()))
+        self._schedule(after)
+        return after
 
     def _fold(self, interaction: Interaction, claim: Attempt | None, *, known: bool) -> Change[Conversation]:
         """`known`: the interaction came before, so its conversation is read first. A claim on the guess that there is
@@ -171,7 +272,9 @@ class Step:
                 new = replace(new, delivery=self.envelope.id)
             return claim.claim(new, thread) if claim else new
 
-        return r.store.change_conversation(ConversationKey.of(interaction), change, self.now(), new=not known)
+        return r.store.change_conversation(
+            ConversationKey.of(interaction), change, self.now(), new=not known and not interaction.private
+        )
 
     def _schedule(self, conversation: Conversation) -> None:
         """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""
@@ -183,20 +286,35 @@ class Step:
     # --- what the brand said ---
 
     def _brand(self, interaction: Interaction) -> Stored:
-        """The echo of our own reply settles its claim; a person's reply answers what was asked before it."""
-        r = self.responder
-        place = (interaction.product, interaction.account, interaction.thread)
-        if interaction.kind is Kind.BRAND_POST:
-            return Stored(interaction, "")
-        conversations = r.store.conversations_in(*place)
-        if ours := answers.our_reply(conversations, interaction):
-            conversations = [self._echoed(*ours, interaction)]
-        elif (mine := staff_rules.our_answer(conversations, interaction)) or not interaction.ours:
-            if mine:
-                self._came_back(*mine, interaction)
-            thread = r.store.change_thread(*place, lambda old: rules.add_reply(old, interaction), self.now())
+        """The echo of our own reply settles its claim; a person's reply answers what was asked before it; a machine's,
+        and our own words in whatever place they come back, answer nothing."""
+        r, i = self.responder, interaction
+        place = (i.product, i.account, i.thread)
+        if i.kind is Kind.BRAND_POST:
+            return Stored(i, "")
+        conversations, why = r.store.conversations_in(*place), ""
+        if i.undelivered:
+            for c in conversations:
+                self._undelivered(c, i)
+        ours = answers.our_reply(conversations, i)
+        mine = staff_rules.our_answer(conversations, i)
+        if ours:
+            conversations = [self._echoed(*ours, i)] if not i.undelivered else [ours[0]]
+        elif mine or not (i.ours or r.playbook.is_ours(i.text)):
+            if mine and not i.undelivered:
+                self._came_back(*mine, i)
+            reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
+            thread = r.store.change_thread(*place, lambda old: rules.add_reply(old, i.id, reply), self.now())
             conversations = [self._settled(c, thread) for c in r.store.conversations_in(*place)]
-        return Stored(interaction, conversations[0].id if conversations else "")
+            why = Why.AUTOMATIC if any(i.id in answers.automatic(c, thread, r.playbook) for c in conversations) else ""
+        return Stored(i, conversations[0].id if conversations else "", why=why)
+
+    def _addressee(self, i: Interaction) -> str | None:
+        """The customer whom the brand answers: as the platform says, else who wrote what the reply stands under."""
+        if i.to or i.private or not i.parent:
+            return i.to
+        parent = self.responder.store.interaction(i.product, i.account, i.parent)
+        return parent.customer if parent and not parent.brand and parent.thread else None
 
     def _echoed(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
         """The conversation after our own reply came back: whatever its claim said, it was sent."""

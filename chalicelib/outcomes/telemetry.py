@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.conversations.why import Why
-from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
 
 NAMESPACE = "Earshot"
 
@@ -72,6 +72,12 @@ class Telemetry:
         """Receive turned a delivery away."""
         self.log.warning("delivery refused", extra={"status": status, "platform": platform, "app": app})
         self._count("DeliveriesRefused")
+
+    def failed(self, outcome: Failed) -> None:
+        """A sweep set a conversation aside; an alarm counts these."""
+        fields = {"product": outcome.product, "account": outcome.account, "error": outcome.error}
+        self.log.error("a conversation was set aside", extra=fields)
+        self._count("ConversationsSetAside")
 
     def swept(self, complete: bool) -> None:
         """A sweep ended; the alarm on missing sweeps counts these."""

@@ -67,6 +67,15 @@ class Notified:
     html: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Work on one conversation failed with the error of this name; the rest of the sweep went on."""
+
+    product: str
+    account: str
+    error: str
+
+
 class Outcomes(Protocol):
     """Hears of each outcome as it happens."""
 
@@ -83,6 +92,8 @@ class Outcomes(Protocol):
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Receive turned a delivery away."""
+
+    def failed(self, outcome: Failed) -> None: ...
 
     def swept(self, complete: bool) -> None:
         """A sweep ended; not `complete`: the clock stopped it."""

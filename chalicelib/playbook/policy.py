@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
+from chalicelib.conversations.answers import plain
 from chalicelib.conversations.conversation import Ladder
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
@@ -176,6 +177,16 @@ Bars = Mapping[Rung, float | None]
 DIRECT_MESSAGES: Final = frozenset(
     {"facebook", "instagram", "x"}
 )  # public, and the customer can write to the shop alone
+
+
+class SpokenBy(TypedDict):
+    """Who wrote what the brand said."""
+
+    automatic: bool
+    person: bool
+
+
+OPENING: Final = 12  # characters of a disclosure that nobody begins with by chance
 _NO_POLICY: Final = IntentPolicy()
 _NO_LIMITS: Final = ProductPolicy()
 
@@ -224,6 +235,20 @@ class Playbook:
     def automatic_within(self) -> timedelta:
         """What the brand says so soon after a customer's first private message was said by a machine."""
         return self.automatic.within
+
+    def is_ours(self, text: str) -> bool:
+        """Whether `text`, however a platform changed it, begins as only our own replies do."""
+        said = plain(text)
+        openings = (plain(words) for wording in self.wording.values() for words in wording.disclosure)
+        return any(len(opening) >= OPENING and said.startswith(opening) for opening in openings)
+
+    def spoken_by(self, app: str | None, text: str) -> SpokenBy:
+        """Whose words the brand's `text` is by the playbook's list: a machine's (`automatic`), or a `person`'s however
+        quickly it came."""
+        said, machines = plain(text), self.automatic
+        person = app in machines.people
+        automatic = app in machines.apps or any(plain(phrase) in said for phrase in machines.phrases)
+        return {"automatic": automatic and not person, "person": person}
 
     def tiers(self, intent: str | None, *, urgent: bool = False) -> Sequence[Tier]:
         """Every tier of such a question, the first one included."""

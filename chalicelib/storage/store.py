@@ -6,17 +6,21 @@ is `t#{product}:{account}#{thread}`, with the brand's replies under `brand` and 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
-from chalicelib.codec import dump, load
+from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
 
 SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
+ASIDE = "a#"  # the partition of what sweeps leave alone
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
+KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
 ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
 
 
@@ -75,6 +79,18 @@ class Store:
         item = self.table.get(interaction_key(product, account, id))
         return load(Interaction, item.doc) if item else None
 
+    def keep_interaction(self, interaction: Interaction, needed_at: datetime, now: datetime) -> None:
+        """Sees to it that it is still there some days after `needed_at`, where that is later than usual."""
+        until = needed_at + KEPT_AFTER
+        if until <= in_days(now, self._retention_days):
+            return
+        item = self.table.get(interaction_key(interaction.product, interaction.account, interaction.id))
+        if item and (item.expires_at is None or item.expires_at < until):
+            try:
+                self.table.put(replace(item, expires_at=until))
+            except Conflict:
+                return  # whoever wrote in between does the same
+
     # --- conversations ---
 
     def change_conversation(
@@ -119,6 +135,28 @@ class Store:
         for shard in range(SHARDS):
             for key in self.table.overdue(shard, now):
                 yield _parse_conversation_key(key)
+
+    def waiting(self, shard: int, since: datetime) -> Iterator[tuple[datetime, ConversationKey]]:
+        """Every conversation of a shard that escalate has to look at some day, from `since` on, with that day."""
+        for at, key in self.table.waiting(shard, since):
+            yield at, _parse_conversation_key(key)
+
+    def set_aside(self, key: ConversationKey, now: datetime) -> None:
+        """Notes that work on a conversation failed: the first time it is tried again by the next sweep, then after
+        longer and longer."""
+        name = sha256(repr(key).encode()).hexdigest()[:32]
+        place = Key(ASIDE, name)
+        old = self.table.get(place)
+        failures = int(old.doc["failures"]) + 1 if old else 1
+        wait = min(FIRST_WAIT * 2 ** (failures - 2), LONGEST_WAIT) if failures > 1 else timedelta()
+        doc = {**dump(key), "failures": failures, "until": from_time(now + wait)}
+        index = _of_customer(key.product, key.account, key.customer)
+        self.table.put(Item(place, doc, old.rev if old else 0, expires_at=now + KEPT_AFTER, **index))
+
+    def aside(self, now: datetime) -> set[ConversationKey]:
+        """The conversations that a sweep leaves alone for now, because work on them keeps failing."""
+        rows = self.table.partition(ASIDE)
+        return {ConversationKey.named(row.doc) for row in rows if to_time(str(row.doc["until"])) > now}
 
     # --- threads ---
 
@@ -231,13 +269,10 @@ class Store:
             after = change(before)
             if after == before:
                 return Change(before, after)
-            written = Item(
-                key,
-                dump(after),
-                item.rev if item else 0,
-                expires_at=in_days(now, self._retention_days),
-                **index(after),
-            )
+            found = index(after)
+            needed = max(now, found.get("wake_at") or now)  # what somebody is waiting for outlives any retention
+            expires_at = in_days(needed, self._retention_days)
+            written = Item(key, dump(after), item.rev if item else 0, expires_at=expires_at, **found)
             try:
                 self.table.put(written)
                 return Change(before, after)

@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
-from chalicelib.codec import from_time
+from chalicelib.codec import from_time, to_time
 
 SCHEMA = 1  # readers accept this one and the one before
 OVERDUE_INDEX = "overdue"
@@ -62,6 +62,9 @@ class Table(Protocol):
 
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         """Keys in this shard whose `wake_at` is not after `now`, oldest first; eventually consistent."""
+
+    def waiting(self, shard: int, since: datetime) -> Iterator[tuple[datetime, Key]]:
+        """Keys in this shard from `since` on, each with its `wake_at`, soonest first; eventually consistent."""
 
     def of_customer(self, customer: str) -> Iterator[Key]:
         """Keys of everything about a customer; eventually consistent."""
@@ -120,6 +123,15 @@ class DynamoTable:
             values={":shard": shard, ":now": from_time(now)},
         )
         return (Key(found["pk"]["S"], found["sk"]["S"]) for found in pages)
+
+    def waiting(self, shard: int, since: datetime) -> Iterator[tuple[datetime, Key]]:
+        pages = self._pages(
+            "Query",
+            IndexName=OVERDUE_INDEX,
+            KeyConditionExpression="shard = :shard AND wake_at >= :since",
+            values={":shard": shard, ":since": from_time(since)},
+        )
+        return ((to_time(found["wake_at"]["S"]), Key(found["pk"]["S"], found["sk"]["S"])) for found in pages)
 
     def of_customer(self, customer: str) -> Iterator[Key]:
         pages = self._pages(

@@ -10,7 +10,7 @@ from pathlib import Path
 from chalicelib import platforms
 from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
-from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted, SimulatedMessage
 from chalicelib.playbook.policy import Playbook, Tier
 from chalicelib.services import Services
@@ -62,6 +62,9 @@ class LocalOutcomes:
 
     def refused(self, status: int, platform: str, app: str) -> None:
         self._on_event(Refusals(status, platform))
+
+    def failed(self, outcome: Failed) -> None:
+        """The alarm's business; the page shows what became of each conversation."""
 
     def swept(self, complete: bool) -> None:
         """Nothing to tell."""

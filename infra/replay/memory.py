@@ -59,6 +59,10 @@ class MemoryTable:
         ripe = rows[: bisect_right(rows, now, key=lambda row: row[0])]
         return (Key(pk, sk) for _, pk, sk in ripe)
 
+    def waiting(self, shard: int, since: datetime) -> Iterator[tuple[datetime, Key]]:
+        rows = list(self._overdue.get(shard, []))
+        return ((at, Key(pk, sk)) for at, pk, sk in rows[bisect_left(rows, since, key=lambda row: row[0]) :])
+
     def of_customer(self, customer: str) -> Iterator[Key]:
         return iter(list(self._customers.get(customer, ())))
 

@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from chalicelib.codec import from_time
 from chalicelib.conversations.conversation import Conversation
-from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
 from infra.replay.memory import VirtualClock
 
 
@@ -92,6 +92,9 @@ class Outcomes:
 
     def delivery(self, id: str) -> None:
         """The correlation id is for logs."""
+
+    def failed(self, outcome: Failed) -> None:
+        self.count(f"conversations set aside: {outcome.error}")
 
     def swept(self, complete: bool) -> None:
         """Nothing to write down."""

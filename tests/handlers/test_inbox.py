@@ -1,17 +1,19 @@
 """A delivery reaches respond as it came, whatever its size and bytes."""
 
+import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.queues import MAX_MESSAGE, encode
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
 from tests.test_orders import COMMON
-from tests.world import NOW, MemoryWorld, comment, delivery
+from tests.world import APPS, NOW, MemoryWorld, comment, delivery
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -80,3 +82,55 @@ def test_a_batch_of_a_thousand_is_worked_on_one_by_one_and_none_is_missing() -> 
     world.run()
     assert len(world.interactions()) == 1000
     assert world.services.now() == NOW
+
+
+# --- receive and respond know different apps files -------------------------------------------------------------------
+
+
+def test_an_account_that_receive_knows_already_is_read_afresh_by_respond() -> None:
+    new = App("meta", "main", ("current",), accounts=(*APPS.apps[0].accounts, Account("777", "facebook", "New", "t")))
+    world = MemoryWorld()
+    assert world.services.apps == APPS  # respond's process remembers them for five minutes
+    world.registered = Apps((new, *APPS.apps[1:]))
+    body = delivery(comment("c1", "hm, and what about the other one?", post="777_1"), page="777")
+    envelope = Envelope("d", "meta", "main", NOW, body)
+    world.virtual_clock.now += timedelta(minutes=1)
+    world.services.responder.respond(envelope, world.services.now)
+    assert [i.account for i in world.interactions()] == ["777"]
+    assert world.quarantined == []
+
+
+@pytest.mark.parametrize("left", [(), (App("meta", "main", ("current",)),)], ids=["app", "account"])
+def test_what_receive_took_in_and_nobody_owns_any_more_is_quarantined_with_the_reason(left: tuple[App, ...]) -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", "hm, and what about the other one?")))
+    world.registered = Apps(left)
+    world.services._apps = None  # respond is another process
+    world.run()
+    (quarantined,) = world.quarantined
+    assert "apps file" in json.loads(quarantined)["reasons"][0]
+    world.registered, world.services._apps = APPS, None  # back again, and redriven
+    world.virtual_clock.add(world.services.now(), "inbox", quarantined)
+    world.run()
+    assert [i.id for i in world.interactions()] == ["c1"]
+
+
+def test_an_oversized_delivery_in_quarantine_can_be_redriven_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_MESSAGE", 256 * 1024)
+    world = MemoryWorld()
+    poison = comment("c1", "x")
+    poison["value"]["comment_id"] = {"id": ["strange"]}
+    rng = random.Random(1)
+    words = "".join(
+        rng.choice("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for _ in range(900_000)
+    )
+    noise = comment("c2", "hm, and what about the other one?")
+    noise["value"]["noise"] = words
+    world.post(delivery(poison, noise))
+    world.run()
+    for count in range(1, 4):
+        assert len(world.quarantined) == count
+        assert "chunks" in json.loads(world.quarantined[-1])
+        world.virtual_clock.add(world.services.now(), "inbox", world.quarantined[-1])
+        world.run()
+    assert [i.id for i in world.interactions()] == ["c2"]

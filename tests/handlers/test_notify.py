@@ -108,7 +108,8 @@ def test_an_answer_that_a_race_hid_from_the_conversation_is_seen_before_the_emai
     reply = Interaction("facebook", PAGE, "r1", Kind.BRAND_REPLY, NOW + timedelta(minutes=5), NOW, "c1", parent="c1")
     world.virtual_clock.now = NOW + timedelta(minutes=11)
     world.services.escalator.sweep(world.services.now)
-    world.store.change_thread("facebook", PAGE, "c1", lambda old: rules.add_reply(old, reply), world.services.now())
+    said = rules.brand_reply(reply)
+    world.store.change_thread("facebook", PAGE, "c1", lambda old: rules.add_reply(old, "r1", said), NOW)
     world.run(timedelta(minutes=1))
     assert world.emails == []
 
