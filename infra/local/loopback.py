@@ -1,7 +1,7 @@
 """A small HTTP server on loopback that hands each request to a function: what the gateway and the stand-in share."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -65,6 +65,14 @@ def _handler(answer: Answerer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         wbufsize = -1  # headers and body leave together
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a browser that went away: nobody waits for the rest
+                super().handle()
+
+        def finish(self) -> None:
+            with suppress(ConnectionError):
+                super().finish()
 
         def _take(self) -> None:
             length = self.headers.get("Content-Length", "0")

@@ -90,9 +90,18 @@ class Page:
             return _json(400, {"error": "expected product, text and name, or answer"})
         return _json(200 if status == 200 else 502, {"status": status})
 
+    def icon(self, running: LocalRun, call: Call) -> Answered:
+        """Browsers ask for one."""
+        return Answered(200, {"Content-Type": "image/svg+xml", "Cache-Control": "max-age=86400"}, _ICON)
 
+
+_ICON = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#9a3412"/>'
+    b'<path d="M5 11a4 4 0 1 1 6-3.5c0 2-2 2.500-2.500 4.500" fill="none" stroke="#fff" stroke-width="1.600"/></svg>'
+)
 _ADDRESSES: Mapping[tuple[str, str], Callable[[Page, LocalRun, Call], Answered]] = {
     ("GET", "/"): Page.page,
+    ("GET", "/favicon.ico"): Page.icon,
     ("GET", "/local/state"): Page.state,
     ("POST", "/local/say"): Page.say,
 }

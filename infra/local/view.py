@@ -9,6 +9,7 @@ from chalicelib import platforms
 from chalicelib.codec import from_time, load
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.conversations.why import Why
 from chalicelib.emails.phrases import phrases
 from infra.local.local_run import LocalRun
 
@@ -19,6 +20,17 @@ _NOTES = {
     Outcome.PENDING: "held back by the platform, will be tried again",
     Outcome.REFUSED: "refused by the platform",
     Outcome.UNKNOWN: "perhaps not delivered",
+}
+
+# Reasons whose labels need more words
+_WHY: dict[str, str] = {
+    Why.NOT_SURE: "the model is not sure enough of any reply",
+    Why.INTENT: "the playbook leaves this to people",
+    Why.TOO_OLD: "it is older than replies may be",
+    Why.RECENT: "this customer has had one in this thread",
+    Why.CAP: "enough replies for this hour",
+    Why.BREAKER: "the platform refuses the account's token",
+    Why.ALREADY: "it has had its one reply",
 }
 
 
@@ -34,7 +46,7 @@ def state(local_run: LocalRun) -> dict[str, Any]:
             said[interaction.product, interaction.account, interaction.thread].append(interaction)
     shown = [_conversation(c, said[c.product, c.account, c.thread]) for c in conversations]
     emails = [
-        {"id": e.id, "at": from_time(e.at), "to": e.to, "subject": e.subject, "html": e.html}
+        {"id": e.id, "at": from_time(e.at), "to": e.to, "subject": e.subject, "html": e.html, "text": e.text}
         for e in reversed(local_run.aws.emails()[-MOST:])
     ]
     newest = sorted(shown, key=lambda c: str(c["at"]), reverse=True)[:MOST]
@@ -42,6 +54,7 @@ def state(local_run: LocalRun) -> dict[str, Any]:
         "conversations": newest,
         "emails": emails,
         "products": {name: platforms.title(name) for name in platforms.PRODUCTS},
+        "spoken": {a.product: platforms.title(a.product) for app in local_run.apps.apps for a in app.accounts},
     }
 
 
@@ -71,14 +84,27 @@ def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:
 def _asked(c: Conversation, i: Interaction) -> Iterator[dict[str, Any]]:
     """A customer's words and the automatic replies to them."""
     note = "deleted" if i.deleted else "hidden" if i.hidden else ""
-    yield _line("customer", i.author_name or "", i.text, i.at, note)
+    yield _line("customer", i.author_name or "", i.text, i.at, note) | {"read": _read(c, i)}
     for ack in (c.acknowledgements.get(i.id), c.acknowledgements.get(f"{i.id}/private")):
         if ack:
             yield _acknowledged(ack)
 
 
+def _read(c: Conversation, i: Interaction) -> str:
+    """What the model read, how sure it was of each rung, and why there was no automatic reply."""
+    question, reading = c.questions[i.id], i.reading
+    if reading is None:
+        return ""
+    sure = [f"{rung} {probability:.2f}" for rung, probability in reading.rungs.items()]
+    read = f"read as {phrases('en', 'UTC').label(reading.intent).lower()} {reading.confidence:.2f}"
+    allowed = f"the model allows: {', '.join(reading.allowed) or 'no reply'}"
+    why = f"no automatic reply: {_WHY.get(question.silence, question.silence.replace('_', ' '))}"
+    return " · ".join([read, *sure, allowed, *([why] if question.silence else [])])
+
+
 def _acknowledged(ack: Acknowledgement) -> dict[str, Any]:
-    return _line("earshot", "", ack.text, ack.at, _NOTES.get(ack.state, ""))
+    rung = f"{ack.rung} reply" if ack.rung else ""
+    return _line("earshot", "", ack.text, ack.at, " · ".join(filter(None, (rung, _NOTES.get(ack.state, "")))))
 
 
 def _line(who: str, name: str, text: str, at: datetime, note: str = "") -> dict[str, Any]:
