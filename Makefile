@@ -10,7 +10,7 @@ setup: ## create .venv with everything that the other targets need
 	@bash infra/setup.sh
 
 lint: setup ## ruff and strict type checks
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m infra.growth
 
 test: lint ## everything that CI runs
 	@$(PYTHON) -m pytest -n 2

@@ -21,7 +21,7 @@ FLOORS: Mapping[str, list[str]] = {
         *("playbook", "intents", "platforms", "outcomes"),
         *("emails", "handlers", "staff", "reports", "operations", "settings", "services", "report_functions"),
     ],
-    "infra": ["stack", "ops", "reports", "local", "replay", "bench"],
+    "infra": ["stack", "ops", "reports", "local", "replay", "bench", "growth"],
 }
 
 
