@@ -16,6 +16,7 @@ from chalicelib.services import Services
 
 app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
 services = Services()
+services.prepare()
 
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
 SWEEP_MINUTES = 1  # within P2's 120 s, should a timer fail

@@ -32,6 +32,7 @@ class Settings:
     reply_domain: str = ""  # receives answers by e-mail; none: off
     retention_days: int = 400
     stage: str = "local"
+    handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
 
 
 _NAMES = {
@@ -54,6 +55,7 @@ _NAMES = {
     "reply_domain": "EARSHOT_REPLY_DOMAIN",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",
+    "handler": "_HANDLER",
 }
 REQUIRED = tuple(_NAMES)[:7]
 

@@ -1,4 +1,4 @@
-"""`make lint` ends with this: the longest files and functions and how many files a package has, so that growth is seen."""
+"""`make lint` ends with this: the longest files and functions, and how many files a package has: growth is seen."""
 
 import ast
 import sys

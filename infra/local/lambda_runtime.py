@@ -132,6 +132,7 @@ def function(
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
             "LAMBDA_TASK_ROOT": str(task),
             **variables,
+            "_HANDLER": handler,
         }
         started = monotonic()
         # -S hides this machine's site-packages, so that a dependency that is not in the package shows
