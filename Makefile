@@ -29,7 +29,7 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package layers deploy smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
+.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
 
 package: setup ## build the template and the zip, and say what they weigh
 	@$(PYTHON) -m infra.stack.package
@@ -40,7 +40,10 @@ layers: setup ## build the layers of the reports' functions for Lambda, and say 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
-	  --RespondConcurrency "$(RESPOND_CONCURRENCY)"
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)"
+
+rollback: setup ## every function back to the version before, at once
+	@$(PYTHON) -m infra.stack.rollback --stage "$(STAGE)"
 
 smoke: setup ## deploy into an AWS emulator on this machine and send a webhook through
 	@$(PYTHON) -m infra.local.smoke

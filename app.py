@@ -279,9 +279,8 @@ def _request() -> Request:
 
 
 def _public_url() -> str:
-    """Where this API is: as configured, or as the request called it (the API's own function cannot know before)."""
-    context, host = _current().context, _current().headers.get("host", "")
-    return services.settings.public_url or f"https://{context.get('domainName') or host}/{context.get('stage', 'api')}"
+    """Where this API is: as configured, or as the request called it."""
+    return services.settings.public_url or f"https://{_current().headers.get('host', '')}"
 
 
 def _json(data: Any, status: int) -> Response:

@@ -29,6 +29,7 @@ LEAST_LETTERS: Final = 4  # of a text whose language can be told
 LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
 MATRIX_CAP: Final = 64 * 2**20  # bytes; a damaged header must not fill the memory
 DEFAULT_MODEL: Final = Path(__file__).with_name("intents.model")
+HASH_SUFFIX = ".sha256"  # beside the model, written at packaging: model and hash are one release
 
 _ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " "}
 _ENTITY: Final = re.compile("|".join(_ENTITIES))
@@ -120,6 +121,12 @@ def straighten(chance: float, slope: float, offset: float) -> float:
     """A probability moved along a line of log-odds: what a softmax says → how often it is right (Platt 1999)."""
     odds = math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
     return 1 / (1 + math.exp(min(700.0, -(slope * odds + offset))))
+
+
+def pinned(path: Path = DEFAULT_MODEL) -> str | None:
+    """The hash that the packaged model must have; None where nothing was packaged."""
+    beside = path.with_suffix(HASH_SUFFIX)
+    return beside.read_text("utf-8").strip() if beside.exists() else None
 
 
 class IntentModel:

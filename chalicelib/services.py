@@ -188,9 +188,9 @@ class Services:
 
     @cached_property
     def model(self) -> "IntentModel":
-        from chalicelib.intents import DEFAULT_MODEL, IntentModel
+        from chalicelib.intents import DEFAULT_MODEL, IntentModel, pinned
 
-        return IntentModel.load(DEFAULT_MODEL, self.settings.model_sha256 or None)
+        return IntentModel.load(DEFAULT_MODEL, pinned())
 
     # --- AWS ---
 

@@ -25,12 +25,11 @@ class Settings:
     apps_file: str = ""
     keys_secret: str = ""  # a Secrets Manager id: the stack's own random keys
     playbook_file: str = ""  # instead of the packaged one
-    model_sha256: str = ""  # when set, the packaged model must have this hash
     platforms_via: str = ""  # address that stands in for the platforms' APIs
     facts_bucket: str = ""  # S3: the facts, the newest forecast and report
     public_url: str = ""  # where the e-mail's links lead
     reply_domain: str = ""  # receives answers by e-mail; none: off
-    retention_days: int = 400
+    retention_days: int = 90
     stage: str = "local"
     handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
 
@@ -48,7 +47,6 @@ _NAMES = {
     "apps_file": "EARSHOT_APPS_FILE",
     "keys_secret": "EARSHOT_KEYS_SECRET",
     "playbook_file": "EARSHOT_PLAYBOOK_FILE",
-    "model_sha256": "EARSHOT_MODEL_SHA256",
     "platforms_via": "EARSHOT_PLATFORMS_VIA",
     "facts_bucket": "EARSHOT_FACTS_BUCKET",
     "public_url": "EARSHOT_PUBLIC_URL",
@@ -63,7 +61,7 @@ REQUIRED = tuple(_NAMES)[:7]
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings in the environment; a variable that is not set is empty. Raises SettingsError on a bad number."""
     values = {field: environment.get(name, "") for field, name in _NAMES.items()}
-    days = values.pop("retention_days") or "400"
+    days = values.pop("retention_days") or "90"
     if not days.isdigit() or int(days) < 1:
         raise SettingsError(f"{_NAMES['retention_days']} must be a whole number of days, at least 1")
     return Settings(**values, retention_days=int(days))

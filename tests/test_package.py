@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,16 +16,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import app as entry
 from chalicelib.apps import Apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from infra.local.deliveries import deliver
 from infra.local.deployed import FUNCTIONS, Deployed, built, deployed, until
-from infra.local.embedded import client
+from infra.local.embedded import ACCOUNT, client
 from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, function
 from infra.local.loopback import Call
-from infra.stack.deploy import DeployError, parameters, placed, upload
+from infra.stack.cloudformation import DeployError
+from infra.stack.deploy import Bucket, parameters, placed
 from infra.stack.layers import names as layer_names
 from infra.stack.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights
 
@@ -70,7 +74,8 @@ def test_the_zip_holds_the_model_the_playbook_and_the_templates(package: Path) -
     assert not (task / "intents.model").is_symlink()
     assert (task / "intents.model").read_bytes() == (ROOT / "models" / "intents.model").read_bytes()
     assert (task / "playbook" / "playbook.yaml").read_bytes() == DEFAULT_PLAYBOOK.read_bytes()
-    assert {p.name for p in task.rglob("templates/*")} >= {"escalation.txt", "escalation.html", "desk.html"}
+    templates = {p.relative_to(ROOT / "chalicelib") for p in (ROOT / "chalicelib").rglob("templates/*.*")}
+    assert {p.relative_to(task) for p in task.rglob("templates/*.*")} == templates
 
 
 def test_the_zip_holds_nothing_that_lambda_never_runs(names: list[str]) -> None:
@@ -130,7 +135,8 @@ def test_each_queue_is_invisible_for_more_than_six_time_outs_and_partial_failure
 def test_the_traps_of_chalice_are_avoided(package: Path) -> None:
     template = json.loads((package / "sam.json").read_text("utf-8"))
     resources = template["Resources"]
-    assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
+    assert "RestAPI" not in json.dumps(template)
+    assert "AWS::Serverless::Api" not in {r["Type"] for r in resources.values()}
     assert [n for n, r in resources.items() if r["Type"] == "AWS::Logs::LogGroup"] == ["Logs"]
     assert "${ApiHandler}" not in json.dumps(template)
     table = resources["Table"]
@@ -310,6 +316,67 @@ def test_every_function_gets_the_uploaded_zip(package: Path) -> None:
 
 def test_the_zip_is_uploaded_once_into_a_bucket_made_when_needed(package: Path, running: Deployed) -> None:
     s3 = client("s3", running.aws.endpoint)
-    keys = [upload(s3, "earshot-deploy-test", "eu-central-1", package / "deployment.zip") for _ in range(2)]
+    content = (package / "deployment.zip").read_bytes()
+    buckets = [Bucket(s3, ACCOUNT, "eu-central-1") for _ in range(2)]
+    keys = [bucket.put(content, "zip") for bucket in buckets]
     assert keys[0] == keys[1]
-    assert [o["Key"] for o in s3.list_objects_v2(Bucket="earshot-deploy-test")["Contents"]] == [keys[0]]
+    assert buckets[0].name == buckets[1].name
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket=buckets[0].name)["Contents"]] == [keys[0]]
+    assert not buckets[0].name.endswith("eu-central-1-")  # nobody can have taken it before
+
+
+def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_uploaded() -> None:
+    template = {"Parameters": {"LogDays": merge_template()["Parameters"]["LogDays"]}}
+    with pytest.raises(DeployError, match="LogDays is one of 1, 3, 5"):
+        parameters(template, {"LogDays": "31"}, set())
+
+
+def test_every_route_of_the_app_is_a_route_of_the_http_api(package: Path) -> None:
+    resources = json.loads((package / "sam.json").read_text("utf-8"))["Resources"]
+    routes = {r["Properties"]["RouteKey"] for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Route"}
+    assert routes == {f"{method} {path}" for path, methods in entry.app.routes.items() for method in methods}
+    assert resources["ApiIntegration"]["Properties"]["PayloadFormatVersion"] == "1.0"  # the event that Chalice reads
+
+
+def test_triggers_name_the_alias_and_a_release_is_one_version(package: Path) -> None:
+    template = json.loads((package / "sam.json").read_text("utf-8"))
+    assert "MODEL" not in json.dumps(template["Globals"])  # what belongs to the code lies in the zip
+    expanded = expand(template)["Resources"]
+    aliases = {n for n, r in expanded.items() if r["Type"] == "AWS::Lambda::Alias"}
+    assert len(aliases) == sum(r["Type"] == "AWS::Lambda::Function" for r in expanded.values())
+    for resource in expanded.values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] in ("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission"):
+            assert properties["FunctionName"]["Ref"] in aliases
+        if resource["Type"] == "AWS::Events::Rule":
+            assert all(target["Arn"]["Ref"] in aliases for target in properties["Targets"])
+        if resource["Type"] == "AWS::ApiGatewayV2::Integration":
+            assert properties["IntegrationUri"]["Ref"] in aliases
+
+
+def expand(template: dict[str, Any]) -> dict[str, Any]:
+    """What CloudFormation makes of the SAM template."""
+    import boto3
+
+    transform: Any = import_module("samtranslator.translator.translator").Translator
+    parser: Any = import_module("samtranslator.parser.parser").Parser
+    session = boto3.Session(region_name="eu-central-1")
+    placed(template, "a-bucket", "a-key.zip", {n: n for n in layer_names()})
+    found: dict[str, Any] = transform({}, parser(), boto_session=session).translate(template, {})
+    return found
+
+
+def test_the_packaged_model_is_the_one_of_the_packaged_hash(package: Path) -> None:
+    from chalicelib.intents import DEFAULT_MODEL, IntentModel, ModelError, pinned
+
+    model = package / "task" / "chalicelib" / DEFAULT_MODEL.name
+    assert IntentModel.load(model, pinned(model))
+    with pytest.raises(ModelError, match="differs"):
+        IntentModel.load(model, "0" * 64)
+
+
+def test_the_readers_of_the_queues_leave_room_for_receive_in_a_new_account() -> None:
+    template = merge_template()
+    maxima = re.findall(r'"MaximumConcurrency": ?(\d+)', json.dumps(template))
+    respond = template["Parameters"]["RespondConcurrency"]["Default"]
+    assert respond + sum(map(int, maxima)) + len(("sweep", "receive")) <= 10

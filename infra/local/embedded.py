@@ -130,6 +130,7 @@ def embedded_aws() -> Iterator[Embedded]:
             "AWS::AccountId": ACCOUNT,
             "AWS::Region": REGION,
             "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackName": STACK,
             "MailFrom": MAIL_FROM,
             "MailIdentity": MAIL_FROM,

@@ -35,11 +35,13 @@ class Context:
 
 
 def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """API Gateway's REST proxy event (payload 1.0); bytes that are no text travel as base64, so none is changed."""
+    """The event of API Gateway's HTTP API in payload format 1.0, which is the REST API's too. Bytes that are no text
+    travel as base64, so none is changed."""
     headers = _gathered(call.headers)
     query = _listed(parse_qsl(call.query, keep_blank_values=True))
     body, encoded = _body(call)
     return {
+        "version": "1.0",
         "resource": resource,
         "path": call.path,
         "httpMethod": call.method,
@@ -52,8 +54,8 @@ def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict
         "requestContext": {
             "resourcePath": resource,
             "httpMethod": call.method,
-            "path": f"/api{call.path}",
-            "stage": "api",
+            "path": call.path,
+            "stage": "$default",
             "protocol": "HTTP/1.1",
             "requestId": str(uuid4()),
             "identity": {"sourceIp": "127.0.0.1", "userAgent": call.header("user-agent")},

@@ -1,4 +1,4 @@
-"""`make smoke`: deploys the package into an AWS emulator on this machine and sends a webhook through it.
+"""`make smoke`: deploys the package into an AWS emulator on this machine, again and again, and sends a webhook through.
 
 The emulator (ministack) is young, so this is no part of `make test`. It gets an environment of its own under build/,
 because its dependencies are not ours.
@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,11 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.apps import read_apps
+from chalicelib.apps import load_apps
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, Delivery, deliver
+from infra.local.deliveries import DEMO_APPS, deliver
+from infra.local.gateway import Gateway
+from infra.local.loopback import serve
 from infra.stack.package import BUILD, ROOT, package, report
 
 NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")
@@ -119,29 +122,128 @@ def until(name: str, what: Callable[[], Any], seconds: float) -> Any:
 
 
 def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
-    """Deploys, registers, sends, and waits for what should come of it; prints each step."""
+    """Deploys in every way that a deployment goes, registers, sends, and waits for what should come of it; prints each
+    step."""
     from boto3.session import Session
-
-    from infra.ops import commands as ops
-    from infra.stack import deploy
 
     os.environ.update(environment)
     make: Any = Session().client
     make("sesv2").create_email_identity(EmailIdentity=ADDRESS)
-    given = {"MailFrom": ADDRESS, "MailIdentity": ADDRESS, "AlarmEmail": ADDRESS}
-    outputs = deploy.deploy(out, STAGE, given)
+    outputs = deployments(out, make)
+    main_job(outputs, make, address)
+
+
+def deployments(out: Path, make: Any) -> dict[str, str]:
+    """The stack's outputs, after a creation that failed, a run that died, and every kind of change."""
+    from infra.stack import cloudformation, rollback
+    from infra.stack.deploy import deploy
+
+    given, stack = {"MailFrom": ADDRESS, "MailIdentity": ADDRESS, "AlarmEmail": ADDRESS}, f"earshot-{STAGE}"
+    print("the first creation, with a resource that cannot be made:")
+    try:
+        deploy(_blocked(out), STAGE, given)
+    except cloudformation.DeployError as error:
+        print(f"  refused: {error}")
+    else:
+        raise SmokeError("a creation that cannot succeed succeeded")
+    print("again, and killed between create and execute:")
+    execute = cloudformation.execute
+    cloudformation.execute = _die
+    try:
+        deploy(out, STAGE, given)
+    except KeyboardInterrupt:
+        print("  killed")
+    finally:
+        cloudformation.execute = execute
+    print("again:")
+    deploy(out, STAGE, given)
+    print("once more, with nothing changed:")
+    deploy(out, STAGE, {})
+    print("with another parameter:")
+    deploy(out, STAGE, {"LogDays": "60"})
+    before = versions(make, stack)
+    print("with other code:")
+    with zipfile.ZipFile(out / "deployment.zip", "a") as zip:
+        zip.writestr("release.txt", "the next release")
+    outputs = deploy(out, STAGE, {})
+    after = versions(make, stack)
+    if any(after[name] <= before[name] for name in before):
+        raise SmokeError(f"the release made no versions: {before} → {after}")
+    print(f"  versions {_span(before)} → {_span(after)}; back by one:")
+    rollback.rollback(stack)
+    if versions(make, stack) != before:
+        raise SmokeError(f"not back where it was: {versions(make, stack)}")
+    print(f"  versions {_span(before)} serve again")
+    return outputs
+
+
+def _blocked(out: Path) -> Path:
+    """A copy of the package whose stack cannot be created."""
+    folder = out / "blocked"
+    folder.mkdir()
+    shutil.copy(out / "deployment.zip", folder / "deployment.zip")
+    template = json.loads((out / "sam.json").read_text("utf-8"))
+    template["Resources"]["Blocked"] = {
+        "Type": "AWS::Lambda::Url",
+        "Properties": {"TargetFunctionArn": "nothing", "AuthType": "NONE"},
+    }
+    (folder / "sam.json").write_text(json.dumps(template))
+    return folder
+
+
+def _die(client: Any, stack: str, name: str) -> None:
+    raise KeyboardInterrupt
+
+
+def _span(versions: Mapping[str, int]) -> str:
+    return "/".join(str(v) for v in sorted(set(versions.values())))
+
+
+def versions(make: Any, stack: str) -> dict[str, int]:
+    """What each function's alias calls."""
+    from infra.stack import rollback
+    from infra.stack.package import ALIAS
+
+    names = rollback.functions_of(make("cloudformation"), stack)
+    return {n: int(make("lambda").get_alias(FunctionName=n, Name=ALIAS)["FunctionVersion"]) for n in names}
+
+
+class _Live:
+    """app.app as API Gateway calls it: by its alias. (The emulator's own gateway knows payload format 2.0 only.)"""
+
+    def __init__(self, make: Any, integration: str) -> None:
+        import app
+
+        self.routes, self._lambda, self._alias = app.app.routes, make("lambda"), integration
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        answer = self._lambda.invoke(FunctionName=self._alias, Payload=json.dumps(event).encode())
+        return json.loads(answer["Payload"].read())
+
+
+def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
+    """Registers the shop, sends an urgent comment and waits for its e-mail."""
+    from infra.ops.commands import main as ops
+
     print(f"deployed: {outputs['WebhookURL']}")
-    if ops.main(["--stage", STAGE, "apps", "--file", str(DEMO_APPS)]):
+    if ops(["--stage", STAGE, "apps", "--file", str(DEMO_APPS)]):
         raise SmokeError("the apps file was not taken")
-    apps = read_apps(DEMO_APPS)
-    delivery = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001", name="Robin"))
-    path = f"/restapis/{outputs['RestAPIId']}/api/_user_request_{delivery.path}"
-    status, body = Delivery(path, delivery.headers, delivery.body).send(address)
-    print(f"webhook: {status} {body}")
-    if status != 200:
-        raise SmokeError(f"the webhook was answered with {status}")
-    refused = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001"), secret="another secret")
-    print(f"a forged one: {Delivery(path, refused.headers, refused.body).send(address)[0]}")
+    apps = load_apps(DEMO_APPS.read_text("utf-8"))
+    api = make("apigatewayv2")
+    (integration,) = api.get_integrations(ApiId=outputs["ApiId"])["Items"]
+    routes = {r["RouteKey"] for r in api.get_routes(ApiId=outputs["ApiId"])["Items"]}
+    print(f"HTTP API, payload {integration['PayloadFormatVersion']}: {len(routes)} routes")
+    live = _Live(make, integration["IntegrationUri"])
+    if routes != {f"{method} {path}" for path, methods in live.routes.items() for method in methods}:
+        raise SmokeError(f"the routes are not app.py's: {routes}")
+    with serve(Gateway(live).answer) as url:
+        delivery = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001", name="Robin"))
+        status, body = delivery.send(url)
+        print(f"webhook: {status} {body}")
+        if status != 200:
+            raise SmokeError(f"the webhook was answered with {status}")
+        refused = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001"), secret="another secret")
+        print(f"a forged one: {refused.send(url)[0]}")
     dynamodb, table = make("dynamodb"), outputs["Table"]
     items = until("the interaction", lambda: dynamodb.scan(TableName=table)["Items"], 60)
     print(f"stored: {', '.join(sorted({i['pk']['S'].partition('#')[0] for i in items}))} in {len(items)} items")

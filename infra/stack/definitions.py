@@ -81,9 +81,18 @@ class Definitions:
         if set(value) == {"Fn::GetAtt"}:
             name, attribute = value["Fn::GetAtt"]
             return self._attribute(name, attribute)
+        if set(value) == {"Fn::If"}:
+            name, then, otherwise = value["Fn::If"]
+            return self.resolve(then if self._holds(self._template["Conditions"][name]) else otherwise)
         if set(value) == {"Fn::Sub"}:
             return _REFERENCE.sub(lambda found: self._named(found[1]), value["Fn::Sub"])
         return {key: self.resolve(v) for key, v in value.items()}
+
+    def _holds(self, condition: Mapping[str, Any]) -> bool:
+        if "Fn::Not" in condition:
+            return not self._holds(condition["Fn::Not"][0])
+        first, second = (self.resolve(side) for side in condition["Fn::Equals"])
+        return bool(first == second)
 
     def _named(self, name: str) -> str:
         resource, dot, attribute = name.partition(".")

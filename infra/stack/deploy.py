@@ -1,48 +1,67 @@
 """`make deploy STAGE=…`: uploads the zip and creates or updates the one stack, then says what to do next.
 
-Works with the credentials and region of the environment, as the AWS command line does, but needs only boto3.
+Works with the credentials and region of the environment, as the AWS command line does, but needs only boto3. What stack
+the change finds decides what happens: infra/stack/cloudformation.py.
 """
 
 import argparse
 import hashlib
 import json
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stack import layers
+from infra.stack import cloudformation, layers
+from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
 from infra.stack.package import BUILD, PackageError, package, report
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
+LARGEST_BODY = 51_200  # bytes of a template that CloudFormation takes in the call
+SECRETS = ("apps", "keys")  # whose names are the stack's; they outlive it
+PARAMETERS = (
+    "MailFrom",
+    "MailIdentity",
+    "AlarmEmail",
+    "RetentionDays",
+    "LogDays",
+    "RespondConcurrency",
+    "DomainName",
+    "CertificateArn",
+)
 
 
-class DeployError(Exception):
-    """The stack was not changed; the message is CloudFormation's reason."""
+class Bucket:
+    """The bucket of the uploaded zips, one in an account and region. Its name ends at random, so that nobody can have
+    taken it before, and every call says whose it must be."""
 
+    def __init__(self, s3: Any, account: str, region: str) -> None:
+        self._s3, self._owner, self._region = s3, account, region
+        self.name = self._found() or self._make()
 
-def bucket_name(account: str, region: str) -> str:
-    """The bucket that holds the uploaded zips of all stages in this account and region."""
-    return f"earshot-deploy-{account}-{region}"
+    def put(self, content: bytes, ending: str) -> str:
+        """The key under which `content` lies now: its hash."""
+        key = f"{hashlib.sha256(content).hexdigest()}.{ending}"
+        self._s3.put_object(Bucket=self.name, Key=key, Body=content, ExpectedBucketOwner=self._owner)
+        return key
 
+    def _prefix(self) -> str:
+        return f"earshot-deploy-{self._region}-"
 
-def upload(s3: Any, bucket: str, region: str, zip: Path) -> str:
-    """The key of the uploaded zip; the bucket is made when it is not there."""
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError:
-        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        s3.create_bucket(Bucket=bucket, **where)
-    content = zip.read_bytes()
-    key = f"{hashlib.sha256(content).hexdigest()}.zip"
-    s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return key
+    def _found(self) -> str | None:
+        names = sorted(b["Name"] for b in self._s3.list_buckets()["Buckets"])  # this account's own
+        return next((name for name in names if name.startswith(self._prefix())), None)
+
+    def _make(self) -> str:
+        name = self._prefix() + secrets.token_hex(8)
+        where = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        self._s3.create_bucket(Bucket=name, **({} if self._region == "us-east-1" else where))
+        return name
 
 
 def placed(template: dict[str, Any], bucket: str, key: str, layers: Mapping[str, str]) -> dict[str, Any]:
@@ -65,9 +84,12 @@ def layers_of(template: Mapping[str, Any]) -> list[str]:
 
 def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set[str]) -> list[dict[str, Any]]:
     """What CloudFormation is told: the given values, and what the stack has already. Raises DeployError when a value
-    is missing."""
+    is missing or is none that the template allows."""
     found: list[dict[str, Any]] = []
     for name, parameter in template["Parameters"].items():
+        allowed = [str(value) for value in parameter.get("AllowedValues", ())]
+        if given.get(name) and allowed and given[name] not in allowed:
+            raise DeployError(f"{name} is one of {', '.join(allowed)}")
         if given.get(name):
             found.append({"ParameterKey": name, "ParameterValue": given[name]})
         elif name in known:
@@ -77,80 +99,47 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
     return found
 
 
-def stack_of(cloudformation: Any, stack: str) -> dict[str, Any] | None:
-    """The stack as CloudFormation describes it; None when there is none."""
-    try:
-        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError:
-        return None
-    return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else dict(found)
-
-
 def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     """The stack's outputs after the change. Raises DeployError."""
     stack, template = f"earshot-{stage}", json.loads((out / "sam.json").read_text("utf-8"))
-    cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
-    account = boto3.client("sts").get_caller_identity()["Account"]
-    region = cloudformation.meta.region_name
-    before = stack_of(cloudformation, stack)
+    client, s3 = boto3.client("cloudformation"), boto3.client("s3")
+    before = cloudformation.ready(client, stack)
     known = {p["ParameterKey"] for p in before.get("Parameters", [])} if before else set()
     values = parameters(template, {**given, "Stage": stage}, known)
-    bucket = bucket_name(account, region)
-    key = upload(s3, bucket, region, out / "deployment.zip")
-    uploaded = {name: upload(s3, bucket, region, layers.build(name)) for name in layers_of(template)}
-    body = json.dumps(placed(template, bucket, key, uploaded), separators=(",", ":"))
+    if before is None:
+        _refuse_what_remains(stack)
+    region = client.meta.region_name
+    bucket = Bucket(s3, boto3.client("sts").get_caller_identity()["Account"], region)
+    key = bucket.put((out / "deployment.zip").read_bytes(), "zip")
+    uploaded = {name: bucket.put(layers.build(name).read_bytes(), "zip") for name in layers_of(template)}
+    body = json.dumps(placed(template, bucket.name, key, uploaded), separators=(",", ":")).encode()
     request: dict[str, Any] = {"StackName": stack, "Parameters": values, "Capabilities": CAPABILITIES}
-    if len(body) > 51_200:  # more than CloudFormation takes in the call
-        key = f"{hashlib.sha256(body.encode()).hexdigest()}.json"
-        s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
-        request["TemplateURL"] = f"https://{bucket}.s3.{region}.{_suffix(region)}/{key}"
+    if len(body) > LARGEST_BODY:
+        key = bucket.put(body, "json")
+        request["TemplateURL"] = f"https://{bucket.name}.s3.{region}.{_suffix(region)}/{key}"
     else:
-        request["TemplateBody"] = body
-    _change(cloudformation, request, "UPDATE" if before else "CREATE")
-    after = stack_of(cloudformation, stack) or {}
+        request["TemplateBody"] = body.decode()
+    cloudformation.change(client, request, "UPDATE" if before else "CREATE")
+    after = cloudformation.described(client, stack) or {}
     return {o["OutputKey"]: o["OutputValue"] for o in after.get("Outputs", [])}
 
 
-def _change(cloudformation: Any, request: dict[str, Any], kind: str) -> None:
-    """Makes a change set, which lets CloudFormation expand the SAM template, and executes it."""
-    stack, name = request["StackName"], "earshot-deploy"
-    cloudformation.create_change_set(**request, ChangeSetName=name, ChangeSetType=kind)
-    state = _settled(lambda: cloudformation.describe_change_set(StackName=stack, ChangeSetName=name), "Status")
-    if state["Status"] == "FAILED":
-        cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
-        reason = state.get("StatusReason", "")
-        if any(words in reason for words in NOTHING_TO_DO):
-            print("nothing has changed")
-            return
-        raise DeployError(reason)
-    cloudformation.execute_change_set(StackName=stack, ChangeSetName=name)
-    done = _settled(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0], "StackStatus")
-    if done["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise DeployError(f"{done['StackStatus']}: {_first_failure(cloudformation, stack)}")
-
-
-def _settled(look: Any, field: str) -> dict[str, Any]:
-    """What `look` gives as soon as its status is final."""
-    last = ""
-    while True:
-        found: dict[str, Any] = look()
-        status = str(found[field])
-        if status != last:
-            print(f"  {status.lower().replace('_', ' ')}")
-            last = status
-        if not status.endswith(("IN_PROGRESS", "PENDING")):
-            return found
-        sleep(2)
-
-
-def _first_failure(cloudformation: Any, stack: str) -> str:
-    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    failed = [e for e in events if str(e.get("ResourceStatus", "")).endswith("FAILED")]
-    return (
-        f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', '')}"
-        if failed
-        else "no reason given"
-    )
+def _refuse_what_remains(stack: str) -> None:
+    """A stack that is deleted leaves its secrets, whose names a new one needs. Raises DeployError, naming them."""
+    client, remaining = boto3.client("secretsmanager"), []
+    for name in (f"{stack}/{kind}" for kind in SECRETS):
+        try:
+            client.describe_secret(SecretId=name)
+            remaining.append(name)
+        except client.exceptions.ResourceNotFoundException:
+            continue
+    if remaining:
+        delete = "aws secretsmanager delete-secret --force-delete-without-recovery --secret-id"
+        raise DeployError(
+            f"an earlier stack of this name left {' and '.join(remaining)}. Save what you need of it "
+            "(aws secretsmanager get-secret-value --secret-id …), then delete it and deploy again:\n"
+            + "\n".join(f"  {delete} {name}" for name in remaining)
+        )
 
 
 def _suffix(region: str) -> str:
@@ -160,7 +149,7 @@ def _suffix(region: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stage", required=True)
-    for name in ("MailFrom", "MailIdentity", "AlarmEmail", "RetentionDays", "LogDays", "RespondConcurrency"):
+    for name in PARAMETERS:
         parser.add_argument(f"--{name}", default="")
     found = vars(parser.parse_args())
     stage = found.pop("stage")

@@ -1,7 +1,7 @@
 """`make package`: the template and the zip that `make deploy` hands to CloudFormation, and what they weigh.
 
-Chalice packages the app; before, timer.asl.json, the model's hash and the dashboard go into the merge template; after,
-what Lambda never reads goes out of the zip and byte code goes in.
+Chalice packages the app; before, timer.asl.json and the dashboard go into the merge template; after, an HTTP API takes
+the REST API's place, what Lambda never reads goes out of the zip, and byte code and the model's hash go in.
 """
 
 import argparse
@@ -20,10 +20,13 @@ from typing import Any
 
 import yaml
 
+from chalicelib.intents import HASH_SUFFIX
 from infra.stack.definitions import REPORTS, RESOURCES, TIMER
+from infra.stack.http_api import with_http_api
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "package"
+ALIAS = "live"  # of every function: the version that its triggers call
 STAGE = "package"  # Chalice's name for the one template that every stage of ours is made of
 CHALICE = "from chalice.cli import main; main()"
 SDK = ("boto3/", "botocore/", "s3transfer/")  # Lambda's runtime brings them
@@ -54,15 +57,12 @@ class PackageError(Exception):
 
 
 def merge_template() -> dict[str, Any]:
-    """infra/stack/resources.yaml with timer.asl.json, the model's hash and the dashboard put in."""
+    """infra/stack/resources.yaml with timer.asl.json and the dashboard put in."""
     template: dict[str, Any] = yaml.safe_load(RESOURCES.read_text("utf-8"))
     template = merged(template, yaml.safe_load(REPORTS.read_text("utf-8")))
     resources = template["Resources"]
     definition = json.loads(TIMER.read_text("utf-8"))
     resources["TimerStateMachine"]["Properties"]["Definition"] = definition
-    model = (ROOT / "chalicelib" / "intents.model").read_bytes()
-    variables = template["Globals"]["Function"]["Environment"]["Variables"]
-    variables["EARSHOT_MODEL_SHA256"] = hashlib.sha256(model).hexdigest()
     resources["Dashboard"]["Properties"]["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard(resources))}
     return template
 
@@ -143,9 +143,19 @@ def package(out: Path = BUILD) -> Path:
         )
         if run.returncode:
             raise PackageError(f"chalice package failed:\n{run.stdout}{run.stderr}")
-        shutil.copy(Path(scratch) / "sam.json", out / "sam.json")
+        template = versioned(with_http_api(json.loads((Path(scratch) / "sam.json").read_text("utf-8"))))
+        (out / "sam.json").write_text(json.dumps(template, indent=2), "utf-8")
         finish(Path(scratch) / "deployment.zip", out / "deployment.zip")
     return out
+
+
+def versioned(template: dict[str, Any]) -> dict[str, Any]:
+    """`template` in which every release is a version of each function behind the alias that its triggers name: code
+    and environment change together, and the version before stays for `make rollback`."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"] |= {"AutoPublishAlias": ALIAS, "AutoPublishAliasAllProperties": True}
+    return template
 
 
 def finish(built: Path, target: Path) -> None:
@@ -154,6 +164,9 @@ def finish(built: Path, target: Path) -> None:
         tree = Path(scratch)
         with zipfile.ZipFile(built) as zip:
             zip.extractall(tree, [name for name in zip.namelist() if not unread(name)])
+        model = tree / "chalicelib" / "intents.model"
+        if model.exists():
+            model.with_suffix(HASH_SUFFIX).write_text(hashlib.sha256(model.read_bytes()).hexdigest(), "utf-8")
         once = py_compile.PycInvalidationMode.UNCHECKED_HASH
         if not compileall.compile_dir(tree, quiet=1, invalidation_mode=once, stripdir=scratch, prependdir="/var/task"):
             raise PackageError("a module does not compile")
