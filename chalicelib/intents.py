@@ -1,8 +1,7 @@
-"""What a customer wants: text → intent, confidence and language, from one exported file of small integers.
+"""What a customer wants: text → intent, rungs of the reply ladder, urgency, language, from a file of small integers.
 
-The standard library only. A text becomes hashed word and character n-grams; every n-gram owns a row of signed
-bytes, one for each class; the sum of the rows is the score. `models/` trains with the same `features`, so the
-normalisation and the hash exist once.
+The standard library only. A text becomes hashed word and character n-grams (`features`); every n-gram owns a row of
+signed bytes, one for each class; the sum of the rows is the score. `models/` trains with the same features.
 
 Source: design/model.md (recipe and figures); models/CARD.md (what this file's numbers are worth).
 """
@@ -10,103 +9,45 @@ Source: design/model.md (recipe and figures); models/CARD.md (what this file's n
 import hashlib
 import json
 import math
-import re
-import unicodedata
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from chalicelib.conversations.interaction import TOPICS, Reading, Rung
+from chalicelib.conversations.interaction import Reading, Rung
+from chalicelib.features import LONG, piece_hashes, sentences, word_hash, words
 
-MAGIC: Final = b"EARSHOT-INTENTS-1\n"
-TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning
+MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told
 LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
+A_MATTER: Final = 0.5  # from which probability on a sentence has a matter of its own
+URGENT_FROM: Final = 0.5  # people are called at once
+SILENT_FROM: Final = 0.2  # not sure enough to call them, too much to answer cheerfully
+UNSERVED: Final = "und"
+NEVER_MET: Final = 2.0  # more than any confidence
 MATRIX_CAP: Final = 64 * 2**20  # bytes; a damaged header must not fill the memory
+LEVELS: Final = 15  # a weight is a whole number from -LEVELS to LEVELS
 DEFAULT_MODEL: Final = Path(__file__).with_name("intents.model")
 HASH_SUFFIX = ".sha256"  # beside the model, written at packaging: model and hash are one release
 
-_ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " "}
-_ENTITY: Final = re.compile("|".join(_ENTITIES))
-_MENTION: Final = re.compile(r"(?<!\w)@[\w.]+")
-_URL: Final = re.compile(r"https?://\S+|www\.\S+")
-_DIGITS: Final = re.compile(r"\d+")
-_REPEAT: Final = re.compile(r"([^\W\d])\1{2,}|([^\w\s])\2+")
-_APOSTROPHE: Final = re.compile(r"(?<=\w)['’`´](?=\w)")
-_TOKEN: Final = re.compile(r"\w+|[?!$£€]|[^\x00-\u2fff\u3000-\u303f]|[\u2600-\u27bf]")
-_WORD_SEED: Final = zlib.crc32(b"word")
-_CHAR_SEED: Final = zlib.crc32(b"char")
 _FIELDS: Final = frozenset(
     (
-        "bits",
-        "classes",
-        "languages",
-        "scale",
-        "bias",
-        "line",
-        "threshold",
-        "never",
-        "close_bounds",
-        "language_threshold",
+        *("bits", "classes", "languages", "heads", "scale", "bias", "lines", "thresholds", "topics", "needless"),
+        *("never", "close_bounds", "language_threshold", "urgent", "urgent_from"),
     )
 )
-_LANE: Final = 3  # bytes a column occupies in a row: room to add 65,000 rows without a carry
-_OFFSET: Final = 128  # makes a signed byte a non-negative lane
+_LANE: Final = 2  # bytes a column occupies in a row
+ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
+_WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS + 1))
+_LINES: Final = ("own", "topic", "general", "urgent")
+_NO_LINE: Final = (1.0, 0.0, 0.0)
 
 
 class ModelError(ValueError):
     """The file is not a usable intent model, or not the one that was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Hashes (32 bits, unmasked, each once) of one text's n-grams, block by block."""
-
-    words: Sequence[int]
-    chars: Sequence[int]
-
-
-def normalise(text: str | bytes) -> str:
-    """The text as the model sees it: lower case, no accents, no @mentions, "url", runs of 0, emoji kept.
-
-    Undecodable bytes and lone surrogates become replacement characters; what lies beyond `TEXT_CAP` is not read.
-    """
-    if isinstance(text, bytes):
-        text = text[: 4 * TEXT_CAP].decode("utf-8", "replace")
-    text = _ENTITY.sub(lambda found: _ENTITIES[found[0]], text[:TEXT_CAP])
-    text = _MENTION.sub(" ", _URL.sub(" url ", text))
-    text = unicodedata.normalize("NFKD", text.lower())[:TEXT_CAP]
-    text = "".join(char for char in text if not unicodedata.combining(char))
-    text = _APOSTROPHE.sub("", text)
-    text = _DIGITS.sub(lambda run: "0" * min(len(run[0]), 5), text)
-    text = _REPEAT.sub(lambda run: (run[1] or "") * 2 or run[2], text)
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-@lru_cache(maxsize=8_192)
-def _word_grams(word: str) -> tuple[int, ...]:
-    """Hashes of the 3- and 4-grams of a word between spaces, in UTF-8 bytes; words come back, so they are kept."""
-    padded = f" {word[:40]} ".encode()
-    return tuple(
-        zlib.crc32(padded[start : start + size], _CHAR_SEED)
-        for size in (3, 4)
-        for start in range(max(1, len(padded) - size + 1))
-    )
-
-
-def features(text: str | bytes) -> Features:
-    """The hashed n-grams of a text: words 1–2, characters 3–4 inside word boundaries."""
-    words = _TOKEN.findall(normalise(text))
-    pairs = [f"{left} {right}" for left, right in pairwise(words)]
-    return Features(
-        words=[zlib.crc32(gram.encode(), _WORD_SEED) for gram in dict.fromkeys(words + pairs)],
-        chars=list(dict.fromkeys(gram for word in words for gram in _word_grams(word))),
-    )
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
@@ -117,10 +58,74 @@ def softmax(scores: Sequence[float]) -> list[float]:
     return [power / total for power in powers]
 
 
-def straighten(chance: float, slope: float, offset: float) -> float:
-    """A probability moved along a line of log-odds: what a softmax says → how often it is right (Platt 1999)."""
-    odds = math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
-    return 1 / (1 + math.exp(min(700.0, -(slope * odds + offset))))
+def log_odds(chance: float) -> float:
+    """The natural logarithm of a probability's odds; that of 1 and 0 is large, not infinite."""
+    return math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
+
+
+def probability(odds: float) -> float:
+    """What `log_odds` came from."""
+    return 1 / (1 + math.exp(max(-700.0, min(700.0, -odds))))
+
+
+class Weighed(NamedTuple):
+    """What is kept of a word: its hash, its bytes behind a space (for the hash of a pair), its row as one long integer,
+    the sum of the rows of its pieces, and how many `small` ones those are."""
+
+    hash: int
+    behind: bytes
+    row: int
+    pieces: int
+    small: int
+
+
+class Look(NamedTuple):
+    """What the columns say of one text or sentence: probabilities of the intents, log-odds of the two heads, and the
+    languages' scores."""
+
+    chances: Sequence[float]
+    gate: float
+    urgent: float
+    spoken: Sequence[float]
+
+
+class Sureness(NamedTuple):
+    """Log-odds, for one text or sentence, that a reply of each rung is right; `topic` is the likeliest one."""
+
+    own: float
+    topic: str
+    on_topic: float
+    general: float
+
+
+class Evidence(NamedTuple):
+    """What a message says, before any threshold: what decisions are made from, and what thresholds are chosen on.
+
+    `rungs` are confidences (0–1), `reach` the rungs that its intent and its number of matters leave open. `urgent` is
+    in log-odds, `chances` in the order of the classes, `best` an index into them.
+    """
+
+    best: int
+    chances: Sequence[float]
+    language: str | None
+    topic: str
+    rungs: dict[str, float]
+    reach: tuple[Rung, ...]
+    gate: float
+    urgent: float
+
+
+class Rows(dict[int, int]):
+    """The matrix, row by row, each as one long integer of lanes that is made when it is first asked for."""
+
+    def __init__(self, lanes: bytes, step: int) -> None:
+        super().__init__()
+        self._lanes, self._step = lanes, step
+
+    def __missing__(self, bucket: int) -> int:
+        start = bucket * self._step
+        row = self[bucket] = int.from_bytes(self._lanes[start : start + self._step], "little")
+        return row
 
 
 def pinned(path: Path = DEFAULT_MODEL) -> str | None:
@@ -130,12 +135,12 @@ def pinned(path: Path = DEFAULT_MODEL) -> str | None:
 
 
 class IntentModel:
-    """A trained model, ready to read messages. Immutable, safe to share between threads.
+    """A trained model, ready to read messages. Immutable but for a cache, safe to share between threads.
 
     `classes`: the intents, in the order of the scores. `languages`: codes it was trained on ("und" = not served).
-    `threshold`: least confidence for an acknowledgement. `never`: intents that are no question and are never
-    acknowledged as one. `bounds`: for intents that need no answer, the least confidence at which a conversation may be
-    closed. `hash`: SHA-256 of the file, hex.
+    `thresholds`: by rung and language, the least confidence for a reply of that rung; `threshold` is the least one of
+    the own rung. `never`: intents that are no question and are never acknowledged as one. `bounds`: for intents that
+    need no answer, the least confidence at which a conversation may be closed. `hash`: SHA-256 of the file, hex.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -145,15 +150,35 @@ class IntentModel:
         self.header: Mapping[str, Any] = MappingProxyType(header)
         self.classes: tuple[str, ...] = tuple(header["classes"])
         self.languages: tuple[str, ...] = tuple(header["languages"])
-        self.threshold: float = header["threshold"]
+        self.heads: tuple[str, ...] = tuple(header["heads"])
+        self.thresholds: Mapping[str, Mapping[str, float]] = MappingProxyType(header["thresholds"])
+        self.threshold: float = min(header["thresholds"][Rung.OWN].values())
         self.never: frozenset[str] = frozenset(header["never"])
         self.bounds: Mapping[str, float] = MappingProxyType(header["close_bounds"])
         self._language_threshold: float = header["language_threshold"]
-        self._line: tuple[float, float] = (header["line"][0], header["line"][1])
+        lines: list[tuple[float, float, float]] = [header["lines"].get(name, _NO_LINE) for name in _LINES]
+        self._own_line, self._topic_line, self._general_line, self._urgent_line = lines
+        ladder = tuple(Rung)
+        self._reaches = [ladder[1:] if label in header["never"] else ladder for label in self.classes]
+        self._urgent_from: Mapping[str, float] = header["urgent_from"]
+        self._needless: tuple[bool, ...] = tuple(label in header["needless"] for label in self.classes)
+        self._needless_classes = [index for index, needless in enumerate(self._needless) if needless]
+        topics = {intent: topic for topic, intents in header["topics"].items() for intent in intents}
+        self._topic_of: tuple[str, ...] = tuple(topics.get(label, "") for label in self.classes)
+        self._topics: dict[str, list[int]] = {
+            name: [index for index, topic in enumerate(self._topic_of) if topic == name] for name in header["topics"]
+        }
+        self._urgent_class = self.classes.index(header["urgent"]) if header["urgent"] in self.classes else None
+        before = len(self.classes) + len(self.languages)
+        places = [before + self.heads.index(head) if head in self.heads else 0 for head in ("gate", "urgent")]
+        self._places: tuple[int, int] = (places[0], places[1])
         self._mask = 2 ** header["bits"] - 1
         self._scale: list[float] = header["scale"]
         self._bias: list[float] = header["bias"]
-        self._lanes = _widen(matrix)
+        self._step = _LANE * len(self._bias)
+        self._rows = Rows(_widen(matrix), self._step)
+        self._unpack = struct.Struct(f"<{len(self._bias)}H").unpack
+        self._word = lru_cache(maxsize=4_096)(self._weigh)  # words come back
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL, sha256: str | None = None) -> "IntentModel":
@@ -170,80 +195,206 @@ class IntentModel:
             raise ModelError(f"{path}: {error}") from error
 
     def scores(self, text: str | bytes) -> list[float]:
-        """Calibrated scores: intents in the order of `classes`, then languages in the order of `languages`."""
-        found = features(text)
-        sums = [0.0] * len(self._bias)
-        for block in (found.words, found.chars):
-            if block:
-                shrink = 1 / math.sqrt(len(block))
-                sums = [total + shrink * value for total, value in zip(sums, self._sum(block), strict=True)]
-        return [scale * total + bias for scale, total, bias in zip(self._scale, sums, self._bias, strict=True)]
+        """Calibrated scores: intents in the order of `classes`, then `languages`, then `heads`."""
+        return self._score(words(text))
 
     def read(self, text: str | bytes) -> Reading:
-        """Intent, confidence, margin and language of a message, in one pass over its features."""
-        scores = self.scores(text)
-        chances = softmax(scores[: len(self.classes)])
-        best = max(range(len(chances)), key=chances.__getitem__)
-        second = max((chance for index, chance in enumerate(chances) if index != best), default=0.0)
-        intent, confidence = self.classes[best], straighten(chances[best], *self._line)
-        language = None if _wordless(text) else self._language(scores[len(self.classes) :])
-        sure = intent not in self.never and confidence >= self.threshold
-        accepted = sure and (language is not None or not self.languages)
+        """Intent, confidence on every rung, urgency and language of a message."""
+        found = self.evidence(text)
+        intent, chances = self.classes[found.best], found.chances
+        urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
+        allowed = () if urgent >= SILENT_FROM else self._allowed(found)
         return Reading(
             intent=intent,
-            confidence=confidence,
-            margin=chances[best] - second,
-            language=language,
-            accepted=accepted,
+            confidence=found.rungs[Rung.OWN],
+            margin=chances[found.best] - max([*chances[: found.best], *chances[found.best + 1 :]], default=0.0),
+            language=found.language,
+            accepted=Rung.OWN in allowed,
             model=self.hash[:12],
-            chances={c: p for c, p in zip(self.classes, chances, strict=True) if p >= LIKELY and c != intent},
-            rungs={Rung.OWN: confidence},
-            allowed=(Rung.OWN,) if accepted else (),
-            topic=next((topic for topic, intents in TOPICS.items() if intent in intents), ""),
+            chances={self.classes[i]: p for i, p in enumerate(chances) if p >= LIKELY and i != found.best},
+            rungs=found.rungs,
+            allowed=allowed,
+            topic=found.topic,
+            gate=found.gate,
+            urgent=urgent,
+        )
+
+    def evidence(self, text: str | bytes) -> Evidence:
+        """What `text` says, before any threshold.
+
+        A message of several sentences is also read sentence by sentence: two matters lower the ladder, and in a long
+        one the surest sentence speaks for the topic's and the general rung.
+        """
+        whole = self._look(words(text))
+        parts = [self._look(words(sentence)) for sentence in sentences(text)]
+        best = self._best(whole)
+        sureness = self._sureness(whole, best)
+        urgent = self._urgent(whole)
+        if parts:
+            urgent = max(urgent, *map(self._urgent, parts))
+            if len(text) >= LONG:
+                sureness = self._surest(sureness, parts)
+        return Evidence(
+            best,
+            whole.chances,
+            None if _wordless(text) else self._language(whole.spoken),
+            sureness.topic,
+            dict(zip(Rung, map(probability, (sureness.own, sureness.on_topic, sureness.general)), strict=True)),
+            self._reach(best, parts) if parts else self._reaches[best],
+            self._needed(whole),
+            urgent,
         )
 
     def confidences(self, text: str | bytes) -> dict[str, float]:
         """For every intent, how often it is the right one of such a message (0–1; they need not add up to 1)."""
-        chances = softmax(self.scores(text)[: len(self.classes)])
-        return {label: straighten(chance, *self._line) for label, chance in zip(self.classes, chances, strict=True)}
+        look = self._look(words(text))
+        return {label: probability(self._own(look, index)) for index, label in enumerate(self.classes)}
 
     def classify(self, text: str | bytes) -> tuple[str, float]:
         """The likeliest intent of a message, and its confidence (0–1)."""
-        reading = self.read(text)
-        return reading.intent, reading.confidence
+        look = self._look(words(text))
+        best = self._best(look)
+        return self.classes[best], probability(self._own(look, best))
 
     def language(self, text: str | bytes) -> str | None:
         """The code of the message's language; None when unsure, or when it is not one that is served."""
-        return self.read(text).language
+        return None if _wordless(text) else self._language(self._look(words(text)).spoken)
+
+    # --- what the columns say ---
+
+    def _look(self, found: Sequence[str]) -> Look:
+        scores, intents = self._score(found), len(self.classes)
+        spoken = intents + len(self.languages)
+        gate, urgent = self._places
+        return Look(
+            softmax(scores[:intents]),
+            scores[gate] if gate else 0.0,
+            scores[urgent] if urgent else 0.0,
+            scores[intents:spoken],
+        )
+
+    def _best(self, look: Look) -> int:
+        return look.chances.index(max(look.chances))
+
+    def _own(self, look: Look, index: int) -> float:
+        slope, weight, offset = self._own_line
+        gate = -look.gate if self._needless[index] else look.gate
+        return slope * log_odds(look.chances[index]) + weight * gate + offset
+
+    def _sureness(self, look: Look, best: int) -> Sureness:
+        """Where a public intent's own reply is right, its topic's is too, and then the general one."""
+        chances = look.chances
+        own, topic = self._own(look, best), self._topic_of[best]
+        slope, weight, offset = self._general_line
+        needless = sum([chances[index] for index in self._needless_classes])
+        general = weight * look.gate + offset - slope * log_odds(needless)
+        sums = {name: sum([chances[index] for index in members]) for name, members in self._topics.items()}
+        likeliest = topic or max(sums, key=sums.__getitem__, default="")
+        slope, weight, offset = self._topic_line
+        on_topic = slope * log_odds(sums.get(likeliest, 0.0)) + weight * look.gate + offset
+        if topic:
+            on_topic = max(own, on_topic)
+            general = max(on_topic, general)
+        return Sureness(own, likeliest, on_topic, general)
+
+    def _surest(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
+        """Topic and general rung of the surest sentence, where it is surer than the whole; never the own rung."""
+        each = [self._sureness(part, self._best(part)) for part in parts]
+        topic = max([whole, *each], key=lambda s: s.on_topic)
+        return Sureness(whole.own, topic.topic, topic.on_topic, max(s.general for s in [whole, *each]))
+
+    def _reach(self, best: int, parts: Sequence[Look]) -> tuple[Rung, ...]:
+        """The rungs that are open: no own reply to an intent without one, and none of its own or its topic's to a
+        message with two matters, each in a sentence that is sure enough to count."""
+        found = ((self._best(part), part) for part in parts)
+        matters = {b for b, part in found if self._topic_of[b] and part.chances[b] >= A_MATTER}
+        topics = {self._topic_of[matter] for matter in matters}
+        if len(topics) > 1:
+            return (Rung.GENERAL,)
+        return self._reaches[best][-2:] if len(matters) > 1 else self._reaches[best]
+
+    def _allowed(self, found: Evidence) -> tuple[Rung, ...]:
+        """The rungs whose threshold in the message's language is met, and those below them."""
+        if found.language is None and self.languages:
+            return ()
+        code = found.language or ""
+        for number, rung in enumerate(found.reach):
+            if found.rungs[rung] >= self.thresholds.get(rung, {}).get(code, NEVER_MET):
+                return found.reach[number:]
+        return ()
+
+    def _needed(self, look: Look) -> float:
+        """The probability that a message needs an answer from this shop."""
+        if "gate" in self.heads:
+            return probability(look.gate)
+        return sum(p for c, p in zip(self.classes, look.chances, strict=True) if c not in self.never)
+
+    def _urgent(self, look: Look) -> float:
+        """How urgent a text or sentence sounds, in log-odds."""
+        if self._urgent_class is None:
+            return -math.inf
+        slope, weight, offset = self._urgent_line
+        return slope * log_odds(look.chances[self._urgent_class]) + weight * look.urgent + offset
 
     def _language(self, scores: Sequence[float]) -> str | None:
         if not scores:
             return None
-        chances = softmax(scores)
-        best = max(range(len(chances)), key=chances.__getitem__)
-        code = self.languages[best]
-        return None if code == "und" or chances[best] < self._language_threshold else code
+        chance = max(chances := softmax(scores))
+        code = self.languages[chances.index(chance)]
+        return None if code == UNSERVED or chance < self._language_threshold else code
 
-    def _sum(self, hashes: Sequence[int]) -> list[int]:
-        """The sum of the hashes' rows, column by column: all columns in one addition of long integers."""
-        step = _LANE * len(self._bias)
-        lanes, mask = self._lanes, self._mask
-        starts = [(value & mask) * step for value in hashes]
-        total = sum(int.from_bytes(lanes[start : start + step], "little") for start in starts)
-        summed = total.to_bytes(step, "little")
-        offset = _OFFSET * len(hashes)
-        return [int.from_bytes(summed[start : start + _LANE], "little") - offset for start in range(0, step, _LANE)]
+    # --- sums of rows: all columns in one addition of long integers ---
+
+    def _score(self, found: Sequence[str]) -> list[float]:
+        if not found:
+            return list(self._bias)
+        every = list(map(self._word, found))
+        single = dict(zip(found, every, strict=True)).values()
+        pairs = dict.fromkeys(map(zlib.crc32, [word.behind for word in every[1:]], [word.hash for word in every]))
+        own = [word.row for word in single]
+        own += map(self._rows.__getitem__, map(self._mask.__and__, pairs))
+        pieces = [(word.pieces, word.small) for word in single]
+        rows, small = len(own), sum([count for _, count in pieces])
+        of_words = self._columns(sum(own)) if rows <= ROOM else self._sum([(row, 1) for row in own])
+        of_pieces = self._columns(sum([packed for packed, _ in pieces])) if small <= ROOM else self._sum(pieces)
+        one, other = 1 / math.sqrt(rows), 1 / math.sqrt(small)
+        offset = LEVELS * (one * rows + other * small)
+        return [
+            scale * (one * words + other * chars - offset) + bias
+            for scale, words, chars, bias in zip(self._scale, of_words, of_pieces, self._bias, strict=True)
+        ]
+
+    def _weigh(self, word: str) -> Weighed:
+        hash, hashes = word_hash(word), piece_hashes(word)
+        rows, mask = self._rows, self._mask
+        packed = sum(map(rows.__getitem__, map(mask.__and__, hashes)))
+        return Weighed(hash, f" {word}".encode(), rows[hash & mask], packed, len(hashes))
+
+    def _columns(self, packed: int) -> Sequence[int]:
+        return self._unpack(packed.to_bytes(self._step, "little"))
+
+    def _sum(self, block: Sequence[tuple[int, int]]) -> Sequence[int]:
+        """The sum of more rows than a lane has room for, column by column; `block` holds packed sums, each with the
+        number of its rows."""
+        if sum([count for _, count in block]) <= ROOM:
+            return self._columns(sum([packed for packed, _ in block]))
+        half = len(block) // 2
+        return [one + other for one, other in zip(self._sum(block[:half]), self._sum(block[half:]), strict=True)]
 
 
 def _wordless(text: str | bytes) -> bool:
     """Whether there is too little to tell a language by: "?", "ok", an emoji."""
     if isinstance(text, bytes):
         text = text[:200].decode("utf-8", "replace")
+    if text[:LEAST_LETTERS].isalpha():
+        return len(text) < LEAST_LETTERS
     return sum(map(str.isalpha, text[:200])) < LEAST_LETTERS
 
 
 def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
     """The header and the matrix of an artifact. Layout: magic, length of the header (4 bytes), JSON, zlib matrix."""
+    if content.startswith(b"EARSHOT-INTENTS-") and not content.startswith(MAGIC):
+        raise ModelError("an intent model of another release: train it again with this one's models.train")
     if not content.startswith(MAGIC):
         raise ModelError("not an Earshot intent model")
     start = len(MAGIC) + 4
@@ -253,7 +404,7 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
         missing = _FIELDS - header.keys()
         if missing or not 0 < header["bits"] <= 20:
             raise ModelError(f"damaged intent model: bits, or no {', '.join(sorted(missing))}")
-        columns = len(header["classes"]) + len(header["languages"])
+        columns = len(header["classes"]) + len(header["languages"]) + len(header["heads"])
         size = columns * 2 ** header["bits"]
         if size > MATRIX_CAP or not columns == len(header["scale"]) == len(header["bias"]):
             raise ModelError("header and matrix do not agree")
@@ -262,13 +413,13 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ModelError(f"damaged intent model: {error}") from error
-    if len(matrix) != size:
-        raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}")
+    if len(matrix) != size or matrix.translate(None, _WEIGHTS):
+        raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}, or some that are too large")
     return header, matrix
 
 
 def _widen(matrix: bytes) -> bytes:
-    """Each signed byte as a lane of `_LANE` bytes, offset to be non-negative: a slice of lanes is one long integer."""
+    """Each weight as a lane of `_LANE` bytes, made non-negative: a slice of lanes is one long integer."""
     wide = bytearray(len(matrix) * _LANE)
-    wide[::_LANE] = matrix.translate(bytes((value + _OFFSET) % 256 for value in range(256)))
+    wide[::_LANE] = matrix.translate(bytes((value + LEVELS) % 256 for value in range(256)))
     return bytes(wide)

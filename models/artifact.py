@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.intents import MAGIC, IntentModel
-from models.fit import Weights
+from chalicelib.intents import LEVELS, MAGIC, IntentModel
+from models.weights import Weights
 
 # Neutral texts whose answers stand in the header: a reader on another machine can check that it reads the same.
 PROBES: Final = (
@@ -24,41 +25,51 @@ PROBES: Final = (
 )
 
 
-LEVELS: Final = 23  # steps either side of 0: as good as 127 on every set tried, and half the size when packed
+# LEVELS steps either side of 0 are as good as 127 on every set tried, and half the size when packed.
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One set of columns: weights and the factor (temperature) that turns their margins into natural logarithms."""
+    """One set of columns: weights, and `factor` and `shift` that turn their margins into natural logarithms."""
 
     weights: Weights
     factor: float
+    shift: float = 0.0
 
 
-def pack(intents: Head, languages: Head | None, decisions: dict[str, Any]) -> bytes:
-    """The artifact's bytes. `decisions` are the header's other fields (threshold, never, close_bounds, …)."""
-    heads = [intents] + ([languages] if languages else [])
-    quantised = [_quantise(head) for head in heads]
+def pack(
+    intents: Head,
+    languages: Head | None,
+    decisions: dict[str, Any],
+    heads: Sequence[Head] = (),
+    *,
+    compression: int = 9,
+) -> bytes:
+    """The artifact's bytes. `heads` are further columns of one label each; `decisions` are the header's other fields
+    (lines, thresholds, topics, never, close_bounds, …)."""
+    every = [intents, *([languages] if languages else ()), *heads]
+    quantised = [_quantise(head) for head in every]
     header: dict[str, Any] = {
         "bits": int(np.log2(len(intents.weights.coefficients))),
         "classes": intents.weights.labels,
         "languages": languages.weights.labels if languages else (),
+        "heads": [label for head in heads for label in head.weights.labels],
         "scale": [float(value) for _, scale, _ in quantised for value in scale],
         "bias": [float(value) for _, _, bias in quantised for value in bias],
         **decisions,
     }
-    columns = zlib.compress(np.hstack([numbers for numbers, _, _ in quantised]).tobytes(), 9)
+    columns = zlib.compress(np.hstack([numbers for numbers, _, _ in quantised]).tobytes(), compression)
     probes = IntentModel(_join(header, columns))
     header["probes"] = [[text, *probes.classify(text)] for text in PROBES]
     return _join(header, columns)
 
 
 def _quantise(head: Head) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Signed bytes, the scale of each column and its bias, both with the temperature folded in."""
+    """Whole numbers, the scale of each column and its bias, both with factor and shift folded in."""
     coefficients = head.weights.coefficients
     step = np.maximum(np.abs(coefficients).max(axis=0), 1e-12) / LEVELS
     numbers = np.rint(coefficients / step).astype(np.int8)
-    return numbers, step * head.factor, head.weights.intercepts * head.factor
+    return numbers, step * head.factor, head.weights.intercepts * head.factor + head.shift
 
 
 def _join(header: dict[str, Any], columns: bytes) -> bytes:

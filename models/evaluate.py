@@ -13,20 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.intents import DEFAULT_MODEL, IntentModel, ModelError
-from models.predict import Prediction, columns, predict
+from models.predict import Prediction, columns, predict, whole_path
 from models.rows import Row, RowError, from_file, texts
 from models.scores import by_intent, score
 
 
 def evaluate(model: IntentModel, rows: Sequence[Row], background: Sequence[str] = ()) -> dict[str, Any]:
-    """Every score by name; with `background`, also the share of its messages that was acknowledged."""
+    """Every score by name; with `background`, also the shares of its messages that get their intent's own reply, and a
+    reply on any rung, guards included."""
     predictions = predict(model, rows)
     report = score(columns(predictions, model.never), model.threshold).as_json()
     report["model"] = model.hash
     report["intents"] = {intent: asdict(figures) for intent, figures in by_intent(predictions).items()}
     if background:
         report["background_rows"] = len(background)
-        report["background_acknowledged"] = sum(model.read(text).accepted for text in background) / len(background)
+        readings = [model.read(text) for text in background]
+        report["background_acknowledged"] = sum(reading.accepted for reading in readings) / len(background)
+        rungs = [whole_path(reading, text)[0] for reading, text in zip(readings, background, strict=True)]
+        report["background_answered_on_any_rung"] = sum(rung is not None for rung in rungs) / len(background)
     return report
 
 

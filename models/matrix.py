@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import sparse
 
-from chalicelib.intents import features
+from chalicelib.features import features
 
 
 def matrix(texts: Iterable[str], bits: int) -> sparse.csr_matrix:
-    """One row a text, 2**`bits` columns: a 1 for each n-gram, each block (words, characters) scaled by 1/√(n-grams)."""
+    """One row a text, 2**`bits` columns: counts of its n-grams, each block (words, characters) over √(n-grams)."""
     mask = 2**bits - 1
     columns: list[np.ndarray] = []
     values: list[np.ndarray] = []

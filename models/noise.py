@@ -1,12 +1,13 @@
-"""Copies of an utterance as hurried people would type it."""
+"""Copies of an utterance as hurried people would type it: with mistakes, between other sentences, with a hashtag."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from models.matrix import seed_of
 
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+TAGS: Final = ("#fail", "#help", "#customerservice", "#love", "#shopping", "😡", "🙏", "🙈", "!!", "...", "?!", "❤️")
 
 
 def typos(text: str, rate: float, seed: int) -> str:
@@ -33,3 +34,16 @@ def copies(text: str, count: int, rate: float) -> Iterator[str]:
     """`count` copies with typos; the same text gets the same mistakes in whatever order it comes."""
     for copy in range(count):
         yield typos(text, rate, seed_of(text, str(copy)))
+
+
+def surrounded(text: str, context: Sequence[str], rate: float, seed: int) -> str:
+    """The text as it stands in a longer, hastier message: half the time beside another sentence (of `context`), half
+    the time with typos, sometimes with a hashtag or an emoji behind it."""
+    chance = random.Random(seed)
+    if context and chance.random() < 0.5:
+        beside = chance.choice(context)
+        first, second = (beside, text) if chance.random() < 0.5 else (text, beside)
+        text = f"{first if first[-1:] in '?!.' else first + '.'} {second}"
+    if chance.random() < 0.5:
+        text = typos(text, rate, chance.randrange(2**32))
+    return f"{text} {chance.choice(TAGS)}" if chance.random() < 0.3 else text

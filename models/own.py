@@ -1,18 +1,20 @@
 """What the retailer's own rows change, intent by intent, measured on those rows out of fold."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from chalicelib.intents import IntentModel
-from models.cross import INNER_FOLDS
-from models.fit import folds
 from models.predict import Prediction, predict
 from models.rows import Row
 from models.scores import by_intent
-from models.train import Plan, train
+from models.training import Plan, train
+from models.weights import folds
+
+FOLDS: Final = 3
 
 
 def before_and_after(
-    shipped: Sequence[Row], own: Sequence[Row], plan: Plan, count: int = INNER_FOLDS
+    shipped: Sequence[Row], own: Sequence[Row], plan: Plan, count: int = FOLDS
 ) -> tuple[list[Prediction], list[Prediction]]:
     """Predictions for the own rows: of a model without any of them, and of models that learnt the other folds' ones."""
     known = {row.text.casefold() for row in own}

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.intents import IntentModel
-from models.policy import OUTSIDE
+from chalicelib.conversations.interaction import TOPICS, Reading, Rung
+from chalicelib.guards import guards, most, urgent
+from chalicelib.intents import URGENT_FROM, IntentModel
+from models.policy import NEEDLESS, OUTSIDE, URGENT
 from models.rows import Row
 
 
@@ -15,19 +17,37 @@ from models.rows import Row
 class Prediction:
     """One row's truth and the model's answer.
 
-    `predicted` is the best in-scope label, accepted or not; `confidence` its confidence (0–1).
+    `predicted` is the best in-scope label, accepted or not; `confidence` its confidence (0–1). `rung` is that of the
+    reply that model and guards together would allow, None for silence; `urgent` says that either calls people at once.
+    `reading` is what the model says of the whole message.
     """
 
     row: Row
     predicted: str
     confidence: float
-    accepted: bool
-    language: str | None
+    reading: Reading
+    rung: Rung | None
+    urgent: bool
+
+    @property
+    def accepted(self) -> bool:
+        """The model allows the intent's own reply."""
+        return self.reading.accepted
 
     @property
     def right(self) -> bool:
         """The predicted label is the true one."""
         return self.predicted == self.row.intent
+
+    @property
+    def helps(self) -> bool:
+        """A reply of that rung would be right: its intent, its topic, or any matter for this shop that can wait."""
+        intent, reading = self.row.intent, self.reading
+        if self.rung is Rung.OWN:
+            return intent == reading.intent
+        if self.rung is Rung.TOPIC:
+            return intent in TOPICS.get(reading.topic, ())
+        return self.rung is Rung.GENERAL and intent not in NEEDLESS and intent != URGENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +62,23 @@ class Columns:
 
 
 def predict(model: IntentModel, rows: Sequence[Row]) -> list[Prediction]:
-    """The serving code's answer to every row."""
+    """The serving code's answer to every row, guards included."""
     answers = []
     for row in rows:
         sure = {label: value for label, value in model.confidences(row.text).items() if label not in OUTSIDE}
         best = max(sure, key=sure.__getitem__)
         reading = model.read(row.text)
-        answers.append(Prediction(row, best, sure[best], reading.accepted, reading.language))
+        rung, called = whole_path(reading, row.text)
+        answers.append(Prediction(row, best, sure[best], reading, rung, called))
     return answers
+
+
+def whole_path(reading: Reading, text: str) -> tuple[Rung | None, bool]:
+    """The rung that model and guards leave for `text`, None for silence; and whether people are called at once."""
+    tripped = guards(text, reading.language)
+    called = urgent(tripped) or reading.urgent >= URGENT_FROM
+    left = None if called or not reading.allowed else most(tripped, reading.allowed[0])
+    return (left if left in reading.allowed else None), called
 
 
 def columns(predictions: Sequence[Prediction], never: Collection[str]) -> Columns:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from chalicelib.conversations.interaction import Rung
 from models.calibration import calibration_error, clopper_pearson
+from models.policy import OTHER, URGENT, kind
 from models.predict import Columns, Prediction
 
 
@@ -114,6 +116,57 @@ def by_intent(predictions: Sequence[Prediction]) -> dict[str, IntentScores]:
         )
         for intent, mine in sorted(of_truth.items())
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """What model and guards would say to a set of messages; shares are 0–1, those of replies weighed to the mix.
+
+    `right`: of the replies on each rung, those that would be right; `replies` how many there are. `helped`: of the
+    common questions, those rightly acknowledged on any rung, `helped_own` with their intent's own reply. `strangers`:
+    share of chat and of other industries' messages that is answered. `urgent_found`, `urgent_wrongly`: shares called
+    urgent of the messages that are and of the others.
+    """
+
+    messages: int
+    replies: dict[str, int]
+    right: dict[str, float | None]
+    all_right: float | None
+    bound: float
+    helped: float | None
+    helped_own: float | None
+    strangers: float | None
+    urgent_found: float | None
+    urgent_wrongly: float | None
+
+
+def ladder(predictions: Sequence[Prediction], weights: NDArray[np.float64]) -> Ladder:
+    """The ladder's scores; `weights` bring the rows to a realistic mix (models.decide.mixed)."""
+    rung = np.array([each.rung or "" for each in predictions])
+    helps = np.array([each.helps for each in predictions])
+    kinds = np.array([kind(each.row.intent) for each in predictions])
+    intents = np.array([each.row.intent for each in predictions])
+    called = np.array([each.urgent for each in predictions])
+    said = rung != ""
+    total, good = weights[said].sum(), weights[said & helps].sum()
+    effective = total**2 / max((weights[said] ** 2).sum(), 1e-12)
+    return Ladder(
+        messages=len(predictions),
+        replies={name: int((rung == name).sum()) for name in Rung},
+        right={name: _weighed(helps, rung == name, weights) for name in Rung},
+        all_right=_weighed(helps, said, weights),
+        bound=clopper_pearson(good / total * effective, effective) if total else 0.0,
+        helped=_share(said & helps, kinds == "public"),
+        helped_own=_share((rung == Rung.OWN) & helps, kinds == "public"),
+        strangers=_share(said, intents == OTHER),
+        urgent_found=_share(called, intents == URGENT),
+        urgent_wrongly=_weighed(called, intents != URGENT, weights),
+    )
+
+
+def _weighed(flags: NDArray[np.bool_], among: NDArray[np.bool_], weights: NDArray[np.float64]) -> float | None:
+    total = weights[among].sum()
+    return float(weights[among & flags].sum() / total) if total else None
 
 
 def _share(flags: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:

@@ -18,7 +18,7 @@ FLOORS: Mapping[str, list[str]] = {
     "chalicelib": [
         *("wire", "codec", "ids", "textfile", "registry", "apps", "keys"),
         *("aws", "conversations", "phrases", "guards", "storage"),
-        *("playbook", "intents", "platforms", "outcomes"),
+        *("playbook", "features", "intents", "platforms", "outcomes"),
         *("emails", "handlers", "staff", "reports", "operations", "settings", "services", "report_functions"),
     ],
     "infra": ["stack", "ops", "reports", "local", "replay", "bench", "growth"],

