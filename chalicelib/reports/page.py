@@ -84,5 +84,6 @@ def _template(name: str) -> Any:
         "date": wording.day,
         "stamp": wording.stamp,
         "local": wording.local,
+        "moment": wording.moment,
     }
     return environment.get_template(name)

@@ -18,6 +18,7 @@ from chalicelib.reports.listed import Listed, listed
 from chalicelib.reports.policy import Policy
 from chalicelib.reports.quality import Quality, quality
 from chalicelib.reports.questions import Questions
+from chalicelib.reports.spikes import Spike, spikes_of
 from chalicelib.reports.staffing import Plan, plan
 from chalicelib.reports.volume import Volume, volume
 
@@ -37,6 +38,7 @@ class Report:
     questions: Questions
     advice: tuple[Advice, ...]
     listed: tuple[Listed, ...]
+    spikes: tuple[Spike, ...] = ()
 
     @property
     def last(self) -> datetime:
@@ -77,6 +79,7 @@ def build(
             questions=questions or Questions(),
             advice=advice(book, how, policy.resolving),
             listed=listed(asked),
+            spikes=tuple(spikes_of(asked)),
         ),
         asked,
     )

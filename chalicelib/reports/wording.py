@@ -61,6 +61,11 @@ def local(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.replace(tzinfo=UTC).astimezone(zone):%-d %b %H:%M}"
 
 
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """The same of an aware time: 3 Nov 14:05"""
+    return f"{at.astimezone(zone):%-d %b %H:%M}"
+
+
 def words(name: str) -> str:
     """A name from the playbook as people write it: order status, web shop."""
     return _NAMES.get(name, name.replace("_", " "))

@@ -1,0 +1,143 @@
+"""Spikes: hours in which far more is asked than in such an hour of a usual week, and the post that brought it about.
+
+An hour is a spike when so many questions, or more, would come in it less often than once in QUIET weeks by chance.
+Counts of hours vary more than Poisson's, so the chance is that of a negative binomial whose spread is the hours' own.
+What caused it is the post under which most of what is more than usual was asked.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import exp, lgamma, log
+from typing import Final
+
+from chalicelib.reports.asked import Asked
+
+QUIET: Final = 2  # weeks with one false alarm, as it is set; tests/reports/test_spikes.py counts them
+LEAST: Final = 8  # questions in an hour, below which nothing is a spike
+MINIMUM_WEEKS: Final = 2  # of hours before it, to know what is usual
+HOUR: Final = timedelta(hours=1)
+WEEK: Final = 168
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """`usual` is what such an hour brings, `post` (a pseudonym) where `from_post` of the questions stood; `intents` are
+    what most of them were about. `hours` counts the hours in a row."""
+
+    began_at: datetime
+    hours: int
+    count: int
+    usual: float
+    post: str | None
+    from_post: int
+    intents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    asked_at: datetime
+    post: str | None
+    intent: str
+
+
+def spikes(questions: Iterable[Question], since: datetime, until: datetime, known_from: datetime) -> list[Spike]:
+    """The spikes in the whole hours of [`since`, `until`); `questions` go back to `known_from`, which tells what is
+    usual: each hour is held only against the hours before it."""
+    by_hour: dict[int, list[Question]] = defaultdict(list)
+    for q in questions:
+        by_hour[_hour(q.asked_at)].append(q)
+    counts = {hour: len(found) for hour, found in by_hour.items()}
+    first, found = _hour(known_from), []
+    excluded: set[int] = set()
+    spread = _spread(counts, first, _hour(since))
+    for hour in range(max(_hour(since), first + MINIMUM_WEEKS * WEEK), _hour(until)):
+        usual = _usual(counts, hour, first, excluded)
+        if counts.get(hour, 0) >= threshold(usual, spread):
+            excluded.add(hour)  # it is no part of what is usual
+            found.append((hour, usual))
+    return [_spike(run, by_hour) for run in _runs(found)]
+
+
+def threshold(usual: float, spread: float) -> int:
+    """The smallest count of an hour that is a spike, where `usual` questions come with variance `usual` + `spread` ×
+    `usual`²."""
+    chance, count, tail = 1 / (QUIET * WEEK), 0, 1.0
+    while tail > chance:
+        tail -= _probability(count, usual, spread)
+        count += 1
+    return max(count, LEAST)
+
+
+def _probability(count: int, mean: float, spread: float) -> float:
+    """The negative binomial's; with next to no spread it is Poisson's."""
+    if mean <= 0:
+        return 1.0 if count == 0 else 0.0
+    if spread < 1e-6:
+        return exp(count * log(mean) - mean - lgamma(count + 1))
+    size = 1 / spread
+    logged = lgamma(count + size) - lgamma(size) - lgamma(count + 1)
+    return exp(logged + size * log(size / (size + mean)) + count * log(mean / (size + mean)))
+
+
+def _usual(counts: dict[int, int], hour: int, first: int, excluded: set[int]) -> float:
+    """The mean of such an hour: the same hour of up to eight weeks before with its neighbours, brought to the level of
+    the last two days' same hours where these were busier."""
+    weeks = [hour - WEEK * n for n in range(1, 9) if hour - WEEK * n - 1 >= first]
+    same = [counts.get(h, 0) for w in weeks for h in (w - 1, w, w, w + 1) if h not in excluded] or [0]
+    days = [counts.get(hour - 24 * n, 0) for n in (1, 2) if hour - 24 * n not in excluded]
+    return max(sum(same) / len(same), sum(days) / len(days) if days else 0.0, 0.25)
+
+
+def _spread(counts: dict[int, int], first: int, until: int) -> float:
+    """How much more than Poisson's the hours vary, from each hour and the same one a week later: their half squared
+    difference is the variance. Pairs that are spikes themselves are left out."""
+    more = squares = 0.0
+    for hour in range(first, until - WEEK):
+        one, other = counts.get(hour, 0), counts.get(hour + WEEK, 0)
+        mean = (one + other) / 2
+        if abs(one - other) <= 6 * (mean + 1) ** 0.5:
+            more += (one - other) ** 2 / 2 - mean
+            squares += mean**2
+    return min(0.5, max(0.01, more / squares if squares else 0.0)) + 0.02
+
+
+def _runs(found: Sequence[tuple[int, float]]) -> list[list[tuple[int, float]]]:
+    """Hours that follow each other are one spike."""
+    runs: list[list[tuple[int, float]]] = []
+    for hour, usual in found:
+        if runs and runs[-1][-1][0] == hour - 1:
+            runs[-1].append((hour, usual))
+        else:
+            runs.append([(hour, usual)])
+    return runs
+
+
+def _spike(run: list[tuple[int, float]], by_hour: dict[int, list[Question]]) -> Spike:
+    asked = [q for hour, _ in run for q in by_hour[hour]]
+    before = Counter(q.post for hour, _ in run for q in by_hour.get(hour - WEEK, []))
+    posts = Counter(q.post for q in asked if q.post)
+    more = {post: n - before[post] for post, n in posts.items()}
+    post = max(more, key=lambda p: (more[p], p), default=None)
+    if post is not None and more[post] * 3 < len(asked) - sum(usual for _, usual in run):
+        post = None  # no post brought a third of what is more than usual: something else did
+    intents = tuple(i for i, _ in Counter(q.intent for q in asked if post is None or q.post == post).most_common(3))
+    began = datetime.fromtimestamp(run[0][0] * 3600, asked[0].asked_at.tzinfo)
+    return Spike(began, len(run), len(asked), sum(usual for _, usual in run), post, posts[post] if post else 0, intents)
+
+
+def _hour(at: datetime) -> int:
+    return int(at.timestamp() // 3600)
+
+
+def spikes_of(asked: Asked) -> list[Spike]:
+    """The spikes of a report's span, held against the eight weeks before it."""
+    known_from = asked.since - timedelta(weeks=8)
+    sql = "SELECT asked_at, post, coalesce(intent, 'other') FROM facts WHERE asked_at >= $since AND asked_at < $until"
+    ends = {"since": known_from, "until": asked.until}
+    rows = asked.lake.rows(sql, {name: at.astimezone(UTC).replace(tzinfo=None) for name, at in ends.items()})
+    if not rows:
+        return []
+    questions = [Question(at.replace(tzinfo=UTC), post, intent) for at, post, intent in rows]
+    return spikes(questions, asked.since, asked.until, max(known_from, min(q.asked_at for q in questions)))

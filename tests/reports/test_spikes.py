@@ -1,0 +1,94 @@
+"""Spikes: found in their own hour, laid to the post that caused them, and next to none in quiet weeks."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from chalicelib.reports import lake
+from chalicelib.reports.asked import Asked
+from chalicelib.reports.lake import Lake
+from chalicelib.reports.spikes import Question, Spike, spikes, spikes_of, threshold
+from infra.reports.synthetic import HOURS, Shape
+from tests.reports.test_ledger import fact
+
+START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
+WEEK = timedelta(weeks=1)
+
+
+def quiet(per_day: float, weeks: int, seed: int, noise: float = 0.2) -> list[Question]:
+    """Weeks in which nothing happens, with days that are better and worse by `noise`."""
+    random = np.random.default_rng(seed)
+    counts = Shape(start=date(2026, 1, 5), days=7 * weeks, per_day=per_day, trend=0, yearly=0, noise=noise).counts(
+        random
+    )
+    found = []
+    for day, count in enumerate(counts):
+        for hour in random.choice(24, count, p=HOURS / HOURS.sum()):
+            at = START + timedelta(days=day, hours=int(hour), seconds=int(random.integers(3600)))
+            found.append(Question(at, f"post{day // 2}", "order_status"))
+    return found
+
+
+def burst(at: datetime, count: int, post: str | None = "viral") -> list[Question]:
+    return [Question(at + timedelta(seconds=3600 * n / count), post, "stock") for n in range(count)]
+
+
+@pytest.mark.parametrize("per_day", [5, 60, 500])
+def test_a_quiet_week_has_less_than_one_false_alarm(per_day: float) -> None:
+    alarms = 0
+    for seed in range(3):
+        questions = quiet(per_day, 12, seed)
+        alarms += len(spikes(questions, START + 2 * WEEK, START + 12 * WEEK, START))
+    assert alarms / 30 <= 1
+
+
+@pytest.mark.parametrize(("per_day", "times"), [(5, 40.0), (60, 5.0), (500, 3.0), (2500, 3.0)])
+def test_a_spike_is_found_in_its_hour_and_laid_to_its_post(per_day: float, times: float) -> None:
+    usual = per_day * HOURS[12] / HOURS.sum()
+    at = START + 5 * WEEK + timedelta(days=2, hours=12)
+    questions = quiet(per_day, 6, 3, noise=0.1) + burst(at, int((times - 1) * usual))
+    (found,) = [s for s in spikes(questions, at, at + timedelta(hours=1), START)]  # as it is looked for after that hour
+    assert (found.began_at, found.hours, found.post) == (at, 1, "viral")
+    assert found.intents[0] == "stock" and found.from_post == int((times - 1) * usual)
+    assert found.usual == pytest.approx(usual, rel=0.6, abs=1.0)
+
+
+def test_hours_in_a_row_are_one_spike_and_do_not_become_usual() -> None:
+    at = START + 3 * WEEK + timedelta(days=1, hours=10)
+    busy = [q for n in range(5) for q in burst(at + timedelta(hours=n), 60)]
+    (found,) = viral(quiet(40, 5, 1) + busy)
+    assert (found.began_at, found.hours) == (at, 5)
+    again = burst(at + WEEK, 60, "second")
+    assert len(viral(quiet(40, 5, 1) + busy + again)) == 2
+
+
+def viral(questions: list[Question]) -> list[Spike]:
+    """The spikes of three weeks that were no chance."""
+    return [s for s in spikes(questions, START + 2 * WEEK, START + 5 * WEEK, START) if s.post in ("viral", "second")]
+
+
+def test_what_no_post_brought_about_is_laid_to_none() -> None:
+    at = START + 3 * WEEK + timedelta(hours=12)
+    scattered = [Question(q.asked_at, f"p{n}", "delivery_late") for n, q in enumerate(burst(at, 60))]
+    (found,) = spikes(quiet(40, 4, 1) + scattered, at, at + timedelta(hours=1), START)
+    assert (found.post, found.intents[0]) == (None, "delivery_late")
+
+
+def test_without_two_weeks_nothing_is_usual_yet() -> None:
+    assert spikes(burst(START + WEEK, 500), START, START + 2 * WEEK, START) == []
+    assert threshold(0.25, 0.02) >= 8
+
+
+def test_the_report_finds_them_in_the_facts(tmp_path: Path) -> None:
+    at = START + 3 * WEEK + timedelta(hours=12)
+    rows = [
+        fact(f"q{n}", asked_at=q.asked_at, received_at=q.asked_at, post=q.post, intent=q.intent)
+        for n, q in enumerate(quiet(30, 4, 1) + burst(at, 50))
+    ]
+    lake.write(tmp_path, rows, "a")
+    asked = Asked(Lake(tmp_path), START + 3 * WEEK, START + 4 * WEEK, START + 4 * WEEK, ZoneInfo("UTC"))
+    (found,) = spikes_of(asked)
+    assert (found.began_at, found.post, found.from_post) == (at, "viral", 50)
