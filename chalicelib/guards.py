@@ -33,7 +33,10 @@ class Guard:
 _ROWS: Final = (
     *(Guard(name, urgent=True) for name in ("self_harm", "safety", "takeover", "fraud", "legal", "grief")),
     *(Guard(name) for name in ("bare", "links", "advert", "news", "quotation", "advice")),
-    *(Guard(name) for name in ("another_shop_instead", "negated", "settled", "thankless", "sarcasm")),
+    *(
+        Guard(name)
+        for name in ("another_shop_instead", "about_another_shop", "negated", "settled", "thankless", "sarcasm")
+    ),
     *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting")),
     *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
 )
@@ -115,6 +118,8 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
     if "price_match" in found and "another_shop_instead" in found:  # comparing is asking this shop
         found -= {"another_shop_instead"}
         found |= {"another_shop"}
+    if "another_shop" in found and not {"addressed", "price_match"} & found:
+        found.add("about_another_shop")
     if "bait" in found and "url" in words:
         found.add("advert" if "?" not in text else "links")
     yield from found & GUARDS.keys()
@@ -134,7 +139,7 @@ def _shape(text: str, words: str) -> Iterator[str]:
         yield "links"
     letters = sum(map(str.isalpha, text))
     said = _QUOTED.sub("", text)
-    if letters and len(said) < len(text) / 2 and "?" not in said:
+    if letters and "?" not in said and (len(said) < len(text) / 2 or "?" in text):
         yield "quotation"
     if letters >= CAPITALS and sum(map(str.isupper, text)) > 0.8 * letters:
         yield "shouting"

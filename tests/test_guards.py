@@ -86,6 +86,10 @@ CASES = (
         "Puis-je la retirer dans votre magasin ?",
     ),
     ("another_shop_instead", "es", "Lo compré en otra tienda", "¿Puedo recogerlo en su tienda?"),
+    ("about_another_shop", "en", "My Zara parcel is late again", "Is my Zara parcel with you too?"),
+    ("about_another_shop", "de", "Otto hat mir schon alles erstattet", "Erstattet ihr wie Otto?"),
+    ("about_another_shop", "fr", "Mon colis Cdiscount est perdu", "Livrez vous comme Cdiscount ?"),
+    ("about_another_shop", "es", "Mi paquete de Shein no llega", "¿Envían como Shein?"),
     ("another_shop", "en", "Do you price match Amazon?", "Do you price match?"),
     ("another_shop", "de", "Bei Zalando kostet der 20 Euro weniger, geht ihr mit?", "Kostet der bald weniger?"),
     ("another_shop", "fr", "Moins cher chez Fnac, vous vous alignez ?", "Moins cher en ligne, c'est normal ?"),
@@ -109,6 +113,12 @@ CASES = (
         "Is this one in stock in Leeds? https://shop.example.com/p/1",
     ),
     ("quotation", "en", '"We are sorry for the delay with your parcel"', 'It says "pending", what does that mean?'),
+    (
+        "quotation",
+        "en",
+        '"How do I return it?" is what everybody asks them',
+        'What does "how do I return it?" on the label mean?',
+    ),
     ("shouting", "en", "WHERE IS MY PARCEL I ORDERED WEEKS AGO", "Where is my PARCEL, please?"),
     ("long", "en", "I ordered a lamp in May. " * 14 + "Where is it?", "I ordered a lamp in May. Where is it?"),
     (
