@@ -40,7 +40,8 @@ layers: setup ## build the layers of the reports' functions for Lambda, and say 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
-	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)"
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
+	  --ReplyDomain "$(REPLY_DOMAIN)"
 
 rollback: setup ## every function back to the version before, at once
 	@$(PYTHON) -m infra.stack.rollback --stage "$(STAGE)"
@@ -54,7 +55,7 @@ costs: setup ## what Earshot costs a month on AWS, by component
 doctor: setup ## check registrations, e-mail, alarms, queues and what is overdue
 	@$(OPS) doctor
 
-redrive: setup ## QUEUE=inbox|due|escalations|mail-events: put dead letters back on their queue
+redrive: setup ## QUEUE=inbox|due|escalations|mail-events|incoming-mail: put dead letters back on their queue
 	@$(OPS) redrive --queue "$(QUEUE)"
 
 rotate-secret: setup ## APP=platform/key: add a new secret (asked for), FINISH=1: drop the old ones

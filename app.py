@@ -128,6 +128,25 @@ def mail_events(event: SQSEvent) -> Any:
     return _batch(event, work)
 
 
+@app.on_sqs_message(queue="incoming-mail", batch_size=5, name="incoming_mail")
+def incoming_mail(event: SQSEvent) -> Any:
+    """SES received an answer by e-mail."""
+
+    def work(record: Any, lambda_context: Any = None) -> None:
+        from chalicelib.staff.receipt import object_name, received
+
+        _need_time(lambda_context)
+        body = record.json_body
+        notification = loads(body["Message"]) if "Message" in body else body
+        mail = received(notification, services.mail_bucket, services.now())
+        if mail is None:  # the queue brings a message twice now and then
+            return
+        services.telemetry.received(services.incoming_mail.receive(mail, services.now))
+        services.mail_bucket.drop(object_name(notification))
+
+    return _batch(event, work)
+
+
 @app.schedule(Cron(0, 6, "*", "*", "?", "*"), name="doctor")
 def doctor(event: Any) -> None:
     """Once a day: checks the registrations and mails what is new."""

@@ -19,6 +19,7 @@ from chalicelib.wire import tls
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
     from collections.abc import Callable, Sequence
 
+    from chalicelib.aws.mail_bucket import MailBucket
     from chalicelib.aws.mailer import Mailer
     from chalicelib.aws.timer import Timer
     from chalicelib.handlers.escalate import Escalator
@@ -33,10 +34,12 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.playbook.policy import Playbook
     from chalicelib.staff.answers import Answerer
     from chalicelib.staff.desk import Desk
+    from chalicelib.staff.incoming import IncomingMail
     from chalicelib.storage.store import Store
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
 APPS_FRESH_FOR = timedelta(seconds=10)
+REPEATED = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 3, "read_timeout": 10}
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
 
 
@@ -59,6 +62,7 @@ class Overrides(TypedDict, total=False):
     visibility: Visibility
     timer: "Timer"
     mailer: "Mailer"
+    mail_bucket: "MailBucket"
     http: "Http"
     telemetry: "Outcomes"
 
@@ -329,6 +333,25 @@ class Services:
             due=self.due,
             timer=self.timer,
             new_token=self.new_token,
+        )
+
+    @cached_property
+    def mail_bucket(self) -> "MailBucket":
+        from chalicelib.aws.mail_bucket import S3MailBucket
+
+        return S3MailBucket(self.client("s3", REPEATED), self.settings.mail_bucket)
+
+    @property
+    def incoming_mail(self) -> "IncomingMail":
+        from chalicelib.staff.incoming import IncomingMail
+
+        return IncomingMail(
+            store=self.store,
+            playbook=self.playbook,
+            keys=self.keys,
+            answerer=self.answerer,
+            mailer=self.mailer,
+            domain=self.settings.reply_domain,
         )
 
     @property

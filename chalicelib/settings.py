@@ -29,6 +29,7 @@ class Settings:
     facts_bucket: str = ""  # S3: the facts, the newest forecast and report
     public_url: str = ""  # where the e-mail's links lead
     reply_domain: str = ""  # receives answers by e-mail; none: off
+    mail_bucket: str = ""  # into which SES puts them
     retention_days: int = 90
     stage: str = "local"
     handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
@@ -51,6 +52,7 @@ _NAMES = {
     "facts_bucket": "EARSHOT_FACTS_BUCKET",
     "public_url": "EARSHOT_PUBLIC_URL",
     "reply_domain": "EARSHOT_REPLY_DOMAIN",
+    "mail_bucket": "EARSHOT_MAIL_BUCKET",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",
     "handler": "_HANDLER",

@@ -25,6 +25,7 @@ from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.settings import read_settings
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import DynamoTable
+from infra.local import post_office
 from infra.local.deliveries import deliver
 from infra.local.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 from infra.local.embedded import client
@@ -38,6 +39,7 @@ SOURCES = {
     "escalate": "DueQueue",
     "notify": "EscalationsQueue",
     "mail_events": "MailEventsQueue",
+    "incoming_mail": "IncomingMailQueue",
 }
 TAKING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -79,6 +81,8 @@ def _named(resource: dict[str, Any]) -> str:
         return "Mail"
     if ":execution:" in text:
         return "TimerStateMachine"
+    if ":s3:" in text:
+        return "MailBucket"
     return text.replace("${Table.Arn}", "Table")
 
 
@@ -112,6 +116,7 @@ def worked() -> Iterator[Deployed]:
             storm,
             token,
             refused_answer,
+            answers_by_mail,
             bounce,
             erase,
             ended_timers,
@@ -158,6 +163,9 @@ def escalate_by_sweep(running: Deployed) -> None:
     mails = len(running.aws.emails())
     running.schedule("sweep")
     until(lambda: len(running.aws.emails()) > mails)
+    found = re.search(r"/act/([\w.~=-]+)", running.aws.emails()[-1].text)
+    assert found  # what is overdue once more is escalated at once
+    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "hand_over", "team": "stores"})) == 200
 
 
 def _fall_due(running: Deployed, *said: SimulatedMessage) -> None:
@@ -225,6 +233,19 @@ def refused_answer(running: Deployed) -> None:
     found = re.search(r"/act/([\w.~=-]+)", email.text)
     assert found
     assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "answer", "text": "Hello"})) == 200
+
+
+def answers_by_mail(running: Deployed) -> None:
+    """One is empty, which its sender is told; the platform refuses the account's token for the other."""
+    text = "This lamp burned my daughter, my lawyer will sue you"
+    said = SimulatedMessage("instagram", text, author="70008", id=f"{BAD_TOKEN}2")
+    assert deliver(running.apps, said).send(running.url)[0] == 200
+    email = until(lambda: next((e for e in running.aws.emails() if "This lamp burned" in e.text), None))
+    mails = len(running.aws.emails())
+    for words in ("", "Please call us."):
+        mime = post_office.answer(words, email.to, email.reply_to)
+        post_office.receive(running.aws, mime, email.reply_to, email.to)
+    until(lambda: len([e for e in running.aws.emails()[mails:] if e.tags.get("kind") == "refusal"]) >= 2)
 
 
 def bounce(running: Deployed) -> None:

@@ -141,6 +141,7 @@ class MemoryWorld:
         policy: Playbook | None = None,
         apps: Apps = APPS,
         public_url: str = "",
+        reply_domain: str = "",
         **overrides: Unpack[Overrides],
     ) -> None:
         self.virtual_clock = VirtualClock(NOW)
@@ -151,7 +152,7 @@ class MemoryWorld:
         self.registered = apps  # read anew when Services reads them
         given: Overrides = {"http": self.platforms, "registrations": lambda: self.registered}
         given.update(overrides)
-        settings = replace(NO_SETTINGS, public_url=public_url)
+        settings = replace(NO_SETTINGS, public_url=public_url, reply_domain=reply_domain)
         self.services = ReplayServices(apps, policy or playbook(), self.virtual_clock, self.outcomes, settings, **given)
         self.deliverer = Deliverer(self.virtual_clock, self.services.visibility)  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.conversations.why import Why
-from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 
 NAMESPACE = "Earshot"
 
@@ -67,6 +67,11 @@ class Telemetry:
         self._count(f"Emails{outcome.result.capitalize()}")
         if outcome.conversation is None:  # the e-mail that tells of a token, once
             self._count("TokenFailures")
+
+    def received(self, outcome: Handled) -> None:
+        """An answer by e-mail was posted, refused or dropped."""
+        self.log.info(f"mail {outcome.result}", extra={"why": outcome.why, "conversation": outcome.conversation})
+        self._count(f"Mails{outcome.result.capitalize()}")
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Receive turned a delivery away."""

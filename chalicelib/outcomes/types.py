@@ -76,6 +76,17 @@ class Failed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of an answer by e-mail: `result` is sent, refused, unknown or dropped; `why` names the reason, `who`
+    the sender's address."""
+
+    result: str
+    why: str = ""
+    who: str = ""
+    conversation: str = ""
+
+
 class Outcomes(Protocol):
     """Hears of each outcome as it happens."""
 
@@ -89,6 +100,9 @@ class Outcomes(Protocol):
     def escalated(self, outcome: Escalated) -> None: ...
 
     def notified(self, outcome: Notified) -> None: ...
+
+    def received(self, outcome: Handled) -> None:
+        """An answer by e-mail was worked on."""
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Receive turned a delivery away."""

@@ -2,12 +2,13 @@
 scanners open links. Every act names the version that its page had shown."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.apps import Apps
-from chalicelib.aws.queues import Queue
+from chalicelib.aws.queues import Queue, QueueUnavailable
 from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump, from_time
 from chalicelib.conversations import staff_rules
@@ -215,13 +216,15 @@ class Desk:
         return Said(say("undone_now"), name=name(done.after.acts[id].who))
 
     def _tell(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
-        """Sends the notices that an act made, and wakes for what falls due by it."""
+        """Sends the notices that an act made, and wakes for what falls due by it. What a queue does not take now the
+        next sweep finds by the stored times: the act itself is done."""
         before = done.before.notices if done.before else {}
-        for id, notice in done.after.notices.items():
-            if id not in before and notice.state is Outcome.PENDING:
-                self.escalations.send(notice_message(key, id, done.after))
-        if done.after.due_at and done.after.due_at <= now:
-            self.due.send({"v": 1, **dump(key)})
+        with suppress(QueueUnavailable):
+            for id, notice in done.after.notices.items():
+                if id not in before and notice.state is Outcome.PENDING:
+                    self.escalations.send(notice_message(key, id, done.after))
+            if done.after.due_at and done.after.due_at <= now:
+                self.due.send({"v": 1, **dump(key)})
         wake_all(self.timer, done.after.wake_times, now)
 
     def _learn(self, c: Conversation, wish: Wish, now: datetime) -> None:

@@ -26,7 +26,7 @@ from infra.local.loopback import Call
 RUNS = 10
 PROBE = """import sys
 
-from app import app, respond, escalate, notify, sweep, mail_events, doctor
+from app import app, respond, escalate, notify, sweep, mail_events, incoming_mail, doctor
 
 NAMES = dict(app=app, respond=respond, escalate=escalate, notify=notify)
 

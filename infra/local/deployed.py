@@ -37,6 +37,7 @@ FUNCTIONS = {
     "sweep": "sweep",
     "notify": "notify",
     "mail_events": "mail_events",
+    "incoming_mail": "incoming_mail",
     "doctor": "doctor",
 }
 _SOURCES = (
@@ -107,6 +108,9 @@ def _call(key: str, service: str, environ: dict[str, Any], body: bytes) -> AwsCa
     if service == "ses":
         assert environ["PATH_INFO"] == "/v2/email/outbound-emails", environ["PATH_INFO"]
         return AwsCall(key, "ses:SendEmail", "")
+    if service == "s3":
+        verb = {"GET": "GetObject", "DELETE": "DeleteObject"}[environ["REQUEST_METHOD"]]
+        return AwsCall(key, f"s3:{verb}", environ["PATH_INFO"].split("/")[1])
     action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2].removesuffix("Batch")  # permitted as the call for one
     data = json.loads(body)
     table = data.get("TableName", "") + (f"/index/{data['IndexName']}" if "IndexName" in data else "")

@@ -24,6 +24,7 @@ from infra.stack.definitions import TIMER, Definitions, Made
 STACK = "earshot-local"
 ACCOUNT = "123456789012"  # moto's
 MAIL_FROM = "earshot@marigold.example.com"
+REPLY_DOMAIN = "reply.marigold.example.com"
 _SEND_EMAIL = "/v2/email/outbound-emails"
 
 # What the AWS client library may read on this machine: nothing but the embedded AWS
@@ -53,6 +54,7 @@ class SentEmail:
     html: str
     tags: Mapping[str, str]
     headers: Mapping[str, str]
+    reply_to: str = ""
 
 
 @dataclass(slots=True)
@@ -136,6 +138,7 @@ def embedded_aws() -> Iterator[Embedded]:
             "MailIdentity": MAIL_FROM,
             "AlarmEmail": MAIL_FROM,
             "Stage": "local",
+            "ReplyDomain": REPLY_DOMAIN,
         }
         definitions = Definitions(parameters, makers.by_type())
         definitions.make_all()
@@ -236,6 +239,7 @@ def _email(id: str, at: datetime, request: Mapping[str, Any]) -> SentEmail:
         html=simple["Body"]["Html"]["Data"],
         tags={tag["Name"]: tag["Value"] for tag in request.get("EmailTags", ())},
         headers={header["Name"]: header["Value"] for header in simple.get("Headers", ())},
+        reply_to=next(iter(request.get("ReplyToAddresses", ())), ""),
     )
 
 
@@ -259,6 +263,7 @@ class _Makers:
             "AWS::SQS::Queue": self._queue,
             "AWS::StepFunctions::StateMachine": self._state_machine,
             "AWS::SES::ConfigurationSet": self._configuration_set,
+            "AWS::S3::Bucket": self._bucket,
             "AWS::SecretsManager::Secret": self._secret,
         }
 
@@ -293,6 +298,11 @@ class _Makers:
     def _configuration_set(self, name: str, properties: Mapping[str, Any]) -> Made:
         client("sesv2", self.endpoint).create_configuration_set(ConfigurationSetName=properties["Name"])
         return Made(properties["Name"])
+
+    def _bucket(self, name: str, properties: Mapping[str, Any]) -> Made:
+        where = {"LocationConstraint": REGION}
+        client("s3", self.endpoint).create_bucket(Bucket=properties["BucketName"], CreateBucketConfiguration=where)
+        return Made(properties["BucketName"], {"Arn": f"arn:aws:s3:::{properties['BucketName']}"})
 
     def _secret(self, name: str, properties: Mapping[str, Any]) -> Made:
         answer = client("secretsmanager", self.endpoint).create_secret(

@@ -10,7 +10,7 @@ from pathlib import Path
 from chalicelib import platforms
 from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
-from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted, SimulatedMessage
 from chalicelib.playbook.policy import Playbook, Tier
 from chalicelib.services import Services
@@ -58,6 +58,9 @@ class LocalOutcomes:
         self._on_event(outcome)
 
     def notified(self, outcome: Notified) -> None:
+        self._on_event(outcome)
+
+    def received(self, outcome: Handled) -> None:
         self._on_event(outcome)
 
     def refused(self, status: int, platform: str, app: str) -> None:

@@ -35,6 +35,7 @@ def sources(functions: Any) -> tuple[Source, ...]:
         Source("DueQueue", functions.escalate, batch=1),
         Source("EscalationsQueue", functions.notify, batch=5, at_once=2),
         Source("MailEventsQueue", functions.mail_events),
+        Source("IncomingMailQueue", functions.incoming_mail),
     )
 
 

@@ -32,7 +32,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
 from chalicelib.textfile import read_text
 
-QUEUES = ("inbox", "due", "escalations", "mail-events")
+QUEUES = ("inbox", "due", "escalations", "mail-events", "incoming-mail")
 HELD_S = 60  # how long a message is ours while we look at it
 SETTINGS_OF = "Notify"  # the function whose variables say where everything is: the one that has all of them
 
@@ -72,9 +72,10 @@ def queue_url(settings: Settings, name: str) -> str:
     if name in known:
         return known[name]
     # no function sends to it, so no setting names it; CloudFormation begins its name with the stack's
-    found = client("sqs").list_queues(QueueNamePrefix=f"earshot-{settings.stage}-MailEventsQueue").get("QueueUrls", [])
+    logical = f"{name.title().replace('-', '')}Queue"
+    found = client("sqs").list_queues(QueueNamePrefix=f"earshot-{settings.stage}-{logical}").get("QueueUrls", [])
     if len(found) != 1:
-        raise OpsError(f"there is no queue of mail events of the stage {settings.stage}")
+        raise OpsError(f"there is no queue {logical} of the stage {settings.stage}")
     return str(found[0])
 
 

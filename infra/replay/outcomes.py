@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from chalicelib.codec import from_time
 from chalicelib.conversations.conversation import Conversation
-from chalicelib.outcomes.types import Escalated, Failed, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from infra.replay.memory import VirtualClock
 
 
@@ -86,6 +86,10 @@ class Outcomes:
             conversation = outcome.conversation.id if outcome.conversation else None
             self._write("email", to=outcome.to, subject=outcome.subject, conversation=conversation, tier=outcome.tier)
         self.count(f"e-mails {outcome.result}")
+
+    def received(self, outcome: Handled) -> None:
+        self._write("mail", conversation=outcome.conversation or None, result=outcome.result, reason=outcome.why)
+        self.count(f"answers by e-mail {outcome.result}")
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Counted with the delivery."""

@@ -33,6 +33,7 @@ PARAMETERS = (
     "RespondConcurrency",
     "DomainName",
     "CertificateArn",
+    "ReplyDomain",
 )
 
 

@@ -113,7 +113,7 @@ def test_redrive_of_an_unknown_queue_names_the_known_ones(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert operator.run("redrive", "--queue", "outbox") == 2
-    assert "inbox, due, escalations, mail-events" in capsys.readouterr().err
+    assert "inbox, due, escalations, mail-events, incoming-mail" in capsys.readouterr().err
 
 
 # --- the apps file ---

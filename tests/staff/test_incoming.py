@@ -1,0 +1,253 @@
+"""Answers by e-mail: files as a mail server hands them over, out as a platform's post; and all that is never posted."""
+
+import base64
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.aws.mailer import Email
+from chalicelib.conversations.conversation import Conversation, State
+from chalicelib.outcomes.types import Handled
+from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
+from infra.local.stand_in import Fault
+from tests.staff.mails.make import ANSWER, programs
+from tests.staff.test_answers import Wire, silent
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
+
+MAILS = Path(__file__).parent / "mails"
+DOMAIN = "reply.shop.example.com"
+PASS = {"dmarc": "pass", "dkim": "pass", "spf": "pass", "spam": "pass", "virus": "pass"}
+TEAM = "delivery@shop.example.com"
+
+
+class Mailbox:
+    """A team with an open question and its e-mail, and the platform's wire."""
+
+    def __init__(self, body: bytes | None = None) -> None:
+        self.wire = Wire()
+        self.world = MemoryWorld(silent(), http=self.wire, reply_domain=DOMAIN)
+        self.world.post(body or delivery(comment("c1", "Where is my parcel? It was to be here on Friday.")))
+        self.world.run(timedelta(minutes=70))
+        self.email = self.world.emails[0]
+
+    def answer(self, name: str, *, to: str = "", verdicts: dict[str, str] | None = None, **more: Any) -> Handled:
+        """What becomes of the e-mail in the file `name`, sent to the newest reply address."""
+        mime = (MAILS / f"{name}.eml").read_bytes().replace(b"{reply_to}", self.email.reply_to.encode())
+        for old, new in more.pop("replaced", {}).items():
+            assert old in mime
+            mime = mime.replace(old, new)
+        received = Received(
+            mime,
+            (to or self.email.reply_to,),
+            verdicts if verdicts is not None else PASS,
+            self.world.services.now(),
+            more.pop("envelope_from", TEAM),
+            more.pop("whole", True),
+        )
+        return self.world.services.incoming_mail.receive(received, self.world.services.now)
+
+    @property
+    def told(self) -> list[Email]:
+        """What senders were told."""
+        return [e for e in self.world.emails if e.tags.get("kind") == "refusal"]
+
+    @property
+    def conversation(self) -> Conversation:
+        (c,) = self.world.conversations()
+        return c
+
+
+@pytest.mark.parametrize("language", ANSWER)
+@pytest.mark.parametrize("program", programs("en"))
+def test_every_programs_answer_is_posted_without_what_it_quotes(program: str, language: str) -> None:
+    box = Mailbox()
+    assert box.answer(f"{program}_{language}").result == "sent"
+    assert box.wire.texts() == [ANSWER[language]]
+    c = box.conversation
+    assert c.state is State.ANSWERED
+    (answer,) = c.answers.values()
+    assert (answer.who, answer.by_mail) == ("Kim Example", True)
+    assert box.told == []
+
+
+def test_html_alone_is_posted_as_text() -> None:
+    box = Mailbox()
+    assert box.answer("html_only").result == "sent"
+    assert box.wire.texts() == [ANSWER["en"]]
+
+
+def test_invisible_characters_and_markup_arrive_as_plain_words() -> None:
+    box = Mailbox()
+    assert box.answer("hostile").result == "sent"
+    assert box.wire.texts() == ["Hello Ana!\n\n<script>alert(1)</script>"]
+
+
+def test_the_same_message_is_posted_once_however_often_it_comes() -> None:
+    box = Mailbox()
+    assert [box.answer("gmail_en").result for _ in range(3)] == ["sent", "dropped", "dropped"]
+    assert len(box.wire.texts()) == 1 and box.told == []
+
+
+def test_nothing_happens_without_a_token_of_ours() -> None:
+    box = Mailbox()
+    good = box.email.reply_to
+    local, _, domain = good.partition("@")
+    forged = [
+        local[:-1] + ("a" if local[-1] != "a" else "b") + f"@{domain}",
+        f"reply+{'a' * 24}.{'b' * 24}@{domain}",
+        f"{local}@example.net",
+        f"anything@{domain}",
+        "",
+    ]
+    for address in forged:
+        result = box.answer("gmail_en", to=address or "x")
+        assert (result.result, result.why) == ("dropped", "no_token")
+    assert box.wire.writes == [] and box.told == []
+    assert box.answer("gmail_en", to=good.upper()).result == "sent"  # some programs change the case
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "why"),
+    [
+        ({**PASS, "dmarc": "fail", "dkim": "fail"}, "not_authentic"),
+        ({**PASS, "dmarc": "gray", "dkim": "gray"}, "not_authentic"),
+        ({}, "not_authentic"),
+        ({**PASS, "spam": "fail"}, "spam"),
+        ({**PASS, "virus": "fail"}, "spam"),
+        ({**PASS, "virus": "processing_failed"}, "spam"),
+    ],
+)
+def test_nothing_is_posted_unless_ses_vouches_for_it(verdicts: dict[str, str], why: str) -> None:
+    box = Mailbox()
+    result = box.answer("gmail_en", verdicts=verdicts)
+    assert (result.result, result.why) == ("dropped", why)
+    assert box.wire.writes == [] and box.told == []
+
+
+def test_an_aligned_signature_stands_in_for_dmarc_and_another_domains_does_not() -> None:
+    without = {**PASS, "dmarc": "gray"}
+    assert Mailbox().answer("gmail_en", verdicts=without).result == "sent"
+    box = Mailbox()
+    foreign = {b"d=shop.example.com": b"d=evil.example.net"}
+    assert box.answer("gmail_en", verdicts=without, replaced=foreign).why == "not_authentic"
+    assert box.answer("gmail_en", verdicts=without, replaced={b"d=shop.example.com": b"d=com"}).why == "not_authentic"
+
+
+@pytest.mark.parametrize("name", ["auto_reply", "bounce", "list", "ours"])
+def test_what_a_program_wrote_is_dropped_and_never_answered(name: str) -> None:
+    box = Mailbox()
+    result = box.answer(name, replaced={} if name != "bounce" else {b"MAILER-DAEMON@example.com": TEAM.encode()})
+    assert (result.result, result.why) == ("dropped", "program")
+    assert box.wire.writes == [] and box.told == []
+
+
+def test_a_null_sender_is_a_program() -> None:
+    assert Mailbox().answer("gmail_en", envelope_from="<>").why == "program"
+
+
+def test_a_stranger_posts_nothing_and_is_told_nothing() -> None:
+    box = Mailbox()
+    assert box.answer("sender").why == "sender"
+    assert box.wire.writes == [] and box.told == []
+
+
+@pytest.mark.parametrize("name", ["empty", "signature_only", "attachment_only"])
+def test_an_answer_without_words_is_told_to_its_sender_once(name: str) -> None:
+    box = Mailbox()
+    for _ in range(2):
+        assert (box.answer(name).result, box.wire.writes) == ("refused", [])
+    (told,) = box.told
+    assert told.to == TEAM and "nothing in your e-mail" in told.text
+    assert told.headers["Auto-Submitted"] == "auto-replied"
+
+
+def test_ten_megabytes_are_refused_unread_and_told() -> None:
+    box = Mailbox()
+    assert box.answer("gmail_en", whole=False).why == "too_large"
+    assert "too large" in box.told[0].text
+    assert MOST_BYTES == 10 * 1024 * 1024
+
+
+def test_too_long_for_the_platform_is_told_with_what_fits() -> None:
+    box = Mailbox()
+    assert box.answer("too_long").why == "too_long"
+    assert "too long for Facebook" in box.told[0].text and box.wire.writes == []
+
+
+def test_a_closed_window_is_told() -> None:
+    box = Mailbox(message("m1", "Where is my parcel? It was to be here on Friday."))
+    box.world.run(timedelta(hours=25))
+    assert box.answer("gmail_en").why == "window_over"
+    assert "messaging window is closed" in box.told[0].text
+
+
+def test_an_expired_address_is_told() -> None:
+    box = Mailbox()
+    box.world.virtual_clock.now += timedelta(days=15)
+    assert box.answer("gmail_en").why == "expired"
+    assert "too old" in box.told[0].text and box.wire.writes == []
+
+
+def test_another_conversations_token_answers_that_conversation_only() -> None:
+    box = Mailbox()
+    box.world.post(delivery(comment("d1", "Do you ship to Ireland?", author="6001", at=box.world.services.now())))
+    box.world.run(timedelta(minutes=70))
+    other = next(e for e in box.world.emails if "Ireland" in e.text)
+    assert other.reply_to != box.email.reply_to
+    assert box.answer("gmail_en", to=other.reply_to).result == "sent"
+    assert box.wire.stand_in.posted[0].target == "d1"
+    states = {c.thread: c.state for c in box.world.conversations()}
+    assert states == {"c1": State.OPEN, "d1": State.ANSWERED}
+
+
+def test_an_answer_by_mail_leaves_open_what_the_email_did_not_show() -> None:
+    box = Mailbox()
+    at = box.world.services.now()
+    box.world.post(delivery(comment("c2", "and where is my refund?", parent="c1", at=at)))
+    box.world.run(timedelta(seconds=1))
+    assert box.answer("gmail_en").result == "sent"
+    assert [i for i, q in box.conversation.questions.items() if q.pending] == ["c2"]
+
+
+def test_somebody_elses_answer_in_between_is_told_and_nothing_posted() -> None:
+    box = Mailbox()
+    box.world.post(delivery(comment("r1", "It left today.", author=PAGE, parent="c1", at=box.world.services.now())))
+    box.world.run(timedelta(seconds=1))
+    assert box.answer("gmail_en").why == "answered_meanwhile"
+    assert box.wire.writes == [] and "answered meanwhile" in box.told[0].text
+
+
+def test_an_unknown_outcome_is_told_and_never_posted_again() -> None:
+    box = Mailbox()
+    box.wire.faults = [Fault.LOST]
+    assert box.answer("gmail_en").result == "unknown"
+    assert box.answer("gmail_en").result == "unknown"
+    assert len(box.wire.writes) == 1
+    assert "before you post again" in box.told[0].text and ANSWER["en"].splitlines()[0] in box.told[0].text
+    assert len(box.told) == 1
+
+
+def test_a_platform_that_takes_none_just_now_is_asked_again_by_the_queue() -> None:
+    box = Mailbox()
+    box.wire.faults = [Fault.RATE]
+    with pytest.raises(TryAgain):
+        box.answer("gmail_en")
+    assert box.answer("gmail_en").result == "sent"
+    assert box.wire.texts() == [ANSWER["en"]]
+
+
+def test_without_a_domain_the_answer_goes_to_the_team_and_the_email_says_so() -> None:
+    world = MemoryWorld(silent())
+    world.post(delivery(comment("c1", "Where is my parcel?", at=NOW)))
+    world.run(timedelta(minutes=70))
+    (email,) = world.emails
+    assert email.reply_to == email.to
+    assert "reaches your own team, not the customer" in email.text
+
+
+def test_the_reply_address_fits_a_mail_servers_limits() -> None:
+    local, _, domain = Mailbox().email.reply_to.partition("@")
+    assert len(local) <= 64 and local == local.lower() and domain == DOMAIN
+    assert base64.b32decode(local.split("+")[1].split(".")[0].upper())
