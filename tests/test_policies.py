@@ -173,7 +173,8 @@ def _fall_due(running: Deployed, *said: SimulatedMessage) -> None:
 
     def overdue(old: Conversation | None) -> Conversation:
         assert old
-        questions = {i: replace(q, received_at=past - timedelta(days=2)) for i, q in old.questions.items()}
+        long_ago = past - timedelta(days=2)
+        questions = {i: replace(q, received_at=long_ago, waits_since=long_ago) for i, q in old.questions.items()}
         return replace(old, due_at=past, questions=questions)
 
     for s in said:

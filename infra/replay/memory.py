@@ -11,13 +11,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import encode
 from chalicelib.storage.table import Conflict, Item, Key
 from infra.local import events
 from infra.stack.definitions import redeliveries
 
-TEMPLATE_NAMES = {"inbox": "InboxQueue", "due": "DueQueue", "escalations": "EscalationsQueue"}
+TEMPLATE_NAMES = {
+    "inbox": "InboxQueue",
+    "due": "DueQueue",
+    "escalations": "EscalationsQueue",
+    "mail-events": "MailEventsQueue",
+    "incoming-mail": "IncomingMailQueue",
+}
 
 
 class MemoryTable:
@@ -183,6 +190,22 @@ class MemoryTimer:
         if minute not in self._started:
             self._started.add(minute)
             self.virtual_clock.add(minute, "due", encode({"v": 1, "wake_at": minute.isoformat()}))
+
+
+@dataclass(slots=True)
+class MemoryMailBucket:
+    """`chalicelib.aws.mail_bucket.MailBucket` in memory."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, name: str, most: int) -> StoredMail | None:
+        mime = self.kept.get(name)
+        if mime is None:
+            return None
+        return StoredMail(mime, True) if len(mime) <= most else StoredMail(mime[:HEAD], False)
+
+    def drop(self, name: str) -> None:
+        self.kept.pop(name, None)
 
 
 @dataclass(slots=True)

@@ -13,8 +13,9 @@ from infra.replay.memory import VirtualClock
 class Outcomes:
     """Stands where telemetry stands in Lambda: hears every outcome and writes it to `out`, in the order of time."""
 
-    def __init__(self, out: TextIO, virtual_clock: VirtualClock) -> None:
+    def __init__(self, out: TextIO, virtual_clock: VirtualClock, *, bodies: bool = False) -> None:
         self._out = out
+        self._bodies = bodies
         self._clock = virtual_clock
         self.counts: Counter[str] = Counter()
 
@@ -83,13 +84,28 @@ class Outcomes:
 
     def notified(self, outcome: Notified) -> None:
         if outcome.result == "sent":
-            conversation = outcome.conversation.id if outcome.conversation else None
-            self._write("email", to=outcome.to, subject=outcome.subject, conversation=conversation, tier=outcome.tier)
+            about = [c.id for c in (outcome.conversation, *outcome.others) if c]
+            bodies = {"text": outcome.text, "html": outcome.html} if self._bodies else {}
+            self._write(
+                "email",
+                to=outcome.to,
+                subject=outcome.subject,
+                conversation=about[0] if about else None,
+                conversations=about,
+                tier=outcome.tier,
+                kind=outcome.kind,
+                **bodies,
+            )
         self.count(f"e-mails {outcome.result}")
 
     def received(self, outcome: Handled) -> None:
         self._write("mail", conversation=outcome.conversation or None, result=outcome.result, reason=outcome.why)
         self.count(f"answers by e-mail {outcome.result}")
+
+    def acted(self, conversation: str, action: str, result: str, reason: str) -> None:
+        """What staff did on the page, and what it said."""
+        self._write("act", conversation=conversation, action=action, result=result, reason=reason)
+        self.count(f"acts {action}: {result}")
 
     def refused(self, status: int, platform: str, app: str) -> None:
         """Counted with the delivery."""

@@ -1,7 +1,7 @@
 """Replay: recorded deliveries through the real handlers on a virtual clock, to see what Earshot would have done.
 
     python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
-                           [--facts FOLDER] [--report FILE.html]
+                           [--bodies] [--facts FOLDER] [--report FILE.html]
 
 No network: replies and e-mails are recorded; everything else is app.py's own handlers over infra/replay/memory.py.
 The formats of both files are in README, "Replay".
@@ -14,8 +14,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -44,6 +44,7 @@ from infra.local.stand_in import endpoint_of, json_object, look
 from infra.replay.memory import (
     Deliverer,
     Due,
+    MemoryMailBucket,
     MemoryMailer,
     MemoryQueue,
     MemoryTable,
@@ -52,6 +53,19 @@ from infra.replay.memory import (
     VirtualClock,
 )
 from infra.replay.outcomes import Outcomes
+from infra.replay.story import (
+    PUBLIC_URL,
+    REPLY_DOMAIN,
+    Mail,
+    MailEvent,
+    Opened,
+    PlatformAnswers,
+    Script,
+    StaffAct,
+    StaffRoom,
+    StoryLine,
+    read_line,
+)
 
 if TYPE_CHECKING:
     from infra.replay.streamed import StreamedTable
@@ -86,14 +100,21 @@ class Recorded:
         return Call(self.method, self.path, urlencode(self.query), tuple(headers.items()), self.body)
 
 
-def read_deliveries(path: Path) -> list[Recorded]:
-    """The deliveries of a recording, one JSON object a line. Raises ReplayError."""
-    recorded = []
+Line = Recorded | StoryLine
+
+
+def read_recording(path: Path) -> list[Line]:
+    """The lines of a recording, one JSON object each: deliveries, and with a `type` what else happened. Raises
+    ReplayError."""
+    recorded: list[Line] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
+            if row.get("type", "delivery") != "delivery":
+                recorded.append(read_line(row))
+                continue
             recorded.append(
                 Recorded(
                     at=to_time(row["at"]),
@@ -112,9 +133,11 @@ def read_deliveries(path: Path) -> list[Recorded]:
 
 
 class RecordedHttp:
-    """Http that sends nothing: a reply gets its platform's answer, anything else is not reached."""
+    """Http that sends nothing: a call gets what the `script` says, a reply its platform's answer, anything else is not
+    reached."""
 
     def __init__(self) -> None:
+        self.script = Script()
         self._ids = count(5_000_000_001)
 
     def request(
@@ -127,6 +150,8 @@ class RecordedHttp:
         body: bytes | None = None,
     ) -> Answer:
         path = url.removeprefix("https://")
+        if (scripted := self.script.answer(method, path, body)) is not None:
+            return scripted
         if method == "GET":
             if found := look(path):
                 return Answer(200, found, {})
@@ -160,6 +185,7 @@ class ReplayServices(Services):
             "visibility": MemoryVisibility(),
             "timer": MemoryTimer(virtual_clock),
             "mailer": MemoryMailer(),
+            "mail_bucket": MemoryMailBucket(),
             "http": RecordedHttp(),
             "telemetry": outcomes,
             "clock": lambda: virtual_clock.now,
@@ -174,12 +200,15 @@ class ReplayServices(Services):
 class Replay:
     """Plays the clock: deliveries, queue messages, timers and the safety schedule, in the order of their times."""
 
-    def __init__(self, recorded: list[Recorded], services: ReplayServices, outcomes: Outcomes) -> None:
+    def __init__(self, recorded: Sequence[Line], services: ReplayServices, outcomes: Outcomes) -> None:
         import app
 
         self._entry: Any = app
         self._gateway = Gateway(app.app)
-        self._recorded = recorded
+        self._recorded = [line for line in recorded if isinstance(line, Recorded)]
+        self._story = [line for line in recorded if not isinstance(line, Recorded)]
+        self._opened: dict[int, Opened | None] = {}
+        self._staff = StaffRoom(services, lambda: services.mailer.sent, self._gateway.answer)  # type: ignore[attr-defined]
         self._services = services
         self._outcomes = outcomes
         self._sweep_every = timedelta(minutes=app.SWEEP_MINUTES)
@@ -196,10 +225,18 @@ class Replay:
             "due": lambda due: self._queue(due, self._entry.escalate),
             "sweep": lambda due: self._sweep(),
             "quarantine": lambda due: self._outcomes.count("quarantined"),
+            "mail-events": lambda due: self._queue(due, self._entry.mail_events),
+            "incoming-mail": lambda due: self._queue(due, self._entry.incoming_mail),
+            "story": lambda due: self._tell(int(due.body)),
+            "opened": lambda due: self._open(int(due.body)),
         }
         try:
             for index, delivery in enumerate(self._recorded):
                 virtual_clock.add(delivery.at, "delivery", str(index))
+            for index, line in enumerate(self._story):
+                if isinstance(line, StaffAct) and line.shown_at:
+                    virtual_clock.add(line.shown_at, "opened", str(index))
+                virtual_clock.add(line.at, "story", str(index))
             virtual_clock.add(virtual_clock.now + self._sweep_every, "sweep")
             while due := virtual_clock.next(until):
                 steps[due.name](due)
@@ -228,6 +265,41 @@ class Replay:
         except PayloadError:
             return
 
+    # --- what else happened ---
+
+    def _open(self, index: int) -> None:
+        line = self._story[index]
+        assert isinstance(line, StaffAct)
+        self._opened[index] = self._staff.open(line.conversation)
+
+    def _tell(self, index: int) -> None:
+        line = self._story[index]
+        match line:
+            case PlatformAnswers():
+                self._services.http.script.add(line)  # type: ignore[attr-defined]
+            case StaffAct():
+                result, reason = self._staff.act(line, self._opened.get(index))
+                self._outcomes.acted(line.conversation, line.action, result, reason)
+            case Mail():
+                self._mail(line, f"mail-{index}")
+            case MailEvent():
+                self._mail_event(line)
+
+    def _mail(self, line: Mail, name: str) -> None:
+        mime, notification = self._staff.post(line)
+        notification["receipt"]["action"]["objectKey"] = name
+        self._services.mail_bucket.kept[name] = mime  # type: ignore[attr-defined]
+        self._services.virtual_clock.add(line.at, "incoming-mail", json.dumps(notification))
+
+    def _mail_event(self, line: MailEvent) -> None:
+        email = self._staff.email_about(line.conversation, line.tier)
+        if email is None:
+            self._outcomes.count("mail events about no e-mail")
+            return
+        mail = {"messageId": "replay", "tags": {name: [value] for name, value in email.tags.items()}}
+        event = {"eventType": line.event, "mail": mail}
+        self._services.virtual_clock.add(line.at, "mail-events", json.dumps(event))
+
     def _queue(self, due: Due, handler: Any) -> None:
         if not self._deliverer.deliver(due, handler):
             self._outcomes.count(f"dead letters in {due.name}")
@@ -243,20 +315,25 @@ class Replay:
 
 
 def replay(
-    recorded: list[Recorded],
+    recorded: Sequence[Line],
     apps: Apps,
     playbook: Any,
     after: timedelta,
     out: TextIO,
     table: MemoryTable | None = None,
+    *,
+    bodies: bool = False,
 ) -> Outcomes:
     """Replays `recorded` until `after` the last delivery and writes the outcomes, a JSON object a line, to `out`.
-    `table` is where everything is stored, for who wants to look at it afterwards."""
+    `table` is where everything is stored, for who wants to look at it afterwards; `bodies`: e-mails with all they
+    say."""
     start = min((r.at for r in recorded), default=to_time("2026-01-01T00:00:00Z"))
     end = max((r.at for r in recorded), default=start) + after
     virtual_clock = VirtualClock(start)
-    outcomes = Outcomes(out, virtual_clock)
-    run = Replay(recorded, ReplayServices(apps, playbook, virtual_clock, outcomes, table=table), outcomes)
+    outcomes = Outcomes(out, virtual_clock, bodies=bodies)
+    settings = replace(NO_SETTINGS, public_url=PUBLIC_URL, reply_domain=REPLY_DOMAIN)
+    services = ReplayServices(apps, playbook, virtual_clock, outcomes, settings, table=table)
+    run = Replay(recorded, services, outcomes)
     run.run(end)
     virtual_clock.now = end
     for conversation in run.conversations():
@@ -277,7 +354,7 @@ def streamed(playbook: Playbook, folder: Path | None) -> "StreamedTable":
 
 
 def learn(
-    table: "StreamedTable", playbook: Playbook, apps: Apps, recorded: list[Recorded], options: argparse.Namespace
+    table: "StreamedTable", playbook: Playbook, apps: Apps, recorded: Sequence[Line], options: argparse.Namespace
 ) -> None:
     """Writes the facts, and the report of the days that were recorded."""
     from chalicelib.reports.span import policy_of, whole_days
@@ -320,16 +397,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--facts", type=Path, help="a new or empty folder for the facts, one row a question, as Parquet"
     )
     parser.add_argument("--report", type=Path, help="where the report goes, HTML; JSON and CSV lie beside it")
+    parser.add_argument("--bodies", action="store_true", help="write the e-mails' text and HTML as well")
     options = parser.parse_args(arguments)
     try:
         apps = read_apps(options.apps)
         playbook = read_playbook(options.playbook)
-        recorded = read_deliveries(options.deliveries)
+        recorded = read_recording(options.deliveries)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with options.out.open("w", encoding="utf-8") as out:
             table = streamed(playbook, options.facts) if options.facts or options.report else None
-            outcomes = replay(recorded, apps, playbook, options.until, out, table)
+            outcomes = replay(recorded, apps, playbook, options.until, out, table, bodies=options.bodies)
     except (AppsError, PlaybookError, ReplayError, NotText, OSError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
