@@ -165,7 +165,12 @@ def _nearest(word: str, known: Collection[str]) -> str:
 
 def _repeated(names: list[tuple[str, str]]) -> int | None:
     """The place of the first that stands before."""
-    return next((n for n, name in enumerate(names) if name in names[:n]), None)
+    seen: set[tuple[str, str]] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            return number
+        seen.add(name)
+    return None
 
 
 def _offset(text: str, path: tuple[str | int, ...]) -> int:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from chalicelib.apps import Apps, AppsError, load_apps, read_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
 from chalicelib.aws.queues import Queue, SqsQueue, SqsVisibility, Visibility
+from chalicelib.aws.secret_text import CURRENT, unpack
 from chalicelib.keys import Keys, KeysError, load_keys
+from chalicelib.outcomes import metric
 from chalicelib.settings import Settings, read_settings
 from chalicelib.wire import tls
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.storage.store import Store
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
+STALE_FOR = timedelta(minutes=1)  # when the secret store fails, until it is asked again
 APPS_FRESH_FOR = timedelta(seconds=10)
 REPEATED = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 3, "read_timeout": 10}
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 3, "read_timeout": 10}
@@ -133,18 +136,26 @@ class Services:
     @property
     def apps(self) -> Apps:
         """The registrations, read again every SECRETS_CACHED_FOR. Raises AppsError."""
+        return self._apps_within(SECRETS_CACHED_FOR)
+
+    def _apps_within(self, age: timedelta) -> Apps:
         now = self.now()
-        if self._apps is None or now - self._apps[0] > SECRETS_CACHED_FOR:
+        if self._apps is not None and now - self._apps[0] <= age:
+            return self._apps[1]
+        try:
             self._apps = now, self.registrations()
+        except AppsError as error:
+            if self._apps is None:
+                raise
+            # those in memory serve on: a 503 would turn every customer away. The next look is in STALE_FOR.
+            metric.count("RegistrationsStale", self.settings.stage, now, code=type(error.__cause__ or error).__name__)
+            self._apps = now - SECRETS_CACHED_FOR + STALE_FOR, self._apps[1]
         return self._apps[1]
 
     def fresh_apps(self) -> Apps:
         """The registrations as they are now, but not read again within APPS_FRESH_FOR: strangers must not make that
         cost a call each. Raises AppsError."""
-        now = self.now()
-        if self._apps is None or now - self._apps[0] > APPS_FRESH_FOR:
-            self._apps = None
-        return self.apps
+        return self._apps_within(APPS_FRESH_FOR)
 
     @cached_property
     def registrations(self) -> "Callable[[], Apps]":
@@ -162,7 +173,11 @@ class Services:
             raise AppsError(f"the registrations cannot be read: {error}") from error
 
     def _secret(self, id: str) -> str:
-        return str(self.lean_aws.call(SECRETS, "GetSecretValue", {"SecretId": id})["SecretString"])
+        def read(label: str) -> str:
+            asked = {"SecretId": id, "VersionStage": label}
+            return str(self.lean_aws.call(SECRETS, "GetSecretValue", asked)["SecretString"])
+
+        return unpack(read(CURRENT), read)
 
     @property
     def keys(self) -> Keys:

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import platforms
 from chalicelib.apps import AppsError, load_apps, read_apps
+from chalicelib.aws import secret_text
 from chalicelib.codec import dump
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
@@ -138,7 +139,7 @@ def _read(body: str) -> dict[str, Any]:
 def put_apps(settings: Settings, file: Path) -> int:
     """Puts the apps file into the secret store after checking it; how many accounts it has. Raises AppsError."""
     found, text = read_apps(file), read_text(file)
-    client("secretsmanager").put_secret_value(SecretId=settings.apps_secret, SecretString=text)
+    secret_text.put(client("secretsmanager"), settings.apps_secret, text)
     return sum(len(app.accounts) for app in found.apps)
 
 
@@ -148,13 +149,13 @@ def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, fini
     Both verify in between, so that no delivery is refused while the platform changes over. Raises OpsError, AppsError.
     """
     secrets = client("secretsmanager")
-    data = json.loads(secrets.get_secret_value(SecretId=settings.apps_secret)["SecretString"])
+    data = json.loads(secret_text.get(secrets, settings.apps_secret))
     row = next((a for a in data["apps"] if (a["platform"], str(a["app"])) == (platform, key)), None)
     if row is None:
         raise OpsError(f"the apps file has no app {platform}/{key}")
     row["secrets"] = row["secrets"][:1] if finish else [new, *(s for s in row["secrets"] if s != new)]
     load_apps(text := json.dumps(data), strict=False)
-    secrets.put_secret_value(SecretId=settings.apps_secret, SecretString=text)
+    secret_text.put(secrets, settings.apps_secret, text)
     return len(row["secrets"])
 
 
@@ -394,6 +395,6 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return COMMANDS[given.command][0](given, Services(settings_of(given.stage)))
-    except (OpsError, AppsError, KeysError, ClientError, BotoCoreError, OSError) as error:
+    except (OpsError, AppsError, secret_text.TooLong, KeysError, ClientError, BotoCoreError, OSError) as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 2
