@@ -97,6 +97,7 @@ class Interaction:
     platform took the brand's message and could not deliver it. `window` is how long after `at` replies are allowed.
     `private_only`: a reply can only be a private message. `tap`: a thumb, a sticker, a pressed start, nothing to
     answer.
+    `unproven`: only an unsigned header says so, and the platform has to be asked.
     `raw` is the platform's own JSON of this interaction.
 
     The last three settle where it is stored and are not kept (chalicelib/handlers/placing.py): `known_as` are all ids
@@ -140,6 +141,7 @@ class Interaction:
     raw: str = ""
     reading: Reading | None = None
     private_only: bool = False
+    unproven: bool = False
     tap: bool = False
     known_as: tuple[str, ...] = ()
     shared: bool = False

@@ -147,9 +147,11 @@ class Step:
         incoming = Placer(r.store, r.apps).placed(self.incoming, self.now())
         if incoming is None or incoming.kind is Kind.SAME_PERSON:
             return
+        if incoming.unproven and not self._is_gone(incoming):
+            return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
-        change = self._stored(self._placed(incoming))
+        change = self._stored(incoming)
         before, interaction = change.before, change.after
         if not interaction.thread:  # a deletion that names nothing but the id, of something that has not come yet
             handled = Stored(interaction, "")
@@ -160,12 +162,14 @@ class Step:
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(replace(handled, incoming=incoming, news=news))
 
-    def _placed(self, incoming: Interaction) -> Interaction:
-        """In the thread of what it stands under: a reply to a reply names that one only."""
-        if incoming.private or not incoming.parent or incoming.thread != incoming.parent:
-            return incoming
-        above = self.responder.store.interaction(incoming.product, incoming.account, incoming.parent)
-        return replace(incoming, thread=above.thread) if above and above.thread else incoming
+    def _is_gone(self, incoming: Interaction) -> bool:
+        """Whether the platform itself says that it was deleted; what it will not say is no reason to forget anybody."""
+        owner = self.responder.apps.owner(incoming.product, incoming.account)
+        try:
+            fetch = platforms.product(incoming.product).fetch
+            return bool(owner and fetch(self.responder.http, owner.account, incoming).get("deleted"))
+        except ReplyError:
+            return False
 
     def _fetched(self, incoming: Interaction) -> Interaction:
         """With the author and text that its delivery leaves out; as it came when the platform will not say."""
@@ -176,6 +180,8 @@ class Step:
             fetched = platforms.product(incoming.product).fetch(self.responder.http, owner.account, incoming)
         except ReplyError:
             return incoming
+        for more in fetched.pop("more", ()):
+            Step(self.responder, self.envelope, more, self.now).run()
         known = {k: v for k, v in fetched.items() if v}
         brand = known.get("author") == incoming.account
         return replace(incoming, **known, brand=brand, kind=Kind.BRAND_REPLY if brand else incoming.kind)
@@ -251,8 +257,13 @@ class Step:
             self._undelivered(c, reply)
 
     def _undelivered(self, c: Conversation, reply: Interaction) -> Conversation:
-        playbook = self.responder.playbook
-        after = self._updated(c, lambda old: staff_rules.undelivered(old, reply.id, playbook, self.now()))
+        def change(old: Conversation) -> Conversation:
+            acks = old.acknowledgements.items()  # its claim comes back where the send's answer, and so its id, was lost
+            named = {id: replace(a, id=reply.id) if reply.token and a.token == reply.token else a for id, a in acks}
+            known = replace(old, acknowledgements=named)
+            return staff_rules.undelivered(known, reply.id, self.responder.playbook, self.now())
+
+        after = self._updated(c, change)
         self._schedule(after)
         return after
 

@@ -156,7 +156,8 @@ class Product:
     - `simulation`: how the local run speaks on it, and what its API answers there and in a replay;
     - `wording(account, interaction, words, private)`: `words` as `reply` will post them (cut, links removed), so that a
       claim holds the text that an echo will bring back;
-    - `fetch(http, account, interaction)`: the interaction's fields that a delivery leaves out;
+    - `fetch(http, account, interaction)`: the interaction's fields that a delivery leaves out, and under `more` the
+      interactions that come to light with it; of an `unproven` one, whether it is `deleted`;
     - `check(http, app, account)`: what is wrong with the registration, and how to fix it;
     - `backfill(http, app, account, since, now)`: what the platform can list of a time when no deliveries came; raises
       Unsupported where it cannot;

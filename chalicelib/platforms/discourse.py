@@ -16,6 +16,7 @@ from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     FOREIGN,
@@ -104,11 +105,15 @@ def _event(context: PartContext, payload: dict[str, Any]) -> Parsed:
 
 def _kind(event: str, post: dict[str, Any]) -> Kind:
     """By the event's name, and by the post itself, for a delivery that came without its headers."""
-    if post.get("deleted_at") or post.get("user_deleted") is True:
+    if _says_deleted(post) and event != "post_recovered":
         return Kind.DELETE
     if event != "post_destroyed" and post.get("hidden") is True:
         return Kind.HIDE
     return _KINDS.get(event) or (Kind.EDIT if _number(post.get("version")) > 1 else Kind.NEW)
+
+
+def _says_deleted(post: dict[str, Any]) -> bool:
+    return bool(post.get("deleted_at")) or post.get("user_deleted") is True
 
 
 def _interaction(
@@ -131,7 +136,7 @@ def _interaction(
         author_name=read.name(post.get("name")) or read.name(username),
         brand=brand,
         text=_words(post),
-        text_at=updated_at if kind is Kind.EDIT else at,
+        text_at=received_at if event == "post_recovered" else updated_at if kind is Kind.EDIT else at,
         # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
         # of another, and a wrong parent would mark a stranger's question answered
         reply_to=number or None,
@@ -139,6 +144,9 @@ def _interaction(
         private=private,
         repliable=not private,
         link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,
+        deleted_at=received_at if kind is Kind.DELETE else None,  # it can come back
+        recovered_at=received_at if event == "post_recovered" and kind is Kind.EDIT else None,
+        unproven=kind is Kind.DELETE and not _says_deleted(post),
         hidden_at=updated_at if kind is Kind.HIDE else None,
         shown_at=updated_at if kind is Kind.EDIT and event else None,
         ours=ours,
@@ -173,6 +181,17 @@ def _api(http: Http, account: Account, method: str, path: str, data: dict[str, A
         raise Refused("base_url")
     headers = {"Api-Key": account.token, "Api-Username": read.text(account.options.get("api_username"))}
     return call(http, method, f"{base_url}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
+
+
+def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
+    """Whether the post is gone, as `deleted`: no signature covers the header that says so. Raises ReplyError."""
+    try:
+        found = _api(http, account, "GET", f"/posts/{segment(interaction.id)}.json")
+    except Refused as error:
+        if error.code not in ("404", "410"):
+            raise
+        return {"deleted": True}
+    return {"deleted": _says_deleted(found)}
 
 
 def wording(account: Account, interaction: Interaction, words: str, private: bool) -> str:
@@ -283,6 +302,7 @@ PRODUCT = Product(
     reply=reply,
     simulation=Simulation((_POST,), lambda p: SimulatedMessage("discourse", p.text, id=p.id, to=p.target, token=_ECHO)),
     wording=wording,
+    fetch=fetch,
     check=check,
     backfill=backfill,
     threads_have_an_owner=True,  # a topic is its opener's; others answer each other in it

@@ -381,7 +381,7 @@ def test_backfill_lists_reviews_with_their_replies_back_to_the_time_that_was_mis
     found = list(google.backfill(wire, GOOGLE, ACCOUNT, NOW - timedelta(hours=2), NOW))
     assert [(i.id, i.brand, i.parent) for i in found] == [
         ("AbFvOqmExample1", False, None),
-        ("AbFvOqmExample1/reply", True, "AbFvOqmExample1"),
+        ("AbFvOqmExample1/reply-b5fd2a7c8cbc", True, "AbFvOqmExample1"),  # by its words: a person can replace ours
         ("B", False, None),
     ]
     assert found[0].customer == review().customer and found[0].reply_to == NAME

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
@@ -158,7 +159,7 @@ def _account(app: App, name: str, location: str) -> Account | None:
 
 
 def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
-    """The fields of `interaction` that the notification leaves out: author, author_name, text, raw. Raises ReplyError.
+    """The fields of `interaction` that the notification leaves out. Raises ReplyError.
 
     Google gives a reviewer's name but no id. A review has one author and a person one review of a place, so the
     stand-in that the interaction has already is kept, and the conversation with it.
@@ -173,12 +174,38 @@ def _review(http: Http, account: Account, interaction: Interaction) -> dict[str,
 
 
 def _fields(interaction: Interaction, review: dict[str, Any]) -> dict[str, Any]:
+    """What the review says; `more` are the interactions that came to light with it: the place's answer."""
+    at = read.when(review.get("createTime"), interaction.at)
+    comment, answer = _original(read.text(review.get("comment"))), read.obj(review.get("reviewReply"))
     return {
         "author": interaction.customer,
         "author_name": read.name(read.obj(review.get("reviewer")).get("displayName")),
-        "text": _original(read.text(review.get("comment"))),
+        "text": comment,
+        "at": at,
+        "text_at": read.when(review.get("updateTime"), at),
+        "tap": not comment and review.get("starRating") in ("FOUR", "FIVE"),
         "raw": read.kept(review),
+        **({"more": (_answer(interaction, answer),)} if answer else {}),
     }
+
+
+def _answer(review: Interaction, answer: dict[str, Any]) -> Interaction:
+    """The one reply that a review has. Its id comes from its words: where a person has replaced ours, it is another."""
+    words = read.text(answer.get("comment"))
+    return replace(
+        review,
+        id=f"{review.id}/reply-{sha256(words.strip().encode()).hexdigest()[:12]}",
+        kind=Kind.BRAND_REPLY,
+        at=read.when(answer.get("updateTime"), review.received_at),
+        author=review.account,
+        author_name=None,
+        brand=True,
+        text=words,
+        text_at=None,
+        parent=review.id,
+        reply_to=None,
+        raw=read.kept(answer),
+    )
 
 
 def _original(comment: str) -> str:
@@ -204,7 +231,8 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     if review.get("reviewReply"):
         raise Refused("already_answered")
     url = f"{REVIEWS}/{reply.interaction.reply_to}/reply"
-    ask(http, account, "PUT", url, data={"comment": wording(account, reply.interaction, reply.text, reply.private)})
+    words = wording(account, reply.interaction, reply.text, reply.private)
+    ask(http, account, "PUT", url, data={"comment": words})
     return f"{reply.interaction.id}/reply"
 
 
@@ -263,25 +291,13 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
 
 def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -> Iterator[Interaction]:
     id = read.ident(review.get("reviewId"))
-    created_at, answer = read.when(review.get("createTime"), now), read.obj(review.get("reviewReply"))
     if not id:
         return
-    context = PartContext(app, account, now, now)
-    found = replace(
-        context.interaction(review, id, Kind.NEW, created_at), thread=id, reply_to=f"{account.id}/reviews/{id}"
-    )
-    found = replace(found, text_at=read.when(review.get("updateTime"), created_at))
-    yield replace(found, **_fields(found, review))
-    if answer:
-        at = read.when(answer.get("updateTime"), now)
-        yield replace(
-            context.interaction(answer, f"{id}/reply", Kind.BRAND_REPLY, at),
-            thread=id,
-            author=account.id,
-            brand=True,
-            text=read.text(answer.get("comment")),
-            parent=id,
-        )
+    found = PartContext(app, account, now, now).interaction(review, id, Kind.NEW, now)
+    fields = _fields(replace(found, thread=id, reply_to=f"{account.id}/reviews/{id}"), review)
+    more = fields.pop("more", ())
+    yield replace(found, thread=id, reply_to=f"{account.id}/reviews/{id}", **fields)
+    yield from more
 
 
 WEBHOOK = Webhook(challenge, verify, parse, send, prepare=prepare)

@@ -5,8 +5,8 @@ The apps file names an account by its phone number id. The id of the WhatsApp Bu
 account's option `phone_number_id` must say which number replies (and so which of its numbers is meant). The option
 `waba_id` lets `check` look at the subscription.
 
-Statuses are skipped. They would tell whether a send of unknown outcome arrived, but three come for every message that
-the brand sends; an unknown send is left to the timer, which covers the customer anyway.
+A status says that what the API had taken did not arrive: that takes "sent" back. The others are skipped: three come for
+every message that the brand sends, and an unknown send is left to the timer, which covers the customer anyway.
 
 Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
@@ -100,7 +100,13 @@ def parse_change(at: PartContext, change: dict[str, Any]) -> Iterator[Parsed]:
                 yield found if isinstance(found, Skipped) or field != STANDBY else replace(found, repliable=False)
             except read.MALFORMED as error:
                 yield at.poison(error, message)
-    for status in read.rows(value.get("statuses")):
+    for status in map(read.obj, read.rows(value.get("statuses"))):
+        if status.get("status") == "failed":
+            try:
+                yield _undelivered(at, value, status)
+            except read.MALFORMED as error:
+                yield at.poison(error, status)
+            continue
         yield at.skipped(f"status_{read.text(read.obj(status).get('status'))[:40]}")
     for _ in read.rows(value.get("errors")):
         yield at.skipped("error")
@@ -172,6 +178,22 @@ def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> _Pe
     given = [*filter(None, named), *_ids(contact)]
     address = read.need_ident(next(iter(given), "")).replace(" ", "")
     return _Person(address, tuple(dict.fromkeys(map(_one_form, given))), contact)
+
+
+def _undelivered(context: PartContext, value: dict[str, Any], status: dict[str, Any]) -> Interaction:
+    """What the API had taken did not arrive: the message's id, and its claim in what comes back."""
+    person = _customer(value, {"to": status.get("recipient_id"), "to_user_id": status.get("recipient_user_id")}, True)
+    at = read.when(status.get("timestamp"), context.entry_at)
+    found = context.interaction(status, read.need_ident(status.get("id")), Kind.UNDELIVERED, at)
+    return replace(
+        found,
+        thread=person.known_as[0],
+        author=context.account.id,
+        brand=True,
+        private=True,
+        known_as=person.known_as,
+        token=read.ident(status.get("biz_opaque_callback_data")) or None,
+    )
 
 
 def _ids(contact: dict[str, Any]) -> list[str]:

@@ -35,7 +35,7 @@ _FILES = (
     "rich_message",
 )
 _TWICE = {"live_photo": "photo", "animation": "document", "venue": "location"}  # one attachment under two names
-_START = re.compile(r"/start(@\w+)?( .*)?", re.DOTALL)
+_START = re.compile(r"/start(@\w+)?( [\w-]{1,64})?")  # what follows comes from a link, not from the customer
 _PUBLIC = {"group", "supergroup", "channel"}
 
 
