@@ -92,7 +92,6 @@ def parse_direct(context: PartContext, part: dict[str, Any], *, repliable: bool 
         window=AD_WINDOW if referral.get("source") == "ADS" else WINDOW,
         via=(read.ident(content.get("app_id")) or None) if brand else None,
         ours=brand and bool(app.app_id) and read.ident(content.get("app_id")) == app.app_id,
-        via=(read.ident(content.get("app_id")) or None) if brand else None,
         token=(read.text(content.get("metadata")) or None) if brand else None,  # a customer's is no proof of anything
         tap=not brand and _is_tap(event, content),
     )
