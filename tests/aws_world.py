@@ -1,7 +1,7 @@
-"""The handlers on moto through boto3, with every AWS call and every reply numbered, and any one of them made to fail.
+"""The handlers on AWS in memory, with every AWS call and every reply numbered, and any one of them made to fail.
 
 A fault is one of: `crash` (the process dies before the call), `dies` (it dies right after it), `lost` (the call is
-done but its answer does not arrive), `twice` (boto3 repeats a call whose first answer was lost).
+done but its answer does not arrive), `twice` (the client repeats a call whose first answer was lost).
 """
 
 import json
@@ -32,7 +32,7 @@ from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway
 from infra.replay.replay import REPLAY_KEYS, Recorded
 from infra.stack.definitions import RESOURCES
-from tests.boto_aws import BotoAws
+from tests.quick_aws import QuickAws, QuickSes, State
 from tests.world import APPS, NOW, PlatformsOnPaper, playbook
 
 
@@ -121,20 +121,29 @@ class FaultyPlatforms(PlatformsOnPaper):
         return answer
 
 
+SETTINGS = Settings("table", "inbox", "due", "escalations", "quarantine", "timer", "earshot@shop.example.com")
+
+
 class AwsServices(Services):
     """Services whose calls fail as told."""
 
     def __init__(
-        self, settings: Settings, faults: Faults, policy: Playbook, apps: Apps, **overrides: Unpack[Overrides]
+        self,
+        settings: Settings,
+        faults: Faults,
+        policy: Playbook,
+        apps: Apps,
+        state: State,
+        **overrides: Unpack[Overrides],
     ) -> None:
-        self.faults, self.time = faults, NOW
+        self.faults, self.time, self._ses = faults, NOW, QuickSes()
         self.sent: dict[str, dict[str, Any]] = {}
         given: Overrides = {
             "clock": lambda: self.time,
             "registrations": lambda: apps,
             "stack_keys": lambda: REPLAY_KEYS,
             "client": self._client,
-            "lean_aws": BotoAws(lambda name, do: faults.call(name, do, AwsError("TimeoutError"))),
+            "lean_aws": QuickAws(state, lambda name, do: faults.call(name, do, AwsError("TimeoutError"))),
             "visibility": PlayedVisibility(faults),
             "playbook": policy,
             "http": FaultyPlatforms(faults=faults),
@@ -145,7 +154,7 @@ class AwsServices(Services):
 
     def _client(self, service: str, config: dict[str, Any]) -> Any:
         attempts = config["retries"]["total_max_attempts"]
-        return FaultyClient(BotoAws().client(service), service, self.faults, self.sent, attempts)
+        return FaultyClient(self._ses, service, self.faults, self.sent, attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,41 +183,15 @@ class Silent:
 
 
 class AwsWorld:
-    """One table, four queues and a state machine of their own on moto, and the handlers in front of them."""
-
-    count = 0
+    """One table, four queues and a state machine, and the handlers in front of them."""
 
     def __init__(self, faults: Faults | None = None, policy: Playbook | None = None, apps: Apps = APPS) -> None:
-        AwsWorld.count += 1
-        self.name = f"w{AwsWorld.count}"
-        self.faults = Faults()
-        self.services = AwsServices(self._create(), self.faults, policy or playbook(), apps)
+        self.faults, self.aws = Faults(), State()
+        self.services = AwsServices(SETTINGS, self.faults, policy or playbook(), apps, self.aws)
         if faults:
             self.faults.at, self.faults.mode = faults.at, faults.mode
         self.platforms: FaultyPlatforms = self.services.http  # type: ignore[assignment]
         self._told: set[str] = set()
-
-    def _plain(self, service: str) -> Any:
-        return BotoAws().client(service)
-
-    def _create(self) -> Settings:
-        create_table(self._plain("dynamodb"), self.name)
-        queues = {
-            q: self._plain("sqs").create_queue(
-                QueueName=f"{self.name}-{q}", Attributes={"MaximumMessageSize": "1048576"}
-            )["QueueUrl"]
-            for q in ("inbox", "due", "escalations", "quarantine")
-        }
-        machine = self._plain("stepfunctions").create_state_machine(
-            name=self.name,
-            definition='{"StartAt":"W","States":{"W":{"Type":"Wait","TimestampPath":"$.wake_at","End":true}}}',
-            roleArn="arn:aws:iam::123456789012:role/timer",
-        )["stateMachineArn"]
-        self._plain("sesv2").create_email_identity(EmailIdentity="earshot@shop.example.com")
-        return Settings(
-            self.name, queues["inbox"], queues["due"], queues["escalations"], queues["quarantine"], machine,
-            "earshot@shop.example.com",
-        )  # fmt: skip
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -244,18 +227,20 @@ class AwsWorld:
         raise AssertionError("the queues never ran empty")
 
     def _one(self, url: str, handler: Any) -> bool:
-        sqs = self._plain("sqs")
-        received = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MaxNumberOfMessages=1).get("Messages", [])
-        for got in received:
-            with self._entered():
-                try:
-                    result = handler(sqs_event([got], "queue"), None)
-                except (Killed, ReadTimeoutError, AwsError, QueueUnavailable):
-                    self._forget()
-                    continue
-            if not (result and result["batchItemFailures"]):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=got["ReceiptHandle"])
-        return bool(received)
+        """The first message of the queue; it goes when its handler is done with it, else it comes again last."""
+        queue = self.aws.queues.get(url, [])
+        if not queue:
+            return False
+        body = queue.pop(0)
+        with self._entered():
+            try:
+                result = handler(sqs_event([message(body)], "queue"), None)
+            except (Killed, ReadTimeoutError, AwsError, QueueUnavailable):
+                self._forget()
+                result = {"batchItemFailures": ["the process"]}
+        if result and result["batchItemFailures"]:
+            queue.append(body)
+        return True
 
     def sweep(self) -> None:
         """The safety schedule, as often as it takes to run through."""
@@ -295,8 +280,8 @@ class AwsWorld:
     def _forget(self) -> None:
         """A new process: whatever the old one kept in memory is gone."""
         old = self.services
-        fresh = AwsServices(old.settings, self.faults, old.playbook, old.apps, http=old.http)
-        fresh.time, fresh.sent = old.time, old.sent
+        fresh = AwsServices(old.settings, self.faults, old.playbook, old.apps, self.aws, http=old.http)
+        fresh.time, fresh.sent, fresh._ses = old.time, old.sent, old._ses
         self.services = fresh
 
     @property

@@ -2,15 +2,12 @@
 reply call of receive, respond, escalate and notify. The calls are found by recording a run without faults."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from moto import mock_aws
 
 from chalicelib.conversations.conversation import State
 from tests.aws_world import AwsWorld, Faults
-from tests.boto_aws import BotoAws
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, comment, delivery
 
@@ -22,21 +19,6 @@ BATCH = delivery(comment("c1", COMMON), comment("c2", "hm, and what about the ot
 URGENT = delivery(comment("c3", "your lamp caught fire and burned my child, my lawyer will call you", author="5003"))
 QUESTION = delivery(comment("c4", "how do i return a dress i bought online", author="5004", post=f"{PAGE}_78"))
 REPLY = delivery(comment("r4", "Hi, use the label in the parcel.", author=PAGE, parent="c4", at=NOW + 60 * SECOND))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def aws() -> Iterator[None]:
-    import os
-
-    names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    with mock_aws():
-        BotoAws.made.clear()
-        yield
-    BotoAws.made.clear()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def story(faults: Faults | None = None) -> AwsWorld:

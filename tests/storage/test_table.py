@@ -11,15 +11,19 @@ from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table
 from infra.replay.memory import MemoryTable
 from tests.aws_world import create_table
 from tests.boto_aws import BotoAws
+from tests.quick_aws import QuickAws, State
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEY = Key("t#x:1#2", "c#3")
 
 
-@pytest.fixture(params=["dynamodb", "memory"])
+@pytest.fixture(params=["dynamodb", "quick", "memory"])
 def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     if request.param == "memory":
         yield MemoryTable()
+        return
+    if request.param == "quick":
+        yield DynamoTable(QuickAws(State()), "contract")
         return
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
