@@ -39,8 +39,11 @@ def compact(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     from chalicelib.reports import compaction
 
     with _scratch() as folder:
-        done = compaction.compact(_bucket(), folder, services.playbook.shop.timezone, _time_left(context))
-    return {"days": done}
+        kept, time_left = _bucket(), _time_left(context)
+        done = compaction.compact(kept, folder, services.playbook.shop.timezone, time_left)
+        forgotten = services.now().date() - timedelta(days=services.settings.retention_days)
+        nameless = compaction.anonymise(kept, folder, forgotten, time_left)
+    return {"days": done, "anonymised": nameless}
 
 
 def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

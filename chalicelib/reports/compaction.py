@@ -1,6 +1,7 @@
 """The nightly job: what the stream wrote in the day becomes one Parquet file a day, and the counts for the forecast."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 from chalicelib.reports.bucket import COUNTS, FACTS, Bucket
@@ -26,6 +27,24 @@ def compact(bucket: Bucket, scratch: Path, zone: str, enough_time: Iterator[bool
         bucket.drop(loose)
         file.unlink()
         done += 1
+    return done
+
+
+def anonymise(bucket: Bucket, scratch: Path, before: date, enough_time: Iterator[bool]) -> int:
+    """Takes the pseudonyms out of days `before` which the table has forgotten: an erasure that comes later finds nobody
+    there whom it would have to look for. How many days; those of the two weeks before, should some nights have failed.
+    """
+    done = 0
+    for day, keys in bucket.days().items():
+        target = f"{FACTS}day={day}/{COMPACTED}"
+        if not before - timedelta(days=14) <= day < before or keys != [target] or not next(enough_time, True):
+            continue
+        bucket.fetch(keys, scratch)
+        file = scratch / f"day={day}" / COMPACTED
+        if Lake(scratch).anonymise(day):
+            bucket.put(target, file.read_bytes())
+            done += 1
+        file.unlink()
     return done
 
 

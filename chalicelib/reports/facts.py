@@ -178,7 +178,7 @@ def _acknowledgement(c: Conversation, id: str) -> Acknowledgement | None:
 
 
 def _rung(ack: Acknowledgement | None) -> str | None:
-    return "own" if ack else None
+    return (ack.rung or "own") if ack else None  # what was stored before the ladder had one rung
 
 
 def _told(c: Conversation, q: Question) -> list[Notice]:

@@ -99,6 +99,18 @@ class Lake:
         self._db = None  # the view names files that are gone
         return total
 
+    def anonymise(self, day: date) -> bool:
+        """Takes the customers' and conversations' pseudonyms out of a compacted day; whether there were any."""
+        file = self.folder / f"day={day}" / COMPACTED
+        if not self.db.execute(f"SELECT count(customer) FROM read_parquet({_quoted(file)})").fetchall()[0][0]:
+            return False
+        new = file.with_name(f".{COMPACTED}.new")
+        nameless = "* REPLACE (CAST(NULL AS VARCHAR) AS customer, question AS conversation)"
+        query = f"SELECT {nameless} FROM read_parquet({_quoted(file)}, hive_partitioning = false)"
+        self.db.execute(f"COPY ({query}) TO {_quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
+        os.replace(new, file)
+        return True
+
 
 def write(folder: Path, facts: Iterable[Fact], name: str) -> int:
     """Writes `facts` as JSON lines under their days, into files called `name`; how many rows."""

@@ -15,7 +15,7 @@ import pytest
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.reports.bucket import Bucket, history, span_keys
 from chalicelib.reports.columns import to_lines
-from chalicelib.reports.compaction import compact
+from chalicelib.reports.compaction import anonymise, compact
 from chalicelib.reports.lake import COMPACTED, Lake
 from infra.local.deliveries import deliver
 from infra.local.deployed import Deployed, deployed, until
@@ -97,8 +97,8 @@ def test_from_a_question_to_the_report(running: Deployed, tmp_path: Path) -> Non
     bucket.put(f"facts/day={before.date()}/a.jsonl", to_lines([old]))
     reports = layer("reports", tmp_path / "reports")
     with started(running, "compact", reports) as nightly:
-        assert nightly.invoke({}) == {"days": 2}
-        assert nightly.invoke({}) == {"days": 0}
+        assert nightly.invoke({}) == {"days": 2, "anonymised": 0}
+        assert nightly.invoke({}) == {"days": 0, "anonymised": 0}
     assert bucket.days() == {d: [f"facts/day={d}/{COMPACTED}"] for d in (before.date(), day)}
     tomorrow = datetime.now(UTC).date() + timedelta(days=2)
     assert sum(n for _, n in history(bucket.get_json("counts.json"), tomorrow)) == 4
@@ -137,6 +137,22 @@ def test_what_is_compacted_while_more_comes_loses_nothing(running: Deployed, tmp
     rows = Lake(tmp_path / "read").rows("SELECT question, revision FROM facts ORDER BY question")
     assert rows == [("a", 0), ("b", 7), ("c", 0)]
     assert compact(bucket, tmp_path, "Europe/London", iter([False])) == 0  # no time is left
+
+
+def test_what_the_table_has_forgotten_carries_no_pseudonym_any_more(running: Deployed, tmp_path: Path) -> None:
+    s3 = client("s3", running.aws.endpoint)
+    s3.create_bucket(Bucket="old", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    bucket, always = Bucket(s3, "old"), iter(lambda: True, False)
+    day = fact().day
+    for n in range(2):
+        at = fact().asked_at + timedelta(days=n)
+        bucket.put(f"facts/day={day + timedelta(days=n)}/a.jsonl", to_lines([fact(asked_at=at, received_at=at)]))
+    assert compact(bucket, tmp_path, "UTC", always) == 2
+    assert anonymise(bucket, tmp_path, day + timedelta(days=1), always) == 1
+    assert anonymise(bucket, tmp_path, day + timedelta(days=1), always) == 0  # done
+    bucket.fetch([key for keys in bucket.days().values() for key in keys], tmp_path / "read")
+    rows = Lake(tmp_path / "read").rows("SELECT customer, conversation, intent FROM facts ORDER BY asked_at")
+    assert rows == [(None, "q1", "order_status"), ("p1", "c-q1", "order_status")]
 
 
 def test_a_report_fetches_only_its_days() -> None:
