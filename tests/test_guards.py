@@ -1,6 +1,8 @@
 """Guards: what the words of a message forbid, a row of the table and a language at a time."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.guards import GUARDS, TEXT_CAP, guards, most, urgent
@@ -204,3 +206,16 @@ def test_every_phrase_is_found_by_what_it_begins_with(key: str) -> None:
             plainly = {p.guard for p in phrases if _compiled(p.text).search(text.lower())}
             assert plainly == {guard for guard, _ in found_in(key, text.lower())}
     assert phrases
+
+
+WORDS = st.sampled_from(sorted({word for _, _, *texts in CASES for text in texts for word in text.split()}))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(WORDS | st.text(max_size=8), max_size=30).map(" ".join), st.sampled_from((None, *LANGUAGES)))
+def test_any_mixture_of_words_leaves_a_rung_or_silence(text: str, language: str | None) -> None:
+    found = guards(text, language)
+    assert len({guard.name for guard in found}) == len(found)
+    assert most(found) in (None, *Rung)
+    assert not urgent(found) or most(found) is None
+    assert guards(text, language) == found
