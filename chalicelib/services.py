@@ -317,6 +317,7 @@ class Services:
             outcomes=self.telemetry,
             public_url=self.settings.public_url,
             reply_domain=self.settings.reply_domain,
+            http=self.http,
         )
 
     @property

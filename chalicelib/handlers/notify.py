@@ -20,8 +20,10 @@ from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import Bundle, EscalationEmail, render, render_many
 from chalicelib.handlers.bundles import MOST_MEMBERS, Bundles, Gathering
+from chalicelib.handlers.channels import Channels
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
+from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.storage.store import ConversationKey, Store
 
@@ -60,6 +62,7 @@ class Notifier:
     outcomes: Outcomes
     public_url: str = ""
     reply_domain: str = ""
+    http: Http | None = None
 
     def notify(self, message: Mapping[str, Any], now: datetime) -> None:
         """Works on one message of the escalations queue. Raises MailRefused for the queue to bring it again."""
@@ -183,6 +186,16 @@ class Notifier:
         for m in members:
             self._record(m, Outcome.SENT, now, id=id)
         self._tell(members, kind, email, "sent")
+        self._tell_channels(members, team, email, now)
+
+    def _tell_channels(self, members: Sequence[Member], team: Team, email: Email, now: datetime) -> None:
+        """The same for the team's other channels, after the e-mail; a fallback's e-mail has told them already."""
+        if not team.channels or self.http is None or email.tags["to"] != "team":
+            return
+        told = [self._told(m, team, email.to, False, now) for m in members]
+        Channels(self.store, self.http, self.outcomes.channel_failed).tell(
+            team, email.tags["notice"], email.subject, told, now
+        )
 
     def _let_go(self, m: Member, now: datetime) -> None:
         self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)

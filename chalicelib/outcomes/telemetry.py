@@ -68,6 +68,11 @@ class Telemetry:
         if outcome.conversation is None:  # the e-mail that tells of a token, once
             self._count("TokenFailures")
 
+    def channel_failed(self, kind: str, code: str) -> None:
+        """Slack, Teams or a webhook did not take a notice; its e-mail went out all the same."""
+        self.log.warning("channel failed", extra={"channel": kind, "code": code})
+        self._count("ChannelsFailed")
+
     def received(self, outcome: Handled) -> None:
         """An answer by e-mail was posted, refused or dropped."""
         self.log.info(f"mail {outcome.result}", extra={"why": outcome.why, "conversation": outcome.conversation})

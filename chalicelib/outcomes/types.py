@@ -101,6 +101,9 @@ class Outcomes(Protocol):
 
     def notified(self, outcome: Notified) -> None: ...
 
+    def channel_failed(self, kind: str, code: str) -> None:
+        """Slack, Teams or a webhook did not take a notice."""
+
     def received(self, outcome: Handled) -> None:
         """An answer by e-mail was worked on."""
 

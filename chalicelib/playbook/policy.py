@@ -73,7 +73,7 @@ class Shop:
 @dataclass(frozen=True, slots=True)
 class Team:
     """A mailbox and when its people work. `language` is the one that its e-mails are written in; `answer_within` and
-    `tell_after` are its own clocks, where it has some."""
+    `tell_after` are its own clocks, where it has some. `channels` are addresses by kind (slack, teams, webhook)."""
 
     name: str
     email: str
@@ -82,6 +82,8 @@ class Team:
     hours: Hours
     answer_within: timedelta | None = None
     tell_after: timedelta | None = None
+    channels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    webhook_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
 from chalicelib.playbook.machines import read_automatic
+from chalicelib.playbook.notices import read_emails
 from chalicelib.playbook.policy import (
     Automatic,
     Bars,
+    Bundling,
     Caps,
     IntentPolicy,
     Place,
@@ -23,7 +25,7 @@ from chalicelib.playbook.policy import (
     Shop,
     Team,
 )
-from chalicelib.playbook.teams import Escalation, check_clocks, read_escalation, read_hours, read_teams
+from chalicelib.playbook.teams import Escalation, check_clocks, read_email, read_escalation, read_hours, read_teams
 from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, parse
@@ -32,9 +34,10 @@ from chalicelib.textfile import NotText, read_text
 DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
 
 _SECTIONS: Final = (
-    *("shop", "links", "hours", "teams", "escalation", "automatic", "replies", "wording", "topics", "intents"),
+    *("shop", "links", "hours", "teams", "staff", "emails", "escalation", "automatic"),
+    *("replies", "wording", "topics", "intents"),
 )
-_OPTIONAL: Final = ("links", "automatic", "replies", "topics")
+_OPTIONAL: Final = ("links", "staff", "emails", "automatic", "replies", "topics")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _URL: Final = re.compile(r"https://[^\s{}/]+\.[^\s{}]+")
@@ -89,6 +92,8 @@ def _sections(top: Block) -> dict[str, Any]:
         "teams": mailboxes,
         "intents": intents,
         "automatic": top.get("automatic", read_automatic, Automatic()),
+        "bundling": top.get("emails", read_emails, Bundling()),
+        "staff": frozenset(top.get("staff", lambda part: part.each(read_email), list[str]())),
         **{f.name: getattr(part, f.name) for part in (escalation, replies) for f in fields(part)},
     }
 

@@ -8,12 +8,14 @@ from itertools import pairwise
 from typing import Any, Final
 
 from chalicelib.playbook.business_time import LONGEST_WAIT, MINUTES_A_DAY, Hours, Span, is_region
+from chalicelib.playbook.notices import CHANNELS, read_channels
 from chalicelib.playbook.policy import INTENTS, Team, Tier, Urgency
 from chalicelib.playbook.yaml_parts import Block, Part, span_text
 
 ALWAYS: Final = Hours("UTC", always=True)
 _NEVER: Final[tuple[tuple[Span, ...], ...]] = ((),) * 7
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CHANNEL_KEYS: Final = (*CHANNELS, "webhook_secret")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 _EMAIL: Final = re.compile(
     r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.ASCII | re.IGNORECASE
@@ -110,21 +112,27 @@ def read_teams(part: Part, languages: Sequence[str], hours: Mapping[str, Hours])
 
 
 def _team(part: Part, name: str, languages: Sequence[str], hours: Mapping[str, Hours]) -> Team:
-    block = part.block("email", "fallback_email", "language", "hours", "answer_within", "tell_after")
-    email = block.need("email", _email, "", "write the team's mailbox, for instance email: service@shop.example.com")
+    block = part.block("email", "fallback_email", "language", "hours", "answer_within", "tell_after", *_CHANNEL_KEYS)
+    email = block.need(
+        "email", read_email, "", "write the team's mailbox, for instance email: service@shop.example.com"
+    )
     open_hours = block.need("hours", lambda p: p.choice(hours, "hours"), "", "write the name of one of the hours above")
+    channels, secret = read_channels(block)
     return Team(
         name,
         email,
-        fallback_email=block.get("fallback_email", _email, ""),
+        fallback_email=block.get("fallback_email", read_email, ""),
         language=block.get("language", lambda p: p.choice(languages, "language"), languages[0]),
         hours=hours.get(open_hours, ALWAYS),
         answer_within=block.get("answer_within", _wait, None),
         tell_after=block.get("tell_after", _wait, None),
+        channels=channels,
+        webhook_secret=secret,
     )
 
 
-def _email(part: Part) -> str:
+def read_email(part: Part) -> str:
+    """An e-mail address."""
     email = part.word("write an e-mail address")
     if not _EMAIL.fullmatch(email) or ".." in email or len(email) > 254:
         raise part.wrong(f'"{email}" is not an e-mail address', "write one such as service@shop.example.com")

@@ -60,6 +60,9 @@ class LocalOutcomes:
     def notified(self, outcome: Notified) -> None:
         self._on_event(outcome)
 
+    def channel_failed(self, kind: str, code: str) -> None:
+        """The page shows the e-mail."""
+
     def received(self, outcome: Handled) -> None:
         self._on_event(outcome)
 

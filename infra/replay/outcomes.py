@@ -98,6 +98,9 @@ class Outcomes:
             )
         self.count(f"e-mails {outcome.result}")
 
+    def channel_failed(self, kind: str, code: str) -> None:
+        self.count(f"channel {kind} failed")
+
     def received(self, outcome: Handled) -> None:
         self._write("mail", conversation=outcome.conversation or None, result=outcome.result, reason=outcome.why)
         self.count(f"answers by e-mail {outcome.result}")

@@ -1,0 +1,125 @@
+"""Slack, Teams and webhooks: the same notice, at most once a channel, and never in the way of the e-mail."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
+from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from tests.world import MemoryWorld, comment, delivery, playbook
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
+URLS = {
+    "slack": "https://hooks.slack.example/services/T/B/x",
+    "teams": "https://shop.webhook.office.example/workflows/1",
+    "webhook": "https://desk.shop.example.com/hook",
+}
+ASKED = 'hm <b>what</b> about "this" & [that](https://evil.example.com)?'
+
+
+@dataclass
+class Wire:
+    """Takes notices, or fails as told."""
+
+    fails: Answer | Exception | None = None
+    calls: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        self.calls.append((url, headers or {}, body or b""))
+        if isinstance(self.fails, Exception):
+            raise self.fails
+        return self.fails or Answer(200, {}, {})
+
+
+def told(wire: Wire) -> MemoryWorld:
+    policy = replace(playbook(), stopped_altogether=True)
+    teams = {n: replace(t, channels=URLS, webhook_secret=SECRET) for n, t in policy.teams.items()}
+    silent: Playbook = replace(policy, teams=teams)
+    world = MemoryWorld(silent, public_url="https://earshot.shop.example.com/api", http=wire)
+    world.post(delivery(comment("c1", ASKED)))
+    world.run(timedelta(minutes=20), sweep=True)
+    return world
+
+
+def test_each_channel_gets_the_notice_once_with_the_buttons_as_links() -> None:
+    wire = Wire()
+    world = told(wire)
+    assert sorted(url for url, _, _ in wire.calls) == sorted(URLS.values())
+    for _, _, body in wire.calls:
+        assert b"https://earshot.shop.example.com/api/act/" in body
+    world.services.notifier.notify(
+        {"product": "facebook", "account": "100200300400500", "thread": "c1", "customer": "5001", "notice": "1.1"},
+        world.services.now(),
+    )
+    assert len(wire.calls) == 3
+
+
+def test_what_a_customer_wrote_is_no_markup_in_any_of_them() -> None:
+    wire = Wire()
+    told(wire)
+    bodies = {url: json.loads(body) for url, _, body in wire.calls}
+    slack = bodies[URLS["slack"]]["text"]
+    assert "&lt;b&gt;what&lt;/b&gt;" in slack and "evil.example" not in slack
+    card = json.dumps(bodies[URLS["teams"]])
+    assert "\\\\[that\\\\]" in card and "evil.example" not in card
+
+
+def test_a_webhook_is_signed_as_standard_webhooks_says() -> None:
+    wire = Wire()
+    told(wire)
+    _, headers, body = next(call for call in wire.calls if call[0] == URLS["webhook"])
+    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert headers["webhook-signature"] == Webhook(SECRET).sign(headers["webhook-id"], at, body.decode())
+    data = json.loads(body)["data"]
+    assert data["conversations"][0]["questions"][0]["text"] == ASKED
+
+
+@pytest.mark.parametrize("failure", [Answer(500, {}, {}), NoAnswer("x"), ConnectionRefused("x")])
+def test_a_channel_that_fails_holds_no_email_and_is_not_asked_again(failure: Answer | Exception) -> None:
+    wire = Wire(failure)
+    world = told(wire)
+    assert len(world.emails) == 1
+    assert len(wire.calls) == 3
+    assert world.outcomes.counts["channel slack failed"] == 1
+
+
+def team(keys: str) -> str:
+    text = DEFAULT_PLAYBOOK.read_text("utf-8")
+    start = "  returns: {email: returns@shop.example.com,"
+    assert start in text
+    return text.replace(start, f"{start} {keys},")
+
+
+def test_the_playbook_names_the_channels_and_who_may_answer() -> None:
+    found = load_playbook(team(f'slack: "{URLS["slack"]}", webhook: "{URLS["webhook"]}", webhook_secret: "{SECRET}"'))
+    assert found.teams["returns"].channels == {"slack": URLS["slack"], "webhook": URLS["webhook"]}
+    text = DEFAULT_PLAYBOOK.read_text("utf-8").replace("staff: []", "staff: [kim@shop.example.com]")
+    assert load_playbook(text.replace("group_over: 5", "group_over: 8")).staff == {"kim@shop.example.com"}
+    assert load_playbook(text.replace("group_over: 5", "group_over: 8")).bundling.questions == 8
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ("slack: http://hooks.slack.example/x", "not a web address"),
+        (f"webhook: {URLS['webhook']}", "a webhook without a secret"),
+        (f"webhook: {URLS['webhook']}, webhook_secret: short", "not a secret"),
+        ("slak: https://hooks.slack.example/x", "slak"),
+    ],
+)
+def test_a_wrong_channel_is_refused_with_its_line(keys: str, why: str) -> None:
+    with pytest.raises(PlaybookError, match=why):
+        load_playbook(team(keys))
