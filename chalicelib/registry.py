@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 
 class Product(NamedTuple):
-    """Whose webhook tells of it, the module in chalicelib/platforms, and what its accounts may have besides id,
-    product, name and token."""
+    """Whose webhook tells of it, the module in chalicelib/platforms, what its accounts may have besides id, product,
+    name and token; `direct`: public, and the customer can write to the shop alone."""
 
     platform: str
     module: str
     options: tuple[str, ...] = ()
+    direct: bool = False
 
 
 WEBHOOKS: Mapping[str, str] = {
@@ -28,11 +29,11 @@ WEBHOOKS: Mapping[str, str] = {
 }
 
 PRODUCTS: Mapping[str, Product] = {
-    "facebook": Product("meta", "meta.facebook"),
+    "facebook": Product("meta", "meta.facebook", direct=True),
     "messenger": Product("meta", "meta.messenger"),
-    "instagram": Product("meta", "meta.instagram", ("login", "page_id")),
+    "instagram": Product("meta", "meta.instagram", ("login", "page_id"), direct=True),
     "whatsapp": Product("meta", "meta.whatsapp", ("phone_number_id", "waba_id")),
-    "x": Product("x", "x.platform", ("allow_links", "app_token", "consumer_key", "token_secret")),
+    "x": Product("x", "x.platform", ("allow_links", "app_token", "consumer_key", "token_secret"), direct=True),
     "standard": Product("standard", "standard", ("reply_url",)),
     "telegram": Product("telegram", "telegram.platform", ("brand_users",)),
     "discourse": Product("discourse", "discourse", ("api_username", "base_url", "brand_users", "private_messages")),

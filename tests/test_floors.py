@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.registry import PRODUCTS
+
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chalicelib"
 
@@ -102,3 +104,14 @@ def test_nothing_that_is_deployed_imports_what_trains_or_tests() -> None:
 def test_the_only_standard_library_serves_the_model() -> None:
     outside = {n.split(".")[0] for n in imports(HOUSE / "intents.py")} - set(sys.stdlib_module_names) - {"chalicelib"}
     assert not outside
+
+
+def test_a_platforms_name_stands_in_its_own_files_and_the_registry_alone() -> None:
+    """What only one platform has is a fact of its own file. Names that are also ordinary words are left out."""
+    names = set(PRODUCTS) - {"x", "line", "standard"}
+    own = HOUSE / "platforms"
+    for path in [ROOT / "app.py", *sources("chalicelib")]:
+        if own in path.parents or path.name == "registry.py":
+            continue
+        said = {n.value for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Constant)}
+        assert not said & names, path.name

@@ -19,6 +19,7 @@ from chalicelib.guards import GUARDS, NO_THANKS, most
 from chalicelib.playbook.business_time import Hours, Span, within
 from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
 from chalicelib.playbook.wording import Wording, chosen, placed
+from chalicelib.registry import PRODUCTS
 
 INTENTS: Final = (
     *("order_status", "delivery_late", "shipping_info", "international_shipping", "return", "refund", "exchange"),
@@ -176,9 +177,8 @@ class Automatic:
 Bars = Mapping[Rung, float | None]
 """By rung, how sure it has to be above the model's own threshold; None: switched off."""
 
-DIRECT_MESSAGES: Final = frozenset(
-    {"facebook", "instagram", "x"}
-)  # public, and the customer can write to the shop alone
+# Public, and the customer can write to the shop alone
+DIRECT_MESSAGES: Final = frozenset(name for name, product in PRODUCTS.items() if product.direct)
 
 
 class SpokenBy(TypedDict):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
-from chalicelib.playbook.policy import INTENTS, Answer, Playbook, Silence
+from chalicelib.playbook.policy import DIRECT_MESSAGES, INTENTS, Answer, Playbook, Silence
 
 _PRIVATE = "direct message"
 _MONDAY = datetime(2026, 3, 2, 10, 0)  # no holiday anywhere; the shop's own clock is put on it
@@ -59,7 +59,8 @@ def _said(shop: Playbook, reading: Reading, now: datetime) -> Iterator[str]:
 
 
 def _places(shop: Playbook) -> Iterable[tuple[str, str, bool]]:
-    yield "public", "facebook" if "facebook" not in shop.products else "", False
+    public = min(DIRECT_MESSAGES)
+    yield "public", public if public not in shop.products else "", False
     for product in shop.products:
         yield product, product, False
     yield "where there are no direct messages", "", False

@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from chalicelib import platforms
+
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -68,20 +70,10 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
 
 def words(name: str) -> str:
     """A name from the playbook as people write it: order status, web shop."""
-    return _NAMES.get(name, name.replace("_", " "))
+    return platforms.title(name) if name in platforms.PRODUCTS else _NAMES.get(name, name.replace("_", " "))
 
 
 _NAMES: Final = {
-    "facebook": "Facebook",
-    "instagram": "Instagram",
-    "messenger": "Messenger",
-    "whatsapp": "WhatsApp",
-    "x": "X",
-    "google": "Google reviews",
-    "telegram": "Telegram",
-    "line": "LINE",
-    "discourse": "the forum",
-    "standard": "other channels",
     "pr": "press office",
     "legal_safety": "legal and safety",
     "en": "English",

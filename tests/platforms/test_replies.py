@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, urlencode
 
+import oauthlib.oauth1
 import pytest
 
 from chalicelib import platforms
@@ -723,3 +725,19 @@ def test_a_list_ends_after_so_many_pages() -> None:
     page = answer(data={"data": [{"id": "1"}], "paging": {"cursors": {"after": "c"}, "next": "https://example.com"}})
     wire = http(*[page] * (meta.MAX_PAGES + 5))
     assert len(list(meta.pages(wire, account_of("facebook"), "me/feed", {}))) == len(wire.sent) == meta.MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"start_time": "2026-11-21T10:00:00Z", "tweet.fields": "a,b", "q": "ä ~*'()!&="}]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_oauth_1_signatures_are_those_of_oauthlib(method: str, query: dict[str, str]) -> None:
+    account = replace(account_of("x"), token="us&er", options={"consumer_key": "k%ey", "token_secret": "s+ec ret"})
+    url = "https://api.x.com/2/users/700/mentions"
+    header = x_api.signed(X, account, method, url, query, "nonce-1", 1_795_000_000)
+    keys = {"client_secret": X.secrets[0], "resource_owner_key": "us&er", "resource_owner_secret": "s+ec ret"}
+    client = oauthlib.oauth1.Client("k%ey", **keys, nonce="nonce-1", timestamp="1795000000")
+    _, expected, _ = client.sign(f"{url}?{urlencode(query, quote_via=quote)}" if query else url, method)
+    assert sorted(header.removeprefix("OAuth ").split(", ")) == sorted(
+        expected["Authorization"].removeprefix("OAuth ").split(", ")
+    )

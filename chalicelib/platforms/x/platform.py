@@ -6,7 +6,7 @@ the brand's answer stands in the thread of what it answers.
 
 The registration's secrets are the app's consumer secrets, its app_id the app's id. An account's options: `allow_links`
 keeps links in posts (X charges more for those, so else they are removed); `app_token`, the app's bearer token, lets
-`check` see the webhook and the subscriptions. Messages stand in x_messages.py, what goes out in x_api.py.
+`check` see the webhook and the subscriptions. Messages stand in messages.py, what goes out in api.py.
 
 Source: https://docs.x.com/x-api/activity/event-payloads
 """
