@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ class Recipe:
 
     A bucket that fewer than `rare` rows touch says more about those rows than about their intent, and stays 0.
     `surrounded` is the share of rows that are also learnt beside another row's sentence, with typos and hashtags.
-    `heads` learns gate and urgency besides.
+    `tolerance` is how far from the optimum training stops. `heads` learns gate and urgency besides.
     """
 
     bits: int = 14
@@ -32,6 +32,7 @@ class Recipe:
     copies: int = 2
     typo_rate: float = 0.06
     rare: int = 1
+    tolerance: float = 1e-2
     folds: int = 3
     surrounded: float = 0.0
     heads: bool = False
@@ -39,7 +40,7 @@ class Recipe:
 
 
 # The project's own utterances have typos of their own, more languages and so more n-grams than one data set.
-SHIPPED: Final = Recipe(bits=15, copies=0, rare=3, folds=3, surrounded=0.5, heads=True)
+SHIPPED: Final = Recipe(bits=15, copies=0, rare=3, folds=3, surrounded=0.5, heads=True, tolerance=5e-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class Material:
     counted: sparse.csr_matrix
     labels: NDArray[np.str_]
     weights: Floats
+    tolerance: float
 
     def learn(self, labels: NDArray[np.str_], regularisation: float, balance: str | None = None) -> Weights:
         """One column for each of `labels`; two are one and its opposite."""
-        machine = LinearSVC(C=regularisation, tol=5e-2, random_state=0, class_weight=balance)
+        machine = LinearSVC(C=regularisation, tol=self.tolerance, random_state=0, class_weight=balance)
         machine.fit(self.counted, labels, sample_weight=self.weights)
         coefficients, intercepts = machine.coef_.T, machine.intercept_
         if len(machine.classes_) == 2:  # scikit-learn keeps one column for two classes
@@ -117,7 +119,7 @@ def fit_languages(rows: Sequence[Row], recipe: Recipe) -> Weights | None:
     if len(counts) < 2:
         return None
     weights = [len(rows) / len(counts) / counts[row.language] for row in rows]
-    plain = Recipe(bits=recipe.bits, copies=recipe.copies, typo_rate=recipe.typo_rate, rare=recipe.rare)
+    plain = replace(recipe, surrounded=0.0)
     material = _material(rows, [row.language for row in rows], weights, plain)
     return material.learn(material.labels, recipe.regularisation)
 
@@ -134,7 +136,10 @@ def _material(rows: Sequence[Row], labels: list[str], weights: list[float], reci
     common = (counted[0].getnnz(axis=0) >= min(recipe.rare, len(rows))).astype(float)
     whose = [number for numbers, _ in versions for number in numbers]
     return Material(
-        sparse.vstack(counted).tocsr() @ sparse.diags(common), np.array(labels)[whose], np.array(weights)[whose]
+        sparse.vstack(counted).tocsr() @ sparse.diags(common),
+        np.array(labels)[whose],
+        np.array(weights)[whose],
+        recipe.tolerance,
     )
 
 
