@@ -147,7 +147,7 @@ def ladder(shop: Shop) -> None:
     shop.replied(nia, otto)
 
     head("Pia denies the wish that her words name: a guard leaves silence, and people look at it.")
-    pia = shop.customer("facebook", "Pia", "Please don't cancel my order, I only asked about the colour.")
+    pia = shop.customer("facebook", "Pia", "Please do not cancel my order, I still want it.")
     shop.tell(pia)
     shop.until(lambda: any(q.silence for q in shop.of(pia).questions.values()))
 
