@@ -53,7 +53,7 @@ class ModelError(ValueError):
 def softmax(scores: Sequence[float]) -> list[float]:
     """Scores (natural logarithms, any offset) → probabilities that add up to 1."""
     top = max(scores)
-    powers = [math.exp(score - top) for score in scores]
+    powers = list(map(math.exp, [score - top for score in scores]))
     total = sum(powers)
     return [power / total for power in powers]
 
@@ -178,7 +178,7 @@ class IntentModel:
         self._step = _LANE * len(self._bias)
         self._rows = Rows(_widen(matrix), self._step)
         self._unpack = struct.Struct(f"<{len(self._bias)}H").unpack
-        self._word = lru_cache(maxsize=4_096)(self._weigh)  # words come back
+        self._word = lru_cache(maxsize=2_560)(self._weigh)  # words come back
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL, sha256: str | None = None) -> "IntentModel":
@@ -349,14 +349,15 @@ class IntentModel:
         if not found:
             return list(self._bias)
         every = list(map(self._word, found))
-        single = dict(zip(found, every, strict=True)).values()
-        pairs = dict.fromkeys(map(zlib.crc32, [word.behind for word in every[1:]], [word.hash for word in every]))
-        own = [word.row for word in single]
-        own += map(self._rows.__getitem__, map(self._mask.__and__, pairs))
-        pieces = [(word.pieces, word.small) for word in single]
-        rows, small = len(own), sum([count for _, count in pieces])
+        hashes, behind, *_ = zip(*every, strict=True)
+        pairs = dict.fromkeys(map(zlib.crc32, behind[1:], hashes))
+        single = every if len(set(found)) == len(found) else list(dict(zip(found, every, strict=True)).values())
+        _, _, own, packed, counts = zip(*single, strict=True)
+        own += tuple(map(self._rows.__getitem__, map(self._mask.__and__, pairs)))
+        rows, small = len(own), sum(counts)
         of_words = self._columns(sum(own)) if rows <= ROOM else self._sum([(row, 1) for row in own])
-        of_pieces = self._columns(sum([packed for packed, _ in pieces])) if small <= ROOM else self._sum(pieces)
+        whole = small <= ROOM
+        of_pieces = self._columns(sum(packed)) if whole else self._sum(list(zip(packed, counts, strict=True)))
         one, other = 1 / math.sqrt(rows), 1 / math.sqrt(small)
         offset = LEVELS * (one * rows + other * small)
         return [
