@@ -157,7 +157,7 @@ def doctor(event: Any) -> None:
 def erase(key: str) -> Response:
     """Meta's data-deletion callback: notes the request; the work is queued."""
     from chalicelib.operations.deletion_request import signed_user
-    from chalicelib.operations.erasure import Customer
+    from chalicelib.operations.footprint import Customer
 
     try:
         registration = services.apps.get("meta", key)

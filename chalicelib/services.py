@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.staff.answers import Answerer
     from chalicelib.staff.desk import Desk
     from chalicelib.staff.incoming import IncomingMail
+    from chalicelib.storage.forgotten import Forgotten
     from chalicelib.storage.store import Store
 
 SECRETS_CACHED_FOR = timedelta(minutes=5)  # a rotated secret or a new account is known after that long
@@ -292,9 +293,16 @@ class Services:
             timer=self.timer,
             http=self.http,
             acknowledger=acknowledger,
+            forgotten=self.forgotten,
             outcomes=self.telemetry,
             fresh_apps=self.fresh_apps,
         )
+
+    @property
+    def forgotten(self) -> "Forgotten":
+        from chalicelib.storage.forgotten import Forgotten
+
+        return Forgotten(self.store, self.keys)
 
     @property
     def escalator(self) -> "Escalator":
@@ -374,7 +382,7 @@ class Services:
     def eraser(self) -> "Eraser":
         from chalicelib.operations.erasure import Eraser
 
-        return Eraser(self.store, self.escalations)
+        return Eraser(self.store, self.escalations, self.forgotten)
 
     @property
     def doctor(self) -> "Doctor":
@@ -386,7 +394,15 @@ class Services:
     def telemetry(self) -> "Outcomes":
         from chalicelib.outcomes.telemetry import Telemetry
 
-        return Telemetry(self.settings.stage)
+        return Telemetry(self.settings.stage, self._pseudonym)
+
+    def _pseudonym(self, text: str) -> str:
+        """The pseudonym of `text` in the log; "-" as long as the keys cannot be read, because no line is worth failing
+        for."""
+        try:
+            return self.keys.pseudonym(text)
+        except (KeysError, AwsError):
+            return "-"
 
     # --- a body that SQS cannot carry ---
 

@@ -98,7 +98,8 @@ class Interaction:
     `private_only`: a reply can only be a private message. `tap`: a thumb, a sticker, a pressed start, nothing to
     answer.
     `unproven`: only an unsigned header says so, and the platform has to be asked.
-    `raw` is the platform's own JSON of this interaction.
+    `raw` is the platform's own JSON of this interaction while it is worked on; it is not stored. `erased`: its author,
+    or the customer whom it answered, asked to be forgotten.
 
     The last three settle where it is stored and are not kept (chalicelib/handlers/placing.py): `known_as` are all ids
     of the customer, `shared` says that other accounts are told of it under the same id, `threads` are other names of
@@ -146,6 +147,7 @@ class Interaction:
     known_as: tuple[str, ...] = ()
     shared: bool = False
     threads: tuple[str, ...] = ()
+    erased: bool = False
 
     @property
     def hidden(self) -> bool:
@@ -168,6 +170,9 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
     if old is None:
         return new
     old = _plain(old)
+    if gone := [i for i in (old, new) if i.erased]:
+        at, received_at = min(i.at for i in gone), min(i.received_at for i in gone)
+        return bare(replace(gone[0], at=at, received_at=received_at, app=max(i.app for i in gone)))
     first = min(old, new, key=_seniority)
     deleted_at = _greater(old.deleted_at, new.deleted_at)
     words = max((_after(old, deleted_at), _after(new, deleted_at)), key=_version)
@@ -223,8 +228,26 @@ def _wordless(i: Interaction) -> Interaction:
     return replace(i, text="", text_at=None, edited=False, attachments=0, raw="", reading=None, tap=False)
 
 
+def bare(i: Interaction) -> Interaction:
+    """What stays after an erasure: its own id and times, so that nothing revives it, and nobody's."""
+    return Interaction(
+        i.product,
+        i.account,
+        i.id,
+        Kind.DELETE,
+        i.at,
+        i.received_at,
+        app=i.app,
+        deleted=True,
+        deleted_at=LATEST,
+        erased=True,
+    )
+
+
 def _plain(interaction: Interaction) -> Interaction:
     """`interaction` with what its kind implies written out, so that it outlives the kind when that merges away."""
+    if interaction.erased:
+        return bare(interaction)
     i = interaction
     if i.kind is Kind.DELETE or (i.deleted and i.deleted_at is None):
         i = replace(_wordless(i), deleted=True, deleted_at=i.deleted_at or LATEST)

@@ -32,3 +32,4 @@ class Why(StrEnum):
     PERSON_WROTE = "person_wrote"
     OTHERS_THREAD = "others_thread"
     TO_SOMEBODY_ELSE = "to_somebody_else"
+    ERASED = "erased"

@@ -220,7 +220,8 @@ class Attempt:
             (f"post#{owner}#{post}#{self.now:%Y%m%dT%H}", caps.post_per_hour, timedelta(hours=1)),
             (f"account#{owner}#{self.now:%Y%m%dT%H}", caps.account_per_hour, timedelta(hours=1)),
         ]
-        for name, limit, lasts in limits[1:] if i.private else limits:
+        # a direct message stands under no post, and its thread's name is the customer's own
+        for name, limit, lasts in limits[2:] if i.private else limits:
             if not self.acknowledger.store.count(name, limit, lasts, self.now):
                 return Why.CAP
         return ""

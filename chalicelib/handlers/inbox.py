@@ -7,7 +7,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
@@ -66,8 +66,8 @@ def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: 
 
 
 def part(envelope: Envelope, interaction: Interaction) -> dict[str, Any]:
-    """The message for one interaction of `envelope`."""
-    return _head(envelope) | {"interaction": dump(interaction)}
+    """The message for one interaction of `envelope`; what the platform's own JSON says beside it is not carried on."""
+    return _head(envelope) | {"interaction": dump(replace(interaction, raw=""))}
 
 
 def decode(text: str, read_chunks: ReadChunks) -> Envelope:

@@ -16,7 +16,7 @@ from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import dump
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
-from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
+from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
 from chalicelib.conversations.why import Why
 from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
@@ -29,9 +29,11 @@ from chalicelib.platforms.base import FOREIGN, Parsed, Poison, ReplyError, Skipp
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook
+from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.store import Change, ConversationKey, Store
 
 CHANGES = (Kind.EDIT, Kind.DELETE, Kind.HIDE)
+SOMEBODY = "somebody"  # stands for the id of another customer, which this one's words need not keep
 FETCHED = (Kind.NEW, Kind.MENTION, Kind.EDIT)  # what a platform may tell of by its id alone
 
 
@@ -50,6 +52,7 @@ class Responder:
     timer: Timer
     http: Http
     acknowledger: Acknowledger
+    forgotten: Forgotten
     outcomes: Outcomes
     fresh_apps: Callable[[], Apps]
 
@@ -144,6 +147,9 @@ class Step:
     def run(self) -> None:
         """All steps for what a delivery tells of one interaction."""
         r = self.responder
+        if r.forgotten.concerns(self.incoming):  # it waited, or came again, while its author asked to be erased
+            self._drop(self.incoming)
+            return
         incoming = Placer(r.store, r.apps).placed(self.incoming, self.now())
         if incoming is None or incoming.kind is Kind.SAME_PERSON:
             return
@@ -151,6 +157,10 @@ class Step:
             return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
+        incoming = self._kept(incoming)
+        if self._moved(incoming) and r.forgotten.concerns(incoming):
+            self._drop(incoming)
+            return
         change = self._stored(incoming)
         before, interaction = change.before, change.after
         if not interaction.thread:  # a deletion that names nothing but the id, of something that has not come yet
@@ -170,6 +180,23 @@ class Step:
             return bool(owner and fetch(self.responder.http, owner.account, incoming).get("deleted"))
         except ReplyError:
             return False
+
+    def _moved(self, incoming: Interaction) -> bool:
+        """Whether it turned out to be of somebody else, or at another account, than its delivery said."""
+        told = self.incoming
+        return (incoming.account, incoming.author) != (told.account, told.author)
+
+    def _drop(self, incoming: Interaction) -> None:
+        self.responder.outcomes.stored(Stored(bare(incoming), "", why=Why.ERASED, news=False))
+
+    def _kept(self, incoming: Interaction) -> Interaction:
+        """`incoming` without what serves nothing once it is parsed: the platform's own JSON, which quotes others; the
+        id of another customer to whom this one speaks; what the brand answered to words that are forgotten."""
+        to = incoming.to if incoming.brand or incoming.to in (incoming.account, incoming.author) else None
+        incoming = replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None))
+        if self.responder.forgotten.answers_one(incoming):
+            return replace(incoming, text="", author_name=None, to=SOMEBODY if incoming.to else None)
+        return incoming
 
     def _fetched(self, incoming: Interaction) -> Interaction:
         """With the author and text that its delivery leaves out; as it came when the platform will not say."""
@@ -237,7 +264,10 @@ class Step:
         self._schedule(after)
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
             r.store.keep_interaction(interaction, after.wake_at, self.now())
-        for id in attempt.claimed(after):
+        claimed = attempt.claimed(after)
+        if claimed and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
+            return Stored(bare(interaction), "", why=Why.ERASED)
+        for id in claimed:
             replied = r.acknowledger.post(after, interaction, id, self.now)
             if replied.not_before:
                 r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())

@@ -1,48 +1,63 @@
 """Erasure and export: everything that one account knows of one customer, taken away or handed over.
 
-Of each interaction a tombstone of ids and times stays, so that a delivery or a list that names it again revives
-nothing. Conversations go altogether, with the e-mails' documents; the brand's answers lose their words, which may name
-the customer. What deliveries carry on their way is gone when they are worked on; a second pass, SECOND_PASS after the
-first, meets what was still on its way and what the index did not show yet.
+First a mark that every worker sees (storage/forgotten.py): from then on nothing that the customer had said is stored
+or answered. Then the first pass takes away what is stored. What was being worked on at that moment, and what the index
+did not show yet, the second pass meets SECOND_PASS later; only then the request is reported as done. Of each
+interaction a tombstone of its own id and times stays, unless that id names the customer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import from_time
-from chalicelib.conversations.conversation import Conversation
-from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.storage.store import ConversationKey, Store, conversation_key, customer_key, interaction_key, thread_pk
-from chalicelib.storage.table import Key
+from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.conversations.conversation import Conversation, Thread
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.operations.footprint import (
+    Customer,
+    Traces,
+    first_known,
+    footprint,
+    is_identity,
+    key_of,
+    masked,
+    names_person,
+    without,
+)
+from chalicelib.storage.forgotten import Forgotten
+from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.table import Conflict, Item
 
-SECOND_PASS = timedelta(minutes=15)  # the longest that a queue can hold a message back
+SECOND_PASS = timedelta(minutes=15)  # longer than any invocation runs that did not see the mark
 REMEMBERED = timedelta(days=90)  # how long the state of a request can be asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
-    """Whom an erasure or export is for, as the platform names them."""
+class Erased:
+    """How many things one pass took away: what the customer said and what was kept about it, answers to them, and what
+    others said that named them (their words stay, the name is gone)."""
 
-    product: str
-    account: str
-    id: str
+    items: int = 0
+    answers: int = 0
+    mentions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """`again` is the queue that brings the second pass."""
+    """`again` is the queue that brings the passes."""
 
     store: Store
     again: Queue
+    forgotten: Forgotten
 
     def request(self, customers: list[Customer], code: str, now: datetime) -> None:
         """Notes the request under its confirmation `code` and queues the work. Raises QueueUnavailable."""
         self._note(code, "received", now)
-        for customer in customers:
-            self.again.send(_message(customer, code, 1))
+        for customer in customers:  # from now on, also for what waits in the inbox before this message
+            self.forgotten.mark(customer.product, customer.account, customer.id, now)
+            self.again.send(_message(customer, code, 1, now))
 
     def state(self, code: str) -> Mapping[str, str]:
         """How far the request came: {"received": time, "erased": time}; empty when there is none of that code."""
@@ -50,77 +65,133 @@ class Eraser:
 
     def work(self, message: Mapping[str, Any], now: datetime) -> None:
         """One pass for one customer: a message that `request` queued."""
-        customer = Customer(**message["erase"])
-        self.erase(customer, now)
+        customer = first_known(self.store, Customer(**message["erase"]))
+        until = to_time(message.get("at") or from_time(now))
+        traces = load(Traces, message.get("traces", {}))
         if message["pass"] == 1:
-            self.again.send(_message(customer, message["code"], 2), SECOND_PASS)
+            found = self.first_pass(customer, until, now)[1]
+            self.again.send(_message(customer, message["code"], 2, until, found), SECOND_PASS)
         else:
+            self.second_pass(customer, until, traces, now)
             self._note(message["code"], "erased", now)
 
-    def erase(self, customer: Customer, now: datetime) -> int:
-        """Erases at once; how many items there were."""
-        keys = list(self._keys(customer))
-        prefix = interaction_key(customer.product, customer.account, "").pk
-        ids = {key.pk.removeprefix(prefix) for key in keys if key.pk.startswith(prefix)}
-        for key in keys:
-            if key.sk.startswith("c#"):
-                self._conversation(key, customer, ids, now)
-            elif not key.pk.startswith(prefix):  # a text that staff labelled, where an e-mail belongs
-                self.store.table.delete(key)
-        for id in ids:
-            blank = Interaction(customer.product, customer.account, id, Kind.DELETE, now, now, deleted=True)
-            self.store.change_interaction(blank, lambda old, blank=blank: _tombstone(old or blank), now)  # type: ignore[misc]
-        return len(keys)
+    def erase(self, customer: Customer, code: str, now: datetime) -> Erased:
+        """The first pass at once, and the second queued. Raises QueueUnavailable."""
+        self._note(code, "received", now)
+        customer = first_known(self.store, customer)
+        erased, traces = self.first_pass(customer, now, now)
+        self.again.send(_message(customer, code, 2, now, traces), SECOND_PASS)
+        return erased
 
-    def export(self, customer: Customer) -> list[dict[str, Any]]:
+    def first_pass(self, customer: Customer, until: datetime, now: datetime) -> tuple[Erased, Traces]:
+        """Marks the customer as forgotten and takes away what is stored of what they said until then."""
+        return self._pass(customer, until, Traces(), now)
+
+    def second_pass(self, customer: Customer, until: datetime, traces: Traces, now: datetime) -> Erased:
+        """What was on its way at the first; tombstones whose ids name the customer go as well."""
+        erased, told = self._pass(customer, until, traces, now)
+        trace = self.forgotten.trace(customer.product, customer.account, customer.id)
+        for item in self.store.forgotten_interactions(trace):
+            i = load(Interaction, item.doc)
+            if names_person(i.id, told):
+                self._take_away(item)
+            else:
+                self.store.forget_interaction(i, "", now)
+        return erased
+
+    def export(self, customer: Customer, now: datetime) -> list[dict[str, Any]]:
         """The stored documents about the customer, as they are."""
-        items = (self.store.table.get(key) for key in self._keys(customer))
-        return [{"key": item.key.pk, "document": dict(item.doc)} for item in items if item]
+        found = footprint(self.store, first_known(self.store, customer), now)
+        kinds: dict[str, list[Any]] = {
+            "said": found.said,
+            "conversation": found.conversations,
+            "answer": found.answers,
+            "mention": [*found.mentions, *found.theirs],
+        }
+        rows = [{"kind": kind, "document": dump(value)} for kind, values in kinds.items() for value in values]
+        return rows + [{"kind": "document", "key": i.key.pk, "document": dict(i.doc)} for i in found.documents]
 
-    def _keys(self, customer: Customer) -> Iterator[Key]:
-        return self.store.table.of_customer(customer_key(customer.product, customer.account, customer.id))
+    def _pass(self, customer: Customer, until: datetime, traces: Traces, now: datetime) -> tuple[Erased, Traces]:
+        """Interactions before conversations: as long as a tombstone stands, a conversation that is made again by a
+        repeated delivery has nothing to answer."""
+        self.forgotten.mark(customer.product, customer.account, customer.id, until)
+        found = footprint(self.store, customer, until, traces)
+        for id in found.traces.known_as:
+            self.forgotten.mark(customer.product, customer.account, id, until)
+        trace = self.forgotten.trace(customer.product, customer.account, customer.id)
+        for i in [*found.said, *found.answers]:
+            self.store.forget_interaction(i, trace, now)
+        for i in found.mentions:
+            self._mask(i, found.traces, now)
+        for c in found.theirs:
+            self.store.update_conversation(key_of(c), lambda old: without(old, found.traces), now)
+        for c in found.conversations:
+            self.store.reduce_conversation(key_of(c), lambda old: _after(old, until), now)
+        answered = {i.id for i in found.answers}
+        for thread in found.replies:
+            self.store.reduce_thread(
+                thread.product,
+                thread.account,
+                thread.thread,
+                lambda old: _unanswered(old, found.traces, answered, until),
+            )
+        speaks = any(self.store.conversation(key_of(c)) for c in found.conversations)
+        documents = [i for i in found.documents if not (speaks if is_identity(i) else self._stands(i))]
+        for item in documents:
+            self.store.table.delete(item.key)
+        items = len(found.said) + len(found.conversations) + len(documents)
+        return Erased(items, len(found.answers), len(found.mentions) + len(found.theirs)), found.traces
 
-    def _conversation(self, key: Key, customer: Customer, ids: set[str], now: datetime) -> None:
-        c = self.store.conversation(_conversation_key(key, customer))
-        if c is None:
+    def _mask(self, i: Interaction, traces: Traces, now: datetime) -> None:
+        def change(old: Interaction | None) -> Interaction:
+            there = old or i
+            to = None if there.to in traces.known_as else there.to
+            return replace(there, text=masked(there.text, traces), to=to)
+
+        self.store.change_interaction(i, change, now)
+
+    def _stands(self, item: Item) -> bool:
+        """Whether a document is about something that the customer has said since."""
+        if {"product", "account", "thread", "customer"} <= item.doc.keys():
+            return self.store.conversation(ConversationKey.named(item.doc)) is not None
+        product, _, rest = item.key.sk.partition(":")
+        account, _, id = rest.partition(":")
+        i = self.store.interaction(product, account, id) if id else None
+        return bool(i and not i.deleted)
+
+    def _take_away(self, item: Item) -> None:
+        try:
+            self.store.table.delete(item.key, item.rev)
+        except Conflict:  # something new under the same id: that is not forgotten
             return
-        others = [o for o in self.store.conversations_in(c.product, c.account, c.thread) if o.customer != c.customer]
-        for id in self._answers(c, ids, alone=not others):
-            told = self.store.interaction(c.product, c.account, id)
-            if told and told.brand:
-                self.store.change_interaction(told, lambda old, told=told: _without_words(old or told), now)  # type: ignore[misc]
-        self.store.table.delete(key)
-        if c.private and not others:  # the thread's name is the customer's own id
-            self.store.table.delete(Key(thread_pk(c.product, c.account, c.thread), "brand"))
-
-    def _answers(self, c: Conversation, ids: set[str], *, alone: bool) -> Iterator[str]:
-        """The brand's interactions that answer this customer, or nobody else in the thread."""
-        yield from (ack.id for ack in c.acknowledgements.values() if ack.id)
-        answered_by = {q.answered_by for q in c.questions.values()}
-        for id, reply in self.store.thread(c.product, c.account, c.thread).replies.items():
-            if alone or reply.parent in ids or id in answered_by:
-                yield id
 
     def _note(self, code: str, state: str, now: datetime) -> None:
         doc = {"state": state, "at": from_time(now)}
         self.store.put_document(f"erasure#{code}", state, doc, now + REMEMBERED)
 
 
-def _message(customer: Customer, code: str, number: int) -> dict[str, Any]:
-    who = {"product": customer.product, "account": customer.account, "id": customer.id}
-    return {"v": 1, "erase": who, "code": code, "pass": number}
+def _message(
+    customer: Customer, code: str, number: int, until: datetime, traces: Traces | None = None
+) -> dict[str, Any]:
+    told = {"traces": dump(traces)} if traces else {}
+    return {"v": 1, "erase": dump(customer), "code": code, "pass": number, "at": from_time(until), **told}
 
 
-def _conversation_key(key: Key, customer: Customer) -> ConversationKey:
-    thread = key.pk.removeprefix(thread_pk(customer.product, customer.account, ""))
-    found = ConversationKey(customer.product, customer.account, thread, customer.id)
-    assert conversation_key(found) == key
-    return found
+def _after(c: Conversation, until: datetime) -> Conversation | None:
+    """What is left of a conversation: what the customer has asked since."""
+    later = {id: q for id, q in c.questions.items() if min(q.at, q.received_at) > until}
+    if not later:
+        return None
+    mine = {id: a for id, a in c.acknowledgements.items() if id.partition("/")[0] in later}
+    acts = {id: a for id, a in c.acts.items() if a.at > until}
+    answers = {id: a for id, a in c.answers.items() if a.at > until}
+    return replace(c, questions=later, acknowledgements=mine, acts=acts, answers=answers, unlisted=0)
 
 
-def _tombstone(i: Interaction) -> Interaction:
-    return Interaction(i.product, i.account, i.id, Kind.DELETE, i.at, i.received_at, app=i.app, deleted=True)
-
-
-def _without_words(i: Interaction) -> Interaction:
-    return replace(i, text="", author_name=None, raw="", reading=None, attachments=0, link=None, token=None)
+def _unanswered(thread: Thread, traces: Traces, answered: set[str], until: datetime) -> Thread | None:
+    replies = {
+        id: r
+        for id, r in thread.replies.items()
+        if id not in answered and (r.to not in traces.known_as or r.at > until)
+    }
+    return replace(thread, replies=replies) if replies else None

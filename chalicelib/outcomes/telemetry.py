@@ -1,7 +1,10 @@
 """One log line an outcome, ids and results only, and the metrics that the alarms and the dashboard read (EMF).
 
-Nothing here ever sees a text, a name or a token: the reports carry them, the lines below leave them out.
+No text, name or token stands in them, and of people and what they wrote only pseudonyms: a WhatsApp conversation's id
+holds a phone number. An interaction's is the one that the facts call `question`.
 """
+
+from collections.abc import Callable
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -13,9 +16,11 @@ NAMESPACE = "Earshot"
 
 
 class Telemetry:
-    """Hears of each outcome; `flush` writes the metrics of one invocation as one line."""
+    """Hears of each outcome; `flush` writes the metrics of one invocation as one line. `pseudonym` names what must not
+    be named."""
 
-    def __init__(self, stage: str = "local") -> None:
+    def __init__(self, stage: str, pseudonym: Callable[[str], str]) -> None:
+        self._pseudonym = pseudonym
         self._service = f"earshot-{stage}"  # the dimension that alarms name
         self.log = Logger(service=self._service)
         self._metrics = Metrics(namespace=NAMESPACE, service=self._service)
@@ -28,7 +33,7 @@ class Telemetry:
         """One interaction was stored, and nothing posted (yet)."""
         reading = outcome.interaction.reading
         guards = ",".join(reading.guards) if reading else ""
-        self.log.info("stored", extra=_about(outcome) | {"why": outcome.why, "guards": guards})
+        self.log.info("stored", extra=self._about(outcome) | {"why": outcome.why, "guards": guards})
         self._count("Interactions")
         if outcome.why == Why.BREAKER:
             self._count("TokenFailures")
@@ -36,11 +41,12 @@ class Telemetry:
     def replied(self, outcome: Replied) -> None:
         """An acknowledgement or a person's answer was posted, or tried."""
         if outcome.person:
-            self.log.info(f"answer {outcome.result}", extra=_about(outcome) | {"code": outcome.code})
+            self.log.info(f"answer {outcome.result}", extra=self._about(outcome) | {"code": outcome.code})
             self._count(f"Answers{outcome.result.capitalize()}")
             return
         self.log.info(
-            f"acknowledgement {outcome.result}", extra=_about(outcome) | {"code": outcome.code, "rung": outcome.rung}
+            f"acknowledgement {outcome.result}",
+            extra=self._about(outcome) | {"code": outcome.code, "rung": outcome.rung},
         )
         self._count(f"Acknowledgements{outcome.result.capitalize()}")
         if outcome.rung:
@@ -49,7 +55,11 @@ class Telemetry:
 
     def escalated(self, outcome: Escalated) -> None:
         """A conversation reached a tier."""
-        fields = {"conversation": outcome.conversation.id, "tier": outcome.notice.tier, "team": outcome.team}
+        fields = {
+            "conversation": self._conversation(outcome.conversation.id),
+            "tier": outcome.notice.tier,
+            "team": outcome.team,
+        }
         self.log.info("escalated", extra=fields | {"delivery": outcome.conversation.delivery})
         self._count("Escalations")
         with single_metric("EscalationsByTeam", MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
@@ -60,7 +70,7 @@ class Telemetry:
 
     def notified(self, outcome: Notified) -> None:
         """An escalation e-mail was sent, withdrawn, refused, or may have been sent."""
-        conversation = outcome.conversation.id if outcome.conversation else ""
+        conversation = self._conversation(outcome.conversation.id if outcome.conversation else "")
         delivery = outcome.conversation.delivery if outcome.conversation else ""
         fields = {"conversation": conversation, "tier": outcome.tier, "code": outcome.code, "delivery": delivery}
         self.log.info(f"e-mail {outcome.result}", extra=fields)
@@ -103,14 +113,16 @@ class Telemetry:
     def _count(self, name: str) -> None:
         self._metrics.add_metric(name, MetricUnit.Count, 1)
 
+    def _about(self, outcome: Stored | Replied) -> dict[str, str]:
+        i = outcome.interaction
+        return {
+            "interaction": self._pseudonym("\0".join(("question", i.product, i.account, i.id))),
+            "conversation": self._conversation(outcome.conversation),
+            "product": i.product,
+            "account": i.account,
+            "kind": i.kind.value,
+            "intent": outcome.intent,
+        }
 
-def _about(outcome: Stored | Replied) -> dict[str, str]:
-    i = outcome.interaction
-    return {
-        "interaction": i.id,
-        "conversation": outcome.conversation,
-        "product": i.product,
-        "account": i.account,
-        "kind": i.kind.value,
-        "intent": outcome.intent,
-    }
+    def _conversation(self, id: str) -> str:
+        return self._pseudonym(f"conversation {id}") if id else ""

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
-from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.interaction import Interaction, bare, merge
 from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
 
 SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
@@ -71,9 +71,17 @@ class Store:
     ) -> Change[Interaction]:
         """Writes `merge(stored)` if nobody wrote in between; most interactions are new, so nothing is read first."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
-        return self._change(
-            key, Interaction, merge, lambda i: _of_customer(i.product, i.account, i.author), now, new=True
-        )
+        return self._change(key, Interaction, merge, _interaction_index, now, new=True)
+
+    def forget_interaction(self, interaction: Interaction, trace: str, now: datetime) -> None:
+        """Leaves the bare tombstone of `interaction`, found under `trace`. Raises Contention."""
+        key, gone = interaction_key(interaction.product, interaction.account, interaction.id), bare(interaction)
+        index = {"customer": trace} if trace else {}
+        self._change(key, Interaction, lambda old: merge(old, gone), lambda _: index, now, new=False, always=True)
+
+    def forgotten_interactions(self, trace: str) -> list[Item]:
+        """The tombstones under `trace`; eventually consistent."""
+        return [item for key in self.table.of_customer(trace) if (item := self.table.get(key))]
 
     def interaction(self, product: str, account: str, id: str) -> Interaction | None:
         item = self.table.get(interaction_key(product, account, id))
@@ -123,6 +131,29 @@ class Store:
     def conversation(self, key: ConversationKey) -> Conversation | None:
         item = self.table.get(conversation_key(key))
         return load(Conversation, item.doc) if item else None
+
+    def reduce_conversation(
+        self, key: ConversationKey, change: Callable[[Conversation], Conversation | None], now: datetime
+    ) -> Conversation | None:
+        """Writes `change(stored)`, or takes the conversation away where that is None, if nobody wrote in between; what
+        stood there before. Raises Contention."""
+        item = self.table.get(conversation_key(key))
+        for _ in range(ATTEMPTS):
+            if item is None:
+                return None
+            before = load(Conversation, item.doc)
+            after = change(before)
+            try:
+                if after is None:
+                    self.table.delete(item.key, item.rev)
+                elif after != before:
+                    expires = in_days(now, self._retention_days)
+                    index = _conversation_index(after)
+                    self.table.put(Item(item.key, dump(after), item.rev, expires_at=expires, **index))
+                return before
+            except Conflict as conflict:
+                item = conflict.old
+        raise Contention("c#")
 
     def conversations_of(self, product: str, account: str, customer: str) -> list[Conversation]:
         """Every conversation of a customer at one account; eventually consistent."""
@@ -175,6 +206,31 @@ class Store:
         key = Key(thread_pk(product, account, thread), "brand")
         first = Thread(product, account, thread)
         return self._change(key, Thread, lambda old: change(old or first), lambda _: {}, now, new=True).after
+
+    def reduce_thread(self, product: str, account: str, thread: str, kept: Callable[[Thread], Thread | None]) -> None:
+        """Writes `kept(stored)`, or takes away what the brand said in the thread where that is None. Raises
+        Contention."""
+        key = Key(thread_pk(product, account, thread), "brand")
+        item = self.table.get(key)
+        for _ in range(ATTEMPTS):
+            if item is None:
+                return
+            before = load(Thread, item.doc)
+            after = kept(before)
+            try:
+                if after is None:
+                    self.table.delete(key, item.rev)
+                elif after != before:
+                    self.table.put(Item(key, dump(after), item.rev, expires_at=item.expires_at))
+                return
+            except Conflict as conflict:
+                item = conflict.old
+        raise Contention("t#")
+
+    def said_by_brand(self, product: str, account: str, thread: str) -> list[Interaction]:
+        """Everything that the brand said in the thread; eventually consistent."""
+        items = (self.table.get(key) for key in self.table.of_customer(brand_key(product, account, thread)))
+        return [load(Interaction, item.doc) for item in items if item]
 
     # --- counters, marks and chunks: small things with an expiry ---
 
@@ -262,12 +318,13 @@ class Store:
         now: datetime,
         *,
         new: bool,
+        always: bool = False,
     ) -> Change[T]:
         item = None if new else self.table.get(key)
         for _ in range(ATTEMPTS):
             before = load(cls, item.doc) if item else None
             after = change(before)
-            if after == before:
+            if after == before and not always:
                 return Change(before, after)
             found = index(after)
             needed = max(now, found.get("wake_at") or now)  # what somebody is waiting for outlives any retention
@@ -302,6 +359,19 @@ def _parse_conversation_key(key: Key) -> ConversationKey:
     owner, thread = key.pk.removeprefix("t#").split("#", 1)
     product, account = owner.split(":", 1)
     return ConversationKey(product, account, thread, key.sk.removeprefix("c#"))
+
+
+def brand_key(product: str, account: str, thread: str) -> str:
+    """What the brand said in a thread stands in the same index; no customer's id holds white space."""
+    return f"{product}:{account}# {thread}"
+
+
+def _interaction_index(i: Interaction) -> dict[str, Any]:
+    if i.erased:
+        return {}
+    if i.brand:
+        return {"customer": brand_key(i.product, i.account, i.thread)} if i.thread else {}
+    return _of_customer(i.product, i.account, i.customer) if i.author or i.thread else {}
 
 
 def _of_customer(product: str, account: str, customer: str | None) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class Table(Protocol):
     def put(self, item: Item) -> Item:
         """Writes revision `item.rev` + 1 if the stored one still is `item.rev` (0: none); raises Conflict."""
 
-    def delete(self, key: Key) -> None: ...
+    def delete(self, key: Key, rev: int | None = None) -> None:
+        """Takes it away; with `rev` only if the stored one still is that: raises Conflict."""
 
     def partition(self, pk: str) -> list[Item]:
         """All items of a partition, read consistently, in the order of their sort keys."""
@@ -108,8 +109,21 @@ class DynamoTable:
                 raise Conflict(_item(old) if old else None) from None
         return _revised(item)
 
-    def delete(self, key: Key) -> None:
-        self._call("DeleteItem", Key=_key(key))
+    def delete(self, key: Key, rev: int | None = None) -> None:
+        condition: dict[str, Any] = {}
+        if rev is not None:  # one that is gone already, by a call whose answer was lost, is as it should be
+            values = {":rev": {"N": str(rev)}}
+            condition = {
+                "ConditionExpression": "attribute_not_exists(pk) OR rev = :rev",
+                "ExpressionAttributeValues": values,
+            }
+        try:
+            self._call("DeleteItem", Key=_key(key), ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition)
+        except AwsError as error:
+            if error.code != _CONDITION:
+                raise
+            old = error.answer.get("Item")
+            raise Conflict(_item(old) if old else None) from None
 
     def partition(self, pk: str) -> list[Item]:
         pages = self._pages("Query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True)

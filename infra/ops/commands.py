@@ -27,7 +27,7 @@ from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
 from chalicelib.keys import KeysError, load_keys, new_keys
 from chalicelib.operations.doctor import written
-from chalicelib.operations.erasure import Customer
+from chalicelib.operations.footprint import Customer
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
@@ -183,8 +183,7 @@ def customer_named(text: str) -> Customer:
 def erase(services: Services, customer: Customer, now: datetime) -> tuple[int, int]:
     """Erases at once and queues the second pass; (items erased, messages taken out of the inbox's dead letters)."""
     eraser = services.eraser
-    count = eraser.erase(customer, now)
-    eraser.request([customer], f"operator{now:%Y%m%d%H%M%S}", now)
+    count = eraser.erase(customer, f"operator{now:%Y%m%d%H%M%S}", now).items
     sqs, url = client("sqs"), services.settings.quarantine_url
     taken, others = 0, []
     for message in held(sqs, url):
@@ -351,7 +350,12 @@ def _erase(given: argparse.Namespace, services: Services) -> int:
 
 def _export(given: argparse.Namespace, services: Services) -> int:
     print(
-        json.dumps(services.eraser.export(customer_named(given.customer)), indent=2, ensure_ascii=False, default=_plain)
+        json.dumps(
+            services.eraser.export(customer_named(given.customer), services.now()),
+            indent=2,
+            ensure_ascii=False,
+            default=_plain,
+        )
     )
     return 0
 

@@ -54,7 +54,10 @@ class MemoryTable:
             insort(self._overdue.setdefault(item.shard, []), (item.wake_at, item.key.pk, item.key.sk))
         return new
 
-    def delete(self, key: Key) -> None:
+    def delete(self, key: Key, rev: int | None = None) -> None:
+        old = self._items.get(key)
+        if rev is not None and old and old.rev != rev:
+            raise Conflict(old)
         self._unindex(self._items.pop(key, None))
         self._families.get(key.pk, {}).pop(key.sk, None)
 

@@ -33,9 +33,9 @@ class StreamedTable(MemoryTable):
         self._changed(item.key, old, new)
         return new
 
-    def delete(self, key: Key) -> None:
+    def delete(self, key: Key, rev: int | None = None) -> None:
         old = self.get(key)
-        super().delete(key)
+        super().delete(key, rev)
         if old:
             self._changed(key, old, None)
 

@@ -52,6 +52,7 @@ tellings = st.builds(
     token=st.none() | ids,
     raw=st.sampled_from(["", "{}"]),
     reading=st.none() | readings,
+    erased=st.sampled_from([False, False, False, True]),
 )
 
 QUESTION = Interaction("facebook", "1", "42", Kind.NEW, NOON, NOON, thread="42", author="7", text="Where is it?")

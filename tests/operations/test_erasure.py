@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.apps import App
 from chalicelib.operations.deletion_request import signed_user
-from chalicelib.operations.erasure import Customer
+from chalicelib.operations.footprint import Customer
 from chalicelib.platforms.base import SignatureError
 from chalicelib.platforms.read import PayloadError
 from chalicelib.platforms.simulation import SimulatedMessage
@@ -62,11 +62,11 @@ def test_after_an_erasure_the_canary_is_nowhere(running: Deployed) -> None:
 
     services = Services(running.aws.settings)
     for product in ("facebook", "messenger"):
-        exported = json.dumps(services.eraser.export(Customer(product, page, ID)), default=str)
+        exported = json.dumps(services.eraser.export(Customer(product, page, ID), datetime.now(UTC)), default=str)
         assert WORDS in exported
         erased, _ = ops.erase(services, Customer(product, page, ID), datetime.now(UTC))
         assert erased >= 2
-        assert services.eraser.export(Customer(product, page, ID)) == []
+        assert services.eraser.export(Customer(product, page, ID), datetime.now(UTC)) == []
     for place, text in _everything(running).items():
         assert WORDS not in text, place
         assert NAME not in text, place

@@ -8,11 +8,13 @@ import pytest
 
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.keys import new_keys
 from chalicelib.outcomes.telemetry import Telemetry
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from tests.world import NOW
 
 CANARY = "CANARY"
+KEYS = new_keys()
 _STAGES = count()
 ASKED = Interaction(
     "facebook", "1", "c1", Kind.NEW, NOW, NOW, thread="c1", author="5001", author_name=CANARY, text=CANARY, raw=CANARY
@@ -22,7 +24,7 @@ CONVERSATION = Conversation("facebook", "1", "c1", "5001", delivery="d-1")
 
 def told(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]:
     """The lines of one invocation in which everything happened, as JSON and as they are."""
-    telemetry = Telemetry(f"test{next(_STAGES)}")  # a logger keeps the stream that it was made with
+    telemetry = Telemetry(f"test{next(_STAGES)}", KEYS.pseudonym)  # a logger keeps the stream that it was made with
     telemetry.delivery("d-1")
     telemetry.stored(Stored(ASKED, CONVERSATION.id, "refund", "not_sure", incoming=ASKED))
     for result in ("sent", "refused", "unknown"):
@@ -41,6 +43,13 @@ def test_no_text_name_or_address_reaches_a_log(capsys: pytest.CaptureFixture[str
     assert len([line for line in lines if "message" in line]) == 7
     assert CANARY not in written
     assert "press@example.com" not in written
+
+
+def test_people_and_what_they_wrote_are_pseudonyms_by_which_lines_are_found(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, written = told(capsys)
+    assert "5001" not in written and "c1" not in written
+    assert len({line["conversation"] for line in lines if line.get("conversation")}) == 1
+    assert KEYS.pseudonym("\0".join(("question", "facebook", "1", "c1"))) in written
 
 
 def test_every_outcome_is_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ from chalicelib.conversations.conversation import Act, Conversation, Deed, Outco
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import new_keys
-from chalicelib.operations.erasure import Customer, Eraser
+from chalicelib.operations.erasure import Eraser
+from chalicelib.operations.footprint import Customer
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.reports import stream
@@ -26,6 +27,7 @@ from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import ledger
 from chalicelib.reports.stream import FactsOfChanges
+from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.deliveries import DEMO_APPS
@@ -198,7 +200,9 @@ def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> Non
     expired = _record(1, item.key, item, None) | {"userIdentity": {"principalId": stream.TTL, "type": "Service"}}
     assert facts.facts([stream.changed(expired)]) == []
     before = one(table)
-    Eraser(Store(table), MemoryQueue("again", VirtualClock(NOW))).erase(Customer("facebook", PAGE, "5001"), NOW)
+    store = Store(table)
+    eraser = Eraser(store, MemoryQueue("again", VirtualClock(NOW)), Forgotten(store, DERIVER.keys))
+    eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
     after = one(table)
     assert before.customer and after.customer is None
     assert after.revision > before.revision

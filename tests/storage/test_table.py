@@ -93,6 +93,17 @@ def test_a_customers_items_are_found_and_gone_when_deleted(table: Table) -> None
     assert table.get(Key("i#a", "i")) is None
 
 
+def test_a_deletion_of_an_old_revision_is_refused_and_of_what_is_gone_done(table: Table) -> None:
+    table.put(Item(KEY, {"n": 1}))
+    table.put(Item(KEY, {"n": 2}, rev=1))
+    with pytest.raises(Conflict) as conflict:
+        table.delete(KEY, 1)
+    assert conflict.value.old is not None and conflict.value.old.rev == 2
+    table.delete(KEY, 2)
+    table.delete(KEY, 2)
+    assert table.get(KEY) is None
+
+
 def test_a_counter_stops_at_its_limit(table: Table) -> None:
     key = Key("n#cap", "n")
     assert [table.count(key, 3, NOW) for _ in range(5)] == [True, True, True, False, False]

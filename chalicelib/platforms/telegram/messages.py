@@ -69,6 +69,7 @@ def message(context: PartContext, name: str, message: dict[str, Any]) -> Parsed:
         text_at=edited_at if name.startswith("edited") else at,
         parent=f"{chat_id}_{parent}" if parent and parent != _topic(message) else None,
         reply_to=business or None,  # a reply in a business chat goes through its connection
+        to=chat_id if brand and not public else None,
         private=not public,
         repliable=not public and name != "guest_message",  # there the bot is not in the chat
         tap=not brand and (bool(_START.fullmatch(words)) or files == {"sticker"}),
