@@ -65,7 +65,7 @@ class Content:
             now=now,
             deeds=self.deeds(c),
             promised=self.promised(c),
-            urgent=self.urgent(c),
+            urgent=notice.urgent,
             first=notice.tier == 1 and not notice.fallback and not notice.team,
             more=max(0, len(waiting) - READ),
             inbox=self.inbox(c, last),
@@ -75,10 +75,6 @@ class Content:
             by_mail=by_mail,
             bounced_from=bounced_from,
         )
-
-    def urgent(self, c: Conversation) -> bool:
-        """Whether one of its open questions is urgent."""
-        return any(q.intent in self.playbook.urgency.intents for _, q in staff_rules.open_questions(c))
 
     def account_name(self, c: Conversation) -> str:
         """What people call the account."""
