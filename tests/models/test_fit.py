@@ -23,6 +23,10 @@ def report() -> Report:
     return check(IntentModel.load(), SHOP)
 
 
+def test_every_bound_holds() -> None:
+    assert list(report().failures()) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_public_intent_has_its_questions(language: str) -> None:
     least = 40 if language == "en" else 15
