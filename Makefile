@@ -68,8 +68,8 @@ rotate-key: setup ## a new key for links and reply addresses; FRESH=1: begin ane
 apps: setup ## FILE=apps.json: check the apps file and put it into the secret store
 	@$(OPS) apps --file "$(FILE)"
 
-erase: setup ## CUSTOMER=product:account:customer: erase everything about a customer
-	@$(OPS) erase --customer "$(CUSTOMER)"
+erase: setup ## CUSTOMER=product:account:customer [REQUEST=code]: erase everything about a customer
+	@$(OPS) erase --customer "$(CUSTOMER)" $(if $(REQUEST),--request "$(REQUEST)")
 
 export: setup ## CUSTOMER=product:account:customer: print everything stored about a customer
 	@$(OPS) export --customer "$(CUSTOMER)"

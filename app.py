@@ -157,14 +157,13 @@ def doctor(event: Any) -> None:
 def erase(key: str) -> Response:
     """Meta's data-deletion callback: notes the request; the work is queued."""
     from chalicelib.operations.deletion_request import signed_user
-    from chalicelib.operations.footprint import Customer
 
     try:
         registration = services.apps.get("meta", key)
         if registration is None:
             raise UnknownApp("there is no such app")
         user, code = signed_user(registration, bytes(_current().raw_body)), services.new_token()
-        services.eraser.request([Customer(a.product, a.id, user) for a in registration.accounts], code, services.now())
+        services.eraser.request_person(key, user, code, services.now())
     except tuple(error for error, _ in STATUS) as error:
         return _refused(error, "meta", key)
     return _json({"url": f"{_public_url()}/erasure/{code}", "confirmation_code": code}, 200)

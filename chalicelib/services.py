@@ -382,7 +382,7 @@ class Services:
     def eraser(self) -> "Eraser":
         from chalicelib.operations.erasure import Eraser
 
-        return Eraser(self.store, self.escalations, self.forgotten)
+        return Eraser(self.store, self.escalations, self.forgotten, self.apps, self.http)
 
     @property
     def doctor(self) -> "Doctor":

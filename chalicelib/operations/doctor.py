@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from chalicelib import platforms
 from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.mailer import Email, Mailer
+from chalicelib.operations.erasure import OPEN
 from chalicelib.platforms.base import Finding, ReplyError
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook
@@ -28,7 +29,7 @@ class Doctor:
 
     def findings(self, now: datetime) -> list[Finding]:
         """Everything found, registrations first."""
-        return [*self.registrations(), *self.overdue(now)]
+        return [*self.registrations(), *self.overdue(now), *self.erasures()]
 
     def registrations(self) -> list[Finding]:
         """What each account's own platform says of its token, fields and webhook."""
@@ -50,6 +51,16 @@ class Doctor:
             return []
         fix = "see RUNBOOK.md, overdue: the sweep's log says why it stops"
         return [Finding("-", f"{late} conversations fell due over {int(LATE.total_seconds() // 60)} minutes ago", fix)]
+
+    def erasures(self) -> list[Finding]:
+        """Requests of people whom no account could be asked for: they stay open until somebody has looked."""
+        found = []
+        for code, doc in self.store.document_names(OPEN):
+            where = ", ".join(doc["accounts"])
+            what = f"an erasure request of {doc['at'][:10]} could not be matched to a customer: {where}"
+            fix = f"make erase CUSTOMER=product:account:id REQUEST={code} (RUNBOOK.md, erase and export)"
+            found.append(Finding(str(doc["app"]), what, fix))
+        return found
 
     def visit(self, now: datetime) -> bool:
         """The scheduled run: mails the findings when they are others than the last time; whether it did."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib import platforms
+from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
@@ -26,11 +28,14 @@ from chalicelib.operations.footprint import (
     names_person,
     without,
 )
+from chalicelib.platforms.http import Http
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Conflict, Item
 
 SECOND_PASS = timedelta(minutes=15)  # longer than any invocation runs that did not see the mark
+OPEN = "erasure-open"  # the collection of requests that nobody could be matched to
+STAYS_OPEN = timedelta(days=400)
 REMEMBERED = timedelta(days=90)  # how long the state of a request can be asked for
 
 
@@ -51,6 +56,8 @@ class Eraser:
     store: Store
     again: Queue
     forgotten: Forgotten
+    apps: Apps
+    http: Http
 
     def request(self, customers: list[Customer], code: str, now: datetime) -> None:
         """Notes the request under its confirmation `code` and queues the work. Raises QueueUnavailable."""
@@ -59,12 +66,40 @@ class Eraser:
             self.forgotten.mark(customer.product, customer.account, customer.id, now)
             self.again.send(_message(customer, code, 1, now))
 
+    def request_person(self, app: str, user: str, code: str, now: datetime) -> None:
+        """Notes the request of a person whom only Meta's `app` knows as `user`. Raises QueueUnavailable."""
+        self._note(code, "received", now)
+        self.again.send({"v": 1, "erase": {"app": app, "user": user}, "code": code, "pass": 0, "at": from_time(now)})
+
+    def _person(self, message: Mapping[str, Any], now: datetime) -> None:
+        """Asks the platform under which ids the app's accounts know the person. Where it does not say, the request
+        stays open until an operator has erased them. Raises ReplyError for the queue to bring it again."""
+        app = self.apps.get("meta", message["erase"]["app"])
+        user, code, unknown = str(message["erase"]["user"]), str(message["code"]), []
+        for account in app.accounts if app else ():
+            ids = platforms.product(account.product).ids_of(self.http, app, account, user) if app else None
+            if ids is None:
+                unknown.append(f"{account.product}:{account.id}")
+            for id in ids or ():
+                self.again.send(_message(Customer(account.product, account.id, id), code, 1, to_time(message["at"])))
+        if unknown or app is None:
+            doc = {"app": message["erase"]["app"], "user": user, "at": message["at"], "accounts": unknown}
+            self.store.put_document(OPEN, code, doc, now + STAYS_OPEN)
+            self._note(code, "needs_operator", now)
+
+    def close(self, code: str) -> None:
+        """An operator has found the person: when the passes under way are through, the request is done."""
+        self.store.drop_document(OPEN, code)
+
     def state(self, code: str) -> Mapping[str, str]:
         """How far the request came: {"received": time, "erased": time}; empty when there is none of that code."""
         return {str(doc["state"]): str(doc["at"]) for doc in self.store.documents(f"erasure#{code}")}
 
     def work(self, message: Mapping[str, Any], now: datetime) -> None:
         """One pass for one customer: a message that `request` queued."""
+        if message["pass"] == 0:
+            self._person(message, now)
+            return
         customer = first_known(self.store, Customer(**message["erase"]))
         until = to_time(message.get("at") or from_time(now))
         traces = load(Traces, message.get("traces", {}))
@@ -73,7 +108,8 @@ class Eraser:
             self.again.send(_message(customer, message["code"], 2, until, found), SECOND_PASS)
         else:
             self.second_pass(customer, until, traces, now)
-            self._note(message["code"], "erased", now)
+            still_open = any(name == message["code"] for name, _ in self.store.document_names(OPEN))
+            self._note(message["code"], "partly_erased" if still_open else "erased", now)
 
     def erase(self, customer: Customer, code: str, now: datetime) -> Erased:
         """The first pass at once, and the second queued. Raises QueueUnavailable."""

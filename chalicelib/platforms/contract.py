@@ -129,6 +129,11 @@ def nothing_left_out(http: Http, account: Account, interaction: Interaction) -> 
     return {}
 
 
+def nobody_tells(http: Http, app: App, account: Account, user: str) -> tuple[str, ...] | None:
+    """There is no way from the id that an app knows somebody by to the one that this account does."""
+    return None
+
+
 def unchecked(http: Http, app: App, account: Account) -> list[Finding]:
     """There is nothing to ask."""
     return []
@@ -161,6 +166,8 @@ class Product:
     - `check(http, app, account)`: what is wrong with the registration, and how to fix it;
     - `backfill(http, app, account, since, now)`: what the platform can list of a time when no deliveries came; raises
       Unsupported where it cannot;
+    - `ids_of(http, app, account, user)`: under which ids the account knows the person whom the app knows as `user`;
+      None where the platform does not say;
     - `tells_answers`: whether it tells of what people of the brand write there; where it does not, a conversation is
       marked answered from the e-mail;
     - `tags_people`: a comment that begins with a name calls that person, also below the brand's own posts;
@@ -178,6 +185,7 @@ class Product:
     fetch: Callable[[Http, Account, Interaction], dict[str, Any]] = nothing_left_out
     check: Callable[[Http, App, Account], list[Finding]] = unchecked
     backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Interaction]] = _unlisted
+    ids_of: Callable[[Http, App, Account, str], tuple[str, ...] | None] = nobody_tells
     tells_answers: bool = True
     tags_people: bool = False
     threads_have_an_owner: bool = False

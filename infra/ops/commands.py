@@ -180,10 +180,13 @@ def customer_named(text: str) -> Customer:
     return Customer(product, account, id)
 
 
-def erase(services: Services, customer: Customer, now: datetime) -> tuple[int, int]:
-    """Erases at once and queues the second pass; (items erased, messages taken out of the inbox's dead letters)."""
+def erase(services: Services, customer: Customer, now: datetime, request: str = "") -> tuple[int, int]:
+    """Erases at once and queues the second pass; (items erased, messages taken out of the inbox's dead letters). With
+    the code of an open `request` it is the answer to that one."""
     eraser = services.eraser
-    count = eraser.erase(customer, f"operator{now:%Y%m%d%H%M%S}", now).items
+    count = eraser.erase(customer, request or f"operator{now:%Y%m%d%H%M%S}", now).items
+    if request and count:
+        eraser.close(request)
     sqs, url = client("sqs"), services.settings.quarantine_url
     taken, others = 0, []
     for message in held(sqs, url):
@@ -343,8 +346,11 @@ def _apps(given: argparse.Namespace, services: Services) -> int:
 
 
 def _erase(given: argparse.Namespace, services: Services) -> int:
-    count, taken = erase(services, customer_named(given.customer), services.now())
+    count, taken = erase(services, customer_named(given.customer), services.now(), given.request)
     print(f"{count} items erased, {taken} dead letters taken out; a second pass follows in 15 minutes")
+    if not count:
+        print("nothing is stored under this id: is it the one by which this account knows them? (RUNBOOK.md)")
+        return 1
     return 0
 
 
@@ -394,6 +400,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(option, required=True)
         if name == "rotate-secret":
             command.add_argument("--finish", action="store_true")
+        if name == "erase":
+            command.add_argument("--request", default="", help="the code of an open request that this answers")
         if name == "rotate-key":
             command.add_argument("--fresh", action="store_true")
     given = parser.parse_args(arguments)

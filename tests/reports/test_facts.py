@@ -32,7 +32,7 @@ from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.deliveries import DEMO_APPS
 from infra.replay.memory import MemoryQueue, VirtualClock
-from infra.replay.replay import Recorded, replay
+from infra.replay.replay import Recorded, RecordedHttp, replay
 from infra.replay.sample import TEXTS, recording
 from infra.replay.streamed import StreamedTable
 from tests.world import APPS, NOW, PAGE, QUESTION, comment, delivery, playbook
@@ -201,7 +201,9 @@ def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> Non
     assert facts.facts([stream.changed(expired)]) == []
     before = one(table)
     store = Store(table)
-    eraser = Eraser(store, MemoryQueue("again", VirtualClock(NOW)), Forgotten(store, DERIVER.keys))
+    eraser = Eraser(
+        store, MemoryQueue("again", VirtualClock(NOW)), Forgotten(store, DERIVER.keys), Apps(()), RecordedHttp()
+    )
     eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
     after = one(table)
     assert before.customer and after.customer is None

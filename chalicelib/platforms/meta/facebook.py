@@ -17,7 +17,15 @@ from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Reply, fit
 from chalicelib.platforms.contract import PartContext, Product
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import ANY_GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import (
+    ANY_GRAPH,
+    check_account,
+    check_fields,
+    check_webhook,
+    graph,
+    page_ids,
+    pages,
+)
 from chalicelib.platforms.meta.messenger import MAX_REPLY as MAX_PRIVATE_REPLY
 from chalicelib.platforms.meta.messenger import send_direct
 from chalicelib.platforms.simulation import POST, Endpoint, SimulatedMessage, Simulation
@@ -239,6 +247,7 @@ PRODUCT = Product(
     wording=wording,
     fetch=fetch,
     check=check,
+    ids_of=page_ids,
     backfill=backfill,
     private_replies=True,
 )

@@ -3,12 +3,14 @@
 Source: https://developers.facebook.com/docs/graph-api/overview
 """
 
+import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from chalicelib.apps import Account, App
+from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     Blocked,
@@ -107,6 +109,29 @@ def pages(
         after = read.text(read.obj(read.obj(data.get("paging")).get("cursors")).get("after"))
         if not after or "next" not in read.obj(data.get("paging")):
             return
+
+
+def page_ids(http: Http, app: App, account: Account, user: str) -> tuple[str, ...] | None:
+    """The page-scoped ids of the person whom the app knows as `user`, for this Page; None where it may not ask: that
+    needs the app's id and secret, and the app and the Page in one business. Raises NotSent, OutcomeUnknown.
+
+    Source: https://developers.facebook.com/docs/facebook-login/guides/map-users
+    """
+    if not (app.app_id and app.secrets):
+        return None
+    token = f"{app.app_id}|{app.secrets[0]}"
+    proof = hmac.digest(app.secrets[0].encode(), token.encode(), "sha256").hex()
+    query = {"page": account.id, "appsecret_proof": proof}
+    speaker = replace(account, token=token)
+    try:
+        data = graph(http, speaker, "GET", f"{segment(user)}/ids_for_pages", query=query)
+    except (TokenInvalid, Refused, Blocked):
+        return None
+    if not isinstance(data.get("data"), list):
+        return None
+    rows = [read.obj(row) for row in read.rows(data["data"])]
+    ours = [row for row in rows if read.ident(read.obj(row.get("page")).get("id")) in ("", account.id)]
+    return tuple(filter(None, (read.ident(row.get("id")) for row in ours))) or None
 
 
 # --- checking a registration -----------------------------------------------------------------------------------------

@@ -18,7 +18,16 @@ from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
 from chalicelib.platforms.contract import PartContext, Product
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import ANY_GRAPH, GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import (
+    ANY_GRAPH,
+    GRAPH,
+    check_account,
+    check_fields,
+    check_webhook,
+    graph,
+    page_ids,
+    pages,
+)
 from chalicelib.platforms.simulation import Endpoint, Posted, SimulatedMessage, Simulation
 
 MAX_REPLY = 2000  # characters
@@ -265,6 +274,7 @@ PRODUCT = Product(
     simulation=Simulation((_SEND,), _echo, direct=True),
     wording=wording,
     check=check,
+    ids_of=page_ids,
     backfill=backfill,
     inbox="https://business.facebook.com/latest/inbox/messenger?asset_id={account}",
 )

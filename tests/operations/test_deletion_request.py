@@ -1,0 +1,77 @@
+"""Meta's data-deletion callback names a person by an id of the app's own: it is resolved, or said to be open."""
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from chalicelib.platforms.http import Answer
+from infra.ops import commands as ops
+from tests.world import NOW, PAGE, QUESTION, MemoryWorld, PlatformsOnPaper, comment, delivery
+
+TWENTY = timedelta(minutes=20)
+
+
+class Graph(PlatformsOnPaper):
+    """Answers ids_for_pages with `rows`, or refuses to where there are none."""
+
+    rows: list[dict[str, Any]] | None = None
+
+    def request(self, method: str, url: str, **given: Any) -> Answer:
+        if "ids_for_pages" not in url:
+            return super().request(method, url, **given)
+        query: Mapping[str, str] = given["query"]
+        assert url.endswith("/asid-1/ids_for_pages") and query["page"] == PAGE and query["appsecret_proof"]
+        if self.rows is None:
+            return Answer(400, {"error": {"code": 100, "message": "no business"}}, {})
+        return Answer(200, {"data": self.rows}, {})
+
+
+def asked(world: MemoryWorld) -> str:
+    payload = json.dumps({"algorithm": "HMAC-SHA256", "user_id": "asid-1"}).encode()
+    encoded = base64.urlsafe_b64encode(payload).rstrip(b"=")
+    signature = base64.urlsafe_b64encode(hmac.digest(b"current", encoded, "sha256")).rstrip(b"=")
+    body = urlencode({"signed_request": (signature + b"." + encoded).decode()}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = world.request("POST", "/erasure/meta/main", body, headers)
+    assert answer.status == 200
+    return str(json.loads(answer.body)["confirmation_code"])
+
+
+def world_of(rows: list[dict[str, Any]] | None) -> MemoryWorld:
+    graph = Graph()
+    graph.rows = rows
+    world = MemoryWorld(http=graph)
+    world.post(delivery(comment("c1", QUESTION)))
+    world.run(timedelta(minutes=1))
+    return world
+
+
+def test_the_pages_own_id_is_asked_for_and_erased() -> None:
+    world = world_of([{"id": "5001", "page": {"id": PAGE, "name": "Example Shop"}}])
+    code = asked(world)
+    world.run(TWENTY)
+    assert set(world.services.eraser.state(code)) == {"received", "erased"}
+    assert world.conversations() == [] and all(not i.author for i in world.interactions())
+    assert world.services.doctor.erasures() == []
+
+
+def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_them() -> None:
+    world = world_of(None)
+    code = asked(world)
+    world.run(TWENTY)
+    assert set(world.services.eraser.state(code)) == {"received", "needs_operator"}
+    assert len(world.conversations()) == 1
+    (finding,) = world.services.doctor.erasures()
+    assert code in finding.fix and f"facebook:{PAGE}" in finding.what and "asid-1" not in f"{finding}"
+
+    eraser = world.services.eraser
+    eraser.erase(ops.customer_named(f"facebook:{PAGE}:5001"), code, world.services.now())
+    eraser.close(code)
+    world.run(TWENTY)
+    assert "erased" in eraser.state(code)
+    assert world.services.doctor.erasures() == []
+    assert "asid-1" not in repr(list(world.store.table.everything())) and NOW
