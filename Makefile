@@ -40,7 +40,7 @@ layers: setup ## build the layers of the reports' functions for Lambda, and say 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
-	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
 	  --ReplyDomain "$(REPLY_DOMAIN)"
 
 rollback: setup ## every function back to the version before, at once

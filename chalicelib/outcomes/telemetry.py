@@ -6,7 +6,7 @@ holds a phone number. An interaction's is the one that the facts call `question`
 
 from collections.abc import Callable
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from chalicelib.conversations.why import Why
@@ -49,8 +49,6 @@ class Telemetry:
             extra=self._about(outcome) | {"code": outcome.code, "rung": outcome.rung},
         )
         self._count(f"Acknowledgements{outcome.result.capitalize()}")
-        if outcome.rung:
-            self._count(f"Replies{outcome.rung.capitalize()}")
         self._metrics.add_metric("TimeToAcknowledge", MetricUnit.Seconds, outcome.late_s)
 
     def escalated(self, outcome: Escalated) -> None:
@@ -62,10 +60,6 @@ class Telemetry:
         }
         self.log.info("escalated", extra=fields | {"delivery": outcome.conversation.delivery})
         self._count("Escalations")
-        with single_metric("EscalationsByTeam", MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
-            metric.add_dimension("service", self._service)
-            metric.add_dimension("team", outcome.team)
-            metric.add_dimension("tier", str(outcome.notice.tier))
         self._metrics.add_metric("EscalationLateness", MetricUnit.Seconds, outcome.late_s)
 
     def notified(self, outcome: Notified) -> None:

@@ -12,10 +12,10 @@ from infra.stack.package import merge_template
 
 PRICES = Path(__file__).with_name("prices.yaml")
 VOLUMES = (10_000, 1_000_000, 100_000_000)
-MINUTES, SWEEPS = 30 * 24 * 60, 30 * 24 * 12
+MINUTES, SWEEPS = 30 * 24 * 60, 30 * 24 * 60
 POLLS_A_QUEUE = 30 * 24 * 60 * 15  # Lambda's five pollers a queue wait up to 20 s each: 15 receives a minute
 MEMORY_GB = 0.5
-OWN_METRICS = 20 + 12  # names that outcomes/telemetry.py can write, and the tiers of the teams that have mail
+OWN_METRICS = 20  # names that outcomes/telemetry.py and outcomes/metric.py can write
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def amounts(n: float, use: Mapping[str, float], template: Mapping[str, Any]) -> 
         ("DynamoDB reads", "dynamodb_read", reads),
         ("DynamoDB storage", "dynamodb_storage", stored),
         ("DynamoDB backup", "dynamodb_backup", stored),
+        ("Facts kept", "s3_storage", n * use["fact_kb"] / 2**20 * use["facts_months"]),
         ("Step Functions", "state_transition", timers * use["transitions_a_timer"]),
         ("E-mail", "email", escalated),
         ("E-mail events", "sns_publish", escalated),

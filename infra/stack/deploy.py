@@ -31,6 +31,7 @@ PARAMETERS = (
     "RetentionDays",
     "LogDays",
     "RespondConcurrency",
+    "SilenceHours",
     "DomainName",
     "CertificateArn",
     "ReplyDomain",

@@ -17,7 +17,18 @@ def test_every_price_is_used_and_every_chargeable_resource_is_counted() -> None:
     prices, use, _ = read_prices()
     used = {price for _, price, _ in amounts(1000, use, merge_template())}
     assert used == set(prices)
-    counted = {"Table", "Queue", "StateMachine", "Secret", "Alarm", "Dashboard", "Function", "Api", "LogGroup"}
+    counted = {
+        "Table",
+        "Queue",
+        "StateMachine",
+        "Secret",
+        "Alarm",
+        "Dashboard",
+        "Function",
+        "Api",
+        "LogGroup",
+        "Bucket",
+    }
     free = {
         "Role",
         "ConfigurationSet",
@@ -26,6 +37,15 @@ def test_every_price_is_used_and_every_chargeable_resource_is_counted() -> None:
         "TopicPolicy",
         "Subscription",
         "QueuePolicy",
+        "Integration",
+        "LayerVersion",
+        "BucketPolicy",
+        "ReceiptRule",
+        "ReceiptRuleSet",
+        "Stage",
+        "Permission",
+        "DomainName",
+        "ApiMapping",
     }
     kinds = {r["Type"].rpartition("::")[2] for r in merge_template()["Resources"].values()}
     assert kinds <= counted | free

@@ -61,12 +61,6 @@ def test_every_outcome_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     assert (counted["EscalationLateness"], counted["EmailsSent"], counted["Sweeps"]) == ([12.0], [1.0], [1.0])
 
 
-def test_escalations_are_counted_by_team_and_tier(capsys: pytest.CaptureFixture[str]) -> None:
-    lines, _ = told(capsys)
-    (found,) = [line for line in lines if "EscalationsByTeam" in line]
-    assert (found["team"], found["tier"]) == ("pr", "2")
-
-
 def test_the_delivery_is_named_from_the_first_line_to_the_e_mails(capsys: pytest.CaptureFixture[str]) -> None:
     lines, _ = told(capsys)
     assert {line["delivery"] for line in lines if "message" in line} == {"d-1"}

@@ -1,0 +1,146 @@
+"""Every alarm rings when what it is for happens, and is quiet on an ordinary day: its own expression, threshold and
+treatment of missing data are evaluated over what the failure puts into the metrics."""
+
+import json
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from chalicelib.outcomes import metric
+from chalicelib.outcomes.telemetry import Telemetry
+from infra.stack.package import merge_template
+from tests.world import NOW
+
+COMPARE = {
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+}
+Fed = Mapping[str, list[float]]
+"""By metric name (and, where several resources have it, the resource): the values of the alarm's periods."""
+
+ORDINARY: Fed = {
+    "ApproximateNumberOfMessagesVisible": [0],
+    "ApproximateAgeOfOldestMessage": [3],
+    "EscalationLateness": [61],
+    "Sweeps": [5, 5, 5],
+    "Count": [40] * 24,
+    "Invocations": [40],
+    "AcknowledgementsSent": [12],
+    "AcknowledgementsRefused": [1],
+    "DeliveriesRefused": [1],
+    "ExecutionsFailed": [0],
+    "Errors": [0],
+    "Throttles": [0],
+    "5xx": [0],
+    "Reputation.BounceRate": [0.001],
+    "Reputation.ComplaintRate": [0.0],
+}
+
+FAILURES: dict[str, Fed] = {
+    "inbox-oldest": {"ApproximateAgeOfOldestMessage": [601]},
+    "escalations-oldest": {"ApproximateAgeOfOldestMessage": [601]},
+    "overdue": {"EscalationLateness": [121]},
+    "sweep-missing": {"Sweeps": []},
+    "token": {"TokenFailures": [1]},
+    "set-aside": {"ConversationsSetAside": [1]},
+    "mail-refused": {"EmailsRefused": [1]},
+    "mail-undeliverable": {"EmailsUndeliverable": [1]},
+    "mail-unknown": {"EmailsUnknown": [1]},
+    "registrations-stale": {"RegistrationsStale": [1]},
+    # a wrong secret at a shop with three deliveries in a quarter of an hour
+    "deliveries-refused": {"DeliveriesRefused": [3], "Count": [3]},
+    "acknowledgements-refused": {"AcknowledgementsRefused": [3], "AcknowledgementsSent": []},
+    "gateway-throttled": {"Count": [900], "Invocations": [700]},
+    "silence": {"Count": []},
+    "timer-failed": {"ExecutionsFailed": [1]},
+    "receive": {"5xx": [1]},
+    "receive-throttled": {"Throttles": [1]},
+    "sweep-errors": {"Errors": [1]},
+    "doctor-errors": {"Errors": [1]},
+    "mail-bounces": {"Reputation.BounceRate": [0.045]},
+    "mail-complaints": {"Reputation.ComplaintRate": [0.0009]},
+}
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    resources = merge_template()["Resources"].values()
+    found = [r["Properties"] for r in resources if r["Type"] == "AWS::CloudWatch::Alarm"]
+    return {a["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): a for a in found}
+
+
+def failure(name: str) -> Fed:
+    if name.endswith("dead-letters"):
+        return {"ApproximateNumberOfMessagesVisible": [1]}
+    return FAILURES.get(name, {metric_of(name): [1]})
+
+
+def metric_of(name: str) -> str:
+    return str(alarms()[name].get("MetricName", ""))
+
+
+def rings(alarm: Mapping[str, Any], fed: Fed) -> bool:
+    """CloudWatch's evaluation: all of the last EvaluationPeriods breach, missing ones as TreatMissingData says."""
+    periods = alarm["EvaluationPeriods"]
+    if isinstance(periods, dict):
+        periods = merge_template()["Parameters"][periods["Ref"]]["Default"]
+    values = [_value(alarm, fed, n) for n in range(periods)]
+    compare, threshold = COMPARE[alarm["ComparisonOperator"]], float(alarm["Threshold"])
+    missing = alarm["TreatMissingData"] == "breaching"
+    return all(missing if v is None else compare(v, threshold) for v in values)
+
+
+def _value(alarm: Mapping[str, Any], fed: Fed, period: int) -> float | None:
+    if "MetricName" in alarm:
+        return _at(fed, alarm["MetricName"], period)
+    (expression,) = [m["Expression"] for m in alarm["Metrics"] if m.get("ReturnData")]
+    ids = {m["Id"]: m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
+    known: dict[str, Any] = {id: _at(fed, name, period) for id, name in ids.items()}
+    known["FILL"] = lambda value, otherwise: otherwise if value is None else value
+    known["IF"] = lambda condition, then, otherwise: then if condition else otherwise
+    try:
+        return float(eval(expression, {"__builtins__": {}}, known))  # the template's own words
+    except TypeError:  # one that is missing and not filled: no data point
+        return None
+
+
+def _at(fed: Fed, name: str, period: int) -> float | None:
+    values = fed.get(name, [])
+    return values[period] if period < len(values) else None
+
+
+@pytest.mark.parametrize("name", alarms())
+def test_it_rings_when_what_it_is_for_happens_and_not_on_an_ordinary_day(name: str) -> None:
+    alarm = alarms()[name]
+    assert not rings(alarm, ORDINARY)
+    assert rings(alarm, {**ORDINARY, **failure(name)})
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_a_wrong_secret_rings_however_small_the_shop_and_an_attack_on_a_large_one_does_too() -> None:
+    alarm = alarms()["deliveries-refused"]
+    assert rings(alarm, {"DeliveriesRefused": [3], "Count": [3]})
+    assert rings(alarm, {"DeliveriesRefused": [4000], "Count": [9000]})
+    assert not rings(alarm, {"DeliveriesRefused": [40], "Count": [9000]})  # somebody's scanner
+
+
+def test_our_own_metrics_are_written_under_the_names_and_the_dimension_that_alarms_ask_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    metric.count("RegistrationsStale", "prod", NOW)
+    Telemetry("prod").refused(401, "meta", "main")
+    telemetry = Telemetry("prod")
+    telemetry.refused(401, "meta", "main")
+    telemetry.flush()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    told = {m["Name"] for line in lines for d in line["_aws"]["CloudWatchMetrics"] for m in d["Metrics"]}
+    assert {"RegistrationsStale", "DeliveriesRefused"} <= told
+    for line in lines:
+        (described,) = line["_aws"]["CloudWatchMetrics"]
+        assert (described["Namespace"], described["Dimensions"], line["service"]) == (
+            "Earshot",
+            [["service"]],
+            "earshot-prod",
+        )
