@@ -34,7 +34,7 @@ def automatic(c: Conversation, thread: Thread, clocks: Clocks) -> frozenset[str]
     """The ids of the replies that a machine wrote: the playbook says so, or in a private conversation they came sooner
     after the customer's first message than a person can read it."""
     found = {i for i, r in thread.replies.items() if r.automatic}
-    if c.private:
+    if c.private and clocks.automatic_within:
         asked = sorted(q.asked for q in c.questions.values())
         said = sorted(r.at for r in thread.replies.values() if not r.deleted)
         for id, reply in thread.replies.items():

@@ -28,7 +28,8 @@ from chalicelib.playbook.policy import (
 from chalicelib.playbook.teams import Escalation, check_clocks, read_email, read_escalation, read_hours, read_teams
 from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording
-from chalicelib.playbook.yaml_parts import Block, Part, parse
+from chalicelib.playbook.yaml_parts import Block, Part, advice, parse
+from chalicelib.registry import PRODUCTS
 from chalicelib.textfile import NotText, read_text
 
 DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
@@ -200,6 +201,9 @@ def _account(part: Part) -> str:
     account = part.word('write for instance "facebook:123"')
     if not _ACCOUNT.fullmatch(account):
         raise part.wrong(f'"{account}" is not a platform and an account', 'write for instance "facebook:123"')
+    product = account.partition(":")[0]
+    if product not in PRODUCTS:
+        raise part.wrong(f'unknown platform "{product}"', advice(product, PRODUCTS))
     return account
 
 
@@ -224,7 +228,7 @@ def _caps(part: Part) -> Caps:
 
 
 def _products(part: Part) -> dict[str, ProductPolicy]:
-    return {name: _product(entry) for name, entry in part.items().items()}
+    return {name: _product(entry) for name, entry in part.items(PRODUCTS, "platform").items()}
 
 
 def _product(part: Part) -> ProductPolicy:

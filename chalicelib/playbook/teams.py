@@ -16,9 +16,10 @@ ALWAYS: Final = Hours("UTC", always=True)
 _NEVER: Final[tuple[tuple[Span, ...], ...]] = ((),) * 7
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CHANNEL_KEYS: Final = (*CHANNELS, "webhook_secret")
+_DAY: Final = re.compile(r"(\d{4}-)?\d{2}-\d{2}")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 _EMAIL: Final = re.compile(
-    r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.ASCII | re.IGNORECASE
+    r"(?![.])[\w.!#$%&'*+/=?^`{|}~-]+(?<![.])@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.ASCII | re.IGNORECASE
 )
 _NO_TIERS: Final[tuple[Tier, ...]] = ()
 _SHORTEST: Final = timedelta(seconds=1)
@@ -94,6 +95,8 @@ def _region(part: Part) -> str:
 def _closed_day(part: Part) -> str:
     day = part.word('write a day such as "2026-12-24", or "12-24" for every year')
     try:
+        if not _DAY.fullmatch(day):  # "W52" is a date as well, says ISO 8601
+            raise ValueError
         date.fromisoformat(day if len(day) == 10 else f"2024-{day}")
     except ValueError:
         raise part.wrong(f'"{day}" is not a day', 'write "2026-12-24", or "12-24" for every year') from None

@@ -18,6 +18,7 @@ from chalicelib.playbook.policy import (
 )
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, advice
+from chalicelib.registry import PRODUCTS
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}|[{}]")
 _ONLY: Final = re.compile(r"(public|private):")
@@ -251,4 +252,4 @@ def read_topics(part: Part, names: Names) -> dict[str, dict[str, str]]:
 def _places(part: Part) -> dict[str, Place]:
     if part.is_text:
         return {"default": place(part)}
-    return {product: place(entry) for product, entry in part.items().items()}
+    return {product: place(entry) for product, entry in part.items(PRODUCTS, "platform").items()}
