@@ -164,8 +164,9 @@ def escalate_by_sweep(running: Deployed) -> None:
     running.schedule("sweep")
     until(lambda: len(running.aws.emails()) > mails)
     found = re.search(r"/act/([\w.~=-]+)", running.aws.emails()[-1].text)
-    assert found  # what is overdue once more is escalated at once
-    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "hand_over", "team": "stores"})) == 200
+    assert found  # a correction to an urgent matter is escalated at once
+    form = urlencode({"action": "correct", "intent": "legal_safety"})
+    assert _status(running.url, "POST", f"/act/{found[1]}", form) == 200
 
 
 def _fall_due(running: Deployed, *said: SimulatedMessage) -> None:
