@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from chalicelib.playbook.business_time import Hours
 
+ENOUGH = timedelta(minutes=15)  # between two tiers: then nothing has to be spread
 LEAST = timedelta(minutes=1)  # between two tiers, however short the messaging window is
 
 
@@ -84,7 +85,7 @@ def _in_order(times: list[datetime], hurried: Sequence[int]) -> list[datetime]:
     last = max(hurried)
     room = (times[last] - times[0]) / last
     gaps = [b - a for a, b in pairwise(times[: last + 1])]
-    if min(gaps) >= max(room / 2, LEAST):
+    if min(gaps) >= min(max(room, LEAST), ENOUGH):
         return times
     step = max(room, LEAST)
     spread = [times[0] + n * step for n in range(last + 1)]
