@@ -42,6 +42,11 @@ _ENVIRONMENT = {
 _UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
+def reach(endpoint: str) -> dict[str, str]:
+    """The environment in which another process's AWS clients talk to the embedded AWS at `endpoint`."""
+    return {**_ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}
+
+
 @dataclass(frozen=True, slots=True)
 class SentEmail:
     """An e-mail that SES accepted `at` that time; `tags` and `headers` are the sender's."""

@@ -19,10 +19,13 @@ from chalicelib.apps import AppsError
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import PlaybookError
+from chalicelib.settings import variables
 from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
+from infra.local.embedded import reach
 from infra.local.local_run import DEMO_PLAYBOOK, LocalRun, local_run
 from infra.local.loopback import Answered, Call
 from infra.local.view import state
+from infra.ops import access
 
 PAGE = Path(__file__).with_name("page.html")
 PORT, PORTS = 8000, 20  # the first port tried, and how many
@@ -152,7 +155,11 @@ def run(options: argparse.Namespace, until: Event) -> int:
                 page.on_event, **files, port=port, pace=options.pace, own=page.answer, sweep_every_s=60.0
             ) as running:
                 print(welcome(running), flush=True)
-                until.wait()
+                access.write_local({**reach(running.aws.endpoint), **variables(running.services.settings)})
+                try:
+                    until.wait()
+                finally:
+                    access.LOCAL.unlink(missing_ok=True)
                 return 0
         except OSError as error:
             if isinstance(error, FileNotFoundError):

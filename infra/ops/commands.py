@@ -32,6 +32,7 @@ from chalicelib.platforms.base import Finding, ReplyError, Unsupported
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
 from chalicelib.textfile import read_text
+from infra.ops import access
 
 QUEUES = ("inbox", "due", "escalations", "mail-events", "incoming-mail")
 HELD_S = 60  # how long a message is ours while we look at it
@@ -50,6 +51,7 @@ def client(service: str) -> Any:
 
 def settings_of(stage: str) -> Settings:
     """Where everything of `stage` is: the deployed function's own variables, or the environment's."""
+    access.enter_local(stage)
     if os.environ.get("EARSHOT_TABLE"):
         return read_settings()
     stack = f"earshot-{stage}"
@@ -241,9 +243,27 @@ def findings(services: Services, now: datetime) -> list[Finding]:
     return [
         *services.doctor.findings(now),
         *sandbox(),
+        *concurrency(services.settings.stage),
         *alarms(f"earshot-{services.settings.stage}"),
         *dead_letters(services),
     ]
+
+
+NEEDED_AT_ONCE = 10  # the readers' maxima of the default deployment, the sweep and receive
+
+
+def concurrency(stage: str) -> list[Finding]:
+    """Whether the account runs as many functions at once as the stack's readers may take, receive beside them."""
+    if stage == "local":
+        return []
+    try:
+        limit = int(client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
+    except ClientError:
+        return [Finding("lambda", "Lambda does not tell its quota", "allow the operator lambda:GetAccountSettings")]
+    if limit >= NEEDED_AT_ONCE:
+        return []
+    fix = "ask for more under Service Quotas, Lambda, Concurrent executions"
+    return [Finding("lambda", f"this account runs {limit} functions at once, Earshot may need {NEEDED_AT_ONCE}", fix)]
 
 
 def sandbox() -> list[Finding]:
@@ -406,7 +426,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--fresh", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        return COMMANDS[given.command][0](given, Services(settings_of(given.stage)))
+        return COMMANDS[given.command][0](given, Services(settings_of(given.stage), lean_aws=access.operators_aws()))
     except (OpsError, AppsError, secret_text.TooLong, KeysError, ClientError, BotoCoreError, OSError) as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 2

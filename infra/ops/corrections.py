@@ -20,6 +20,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.services import Services
 from chalicelib.staff.desk import LABELS
 from chalicelib.storage.store import Store
+from infra.ops import access
 from infra.ops.commands import OpsError, settings_of
 
 
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stage", default="prod")
     options = parser.parse_args(arguments)
     try:
-        store = Services(settings_of(options.stage)).store
+        store = Services(settings_of(options.stage), lean_aws=access.operators_aws()).store
         written = _write(options.out, corrections(store))
         print(f"{options.out}: {written} corrected texts")
         if options.answers:
