@@ -187,6 +187,9 @@ class Step:
         return (incoming.account, incoming.author) != (told.account, told.author)
 
     def _drop(self, incoming: Interaction) -> None:
+        """In public its tombstone stays: what the brand answers to it names the author as well."""
+        if not (incoming.private or incoming.brand or incoming.kind is Kind.SAME_PERSON):
+            self.responder.store.forget_interaction(incoming, "", self.now())
         self.responder.outcomes.stored(Stored(bare(incoming), "", why=Why.ERASED, news=False))
 
     def _kept(self, incoming: Interaction) -> Interaction:
