@@ -164,6 +164,7 @@ class Eraser:
         for c in found.conversations:
             self.store.reduce_conversation(key_of(c), lambda old: _after(old, until), now)
         answered = {i.id for i in found.answers}
+        answered |= {id for t in found.replies for id in t.replies if self._is_forgotten(t, id)}
         for thread in found.replies:
             self.store.reduce_thread(
                 thread.product,
@@ -185,6 +186,11 @@ class Eraser:
             return replace(there, text=masked(there.text, traces), to=to)
 
         self.store.change_interaction(i, change, now)
+
+    def _is_forgotten(self, thread: Thread, id: str) -> bool:
+        """Whether a reply that the thread names was erased while it was being noted there."""
+        stored = self.store.interaction(thread.product, thread.account, id)
+        return stored is None or stored.erased
 
     def _stands(self, item: Item) -> bool:
         """Whether a document is about something that the customer has said since."""

@@ -36,7 +36,7 @@ def erase(world: AwsWorld) -> None:
 
 
 def inject(faults: Faults, at: int, act: Callable[[], None]) -> None:
-    whole, busy = faults.call, [False]
+    busy = [False]
 
     def call(name: str, do: Callable[[], Any], *given: Any, **more: Any) -> Any:
         if busy[0]:
@@ -49,27 +49,22 @@ def inject(faults: Faults, at: int, act: Callable[[], None]) -> None:
             busy[0] = False
         return do()
 
-    assert whole
     faults.call = call  # type: ignore[method-assign]
 
 
 def test_an_erasure_between_any_two_calls_leaves_nothing_and_doubles_nothing() -> None:
     recorded = story().faults
-    seen: set[Any] = set()
     for at, place in enumerate(recorded.places, start=1):
-        if place in seen:
-            continue
-        seen.add(place)
         world = story(at)
         world.pass_time(90)  # the second passes
         kept = repr(world.items())
         try:
             for canary in (WORDS, NAME, "Dear Ann", PUBLIC, PRIVATE):
-                assert canary not in kept
+                assert canary not in kept, [i for i in world.items() if canary in repr(i)]
             assert not world.conversations()
             posted = Counter(url + str(data.get("recipient", "")) for url, data in world.platforms.posted)
             assert max(posted.values(), default=0) <= 1
             assert set(world.services.eraser.state("code0")) == {"received", "erased"}
         except AssertionError as error:
             raise AssertionError(f"at call {at}: {' < '.join(place)}") from error
-    assert len(seen) > 25
+    assert len(recorded.places) > 25
