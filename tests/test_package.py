@@ -26,6 +26,7 @@ from infra.local.embedded import ACCOUNT, client
 from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, function
 from infra.local.loopback import Call
+from infra.ops.commands import NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import Bucket, parameters, placed
 from infra.stack.layers import names as layer_names
@@ -129,7 +130,7 @@ def test_each_queue_is_invisible_for_more_than_six_time_outs_and_partial_failure
             assert queue["RedrivePolicy"]["maxReceiveCount"] >= 3
             batch = event["Properties"]["BatchSize"]
             assert batch == 1 or event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert seen == {"InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue"}
+    assert seen == {"InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue", "IncomingMailQueue"}
 
 
 def test_the_traps_of_chalice_are_avoided(package: Path) -> None:
@@ -377,8 +378,8 @@ def test_the_packaged_model_is_the_one_of_the_packaged_hash(package: Path) -> No
         IntentModel.load(model, "0" * 64)
 
 
-def test_the_readers_of_the_queues_leave_room_for_receive_in_a_new_account() -> None:
+def test_doctor_asks_for_the_quota_that_the_readers_of_the_queues_sweep_and_receive_may_take() -> None:
     template = merge_template()
     maxima = re.findall(r'"MaximumConcurrency": ?(\d+)', json.dumps(template))
     respond = template["Parameters"]["RespondConcurrency"]["Default"]
-    assert respond + sum(map(int, maxima)) + len(("sweep", "receive")) <= 10
+    assert respond + sum(map(int, maxima)) + len(("sweep", "receive")) == NEEDED_AT_ONCE

@@ -249,7 +249,7 @@ def findings(services: Services, now: datetime) -> list[Finding]:
     ]
 
 
-NEEDED_AT_ONCE = 10  # the readers' maxima of the default deployment, the sweep and receive
+NEEDED_AT_ONCE = 12  # the readers' maxima of the default deployment, the sweep and receive
 
 
 def concurrency(stage: str) -> list[Finding]:
