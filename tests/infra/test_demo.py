@@ -21,7 +21,7 @@ def test_the_demo_ends_well_and_keeps_an_email() -> None:
     assert len(rows) == 15
     assert all(expected == actual for _, expected, actual in rows)
     for place in ("Facebook", "Messenger", "Instagram", "WhatsApp", "X", "the website"):
-        assert re.search(rf" s  {place} +Earshot replies +[\w ]*automat", done.stdout), place
+        assert re.search(rf" s  {place} +Earshot replies +[\w ]*automat", done.stdout, re.IGNORECASE), place
     for told in (
         "Earshot refuses it       401",
         "too many requests",
