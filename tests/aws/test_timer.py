@@ -71,8 +71,8 @@ def test_with_the_timer_switched_off_everything_is_escalated_within_the_safety_s
 
     world = MemoryWorld(timer=Broken())
     for n in range(40):
-        world.post(delivery(comment(f"c{n}", COMMON, author=str(n))))
-        world.run(timedelta(seconds=77))
+        world.post(delivery(comment(f"c{n}", COMMON, author=str(n), at=world.services.now())))
+        world.run(timedelta(seconds=77), sweep=True)
     world.run(timedelta(hours=3), sweep=True)
     rows = world.records("escalation")
     assert {row["conversation"].split(":")[2] for row in rows} == {f"c{n}" for n in range(40)}

@@ -13,7 +13,7 @@ URGENT = "The lamp you sold me caught fire last night. My lawyer will contact yo
 def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
     page = Page()
     with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until("document.querySelectorAll('#ask option').length === 6")
+        browser.until("document.querySelectorAll('#ask option').length === 10")
         ask = "document.getElementById('ask').elements.text.value = {}; document.getElementById('ask').requestSubmit()"
 
         browser.value(ask.format("'Can I swap the size?'"))
