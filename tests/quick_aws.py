@@ -15,6 +15,7 @@ Attributes = dict[str, Any]
 _CONDITIONS: Mapping[str, Callable[[Attributes | None, Mapping[str, Any]], bool]] = {
     "attribute_not_exists(pk)": lambda old, values: old is None,
     "rev = :rev": lambda old, values: old is not None and old["rev"] == values[":rev"],
+    "attribute_not_exists(pk) OR rev = :rev": lambda old, values: old is None or old["rev"] == values[":rev"],
     "attribute_not_exists(n) OR n < :limit": lambda old, values: (
         old is None or "n" not in old or int(old["n"]["N"]) < int(values[":limit"]["N"])
     ),
@@ -82,7 +83,10 @@ def _put(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _delete(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
-    _table(state, request).pop(_key(request["Key"]), None)
+    table, key = _table(state, request), _key(request["Key"])
+    if "ConditionExpression" in request:
+        _check(table.get(key), request)
+    table.pop(key, None)
     return {}
 
 

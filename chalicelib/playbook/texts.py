@@ -252,4 +252,4 @@ def read_topics(part: Part, names: Names) -> dict[str, dict[str, str]]:
 def _places(part: Part) -> dict[str, Place]:
     if part.is_text:
         return {"default": place(part)}
-    return {product: place(entry) for product, entry in part.items(PRODUCTS, "platform").items()}
+    return {product: place(entry) for product, entry in part.items(("default", *PRODUCTS), "platform").items()}

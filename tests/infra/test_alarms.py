@@ -46,6 +46,7 @@ FAILURES: dict[str, Fed] = {
     "sweep-missing": {"Sweeps": []},
     "token": {"TokenFailures": [1]},
     "set-aside": {"ConversationsSetAside": [1]},
+    "channels-failed": {"ChannelsFailed": [3]},
     "mail-refused": {"EmailsRefused": [1]},
     "mail-undeliverable": {"EmailsUndeliverable": [1]},
     "mail-unknown": {"EmailsUnknown": [1]},
