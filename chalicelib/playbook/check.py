@@ -1,5 +1,6 @@
 """What a playbook says, as a table; for people who have just edited one."""
 
+from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,9 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 def main(arguments: Sequence[str]) -> int:
     """Checks the file that is named first, else the one that comes with Earshot; 0 when it is right, 1 when not."""
-    path = Path(arguments[0]) if arguments else DEFAULT_PLAYBOOK
+    parser = ArgumentParser("python -m chalicelib.playbook", description="Checks a playbook and shows what it says.")
+    parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_PLAYBOOK, help="the one that comes along if none")
+    path: Path = parser.parse_args(arguments).file
     try:
         playbook = load(path)
     except PlaybookError as error:

@@ -246,6 +246,13 @@ def test_the_work_of_reading_grows_with_the_lines_and_no_faster() -> None:
     assert calls(lambda: load_playbook(TEXT)) < 60 * len(TEXT.splitlines())
 
 
+def test_the_check_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "python -m chalicelib.playbook [-h] [file]" in capsys.readouterr().out
+
+
 def test_the_check_prints_what_a_playbook_says(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     printed = capsys.readouterr().out
