@@ -28,7 +28,7 @@ _WHY: dict[str, str] = {
     Why.INTENT: "the playbook leaves this to people",
     Why.TOO_OLD: "it is older than replies may be",
     Why.RECENT: "this customer has had one in this thread",
-    Why.CAP: "enough replies for this hour",
+    Why.CAP: "a cap is reached (one a customer and post, so many an hour)",
     Why.BREAKER: "the platform refuses the account's token",
     Why.ALREADY: "it has had its one reply",
 }
