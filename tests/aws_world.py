@@ -24,7 +24,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from chalicelib.platforms.base import hmac_hex
-from chalicelib.platforms.http import Answer, NoAnswer
+from chalicelib.platforms.http import Answer, ApiCall, NoAnswer
 from chalicelib.playbook.policy import Playbook
 from chalicelib.services import Overrides, Services
 from chalicelib.settings import Settings
@@ -32,8 +32,9 @@ from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway
 from infra.replay.replay import REPLAY_KEYS, Recorded
 from infra.stack.definitions import RESOURCES
+from tests.http_doubles import PostedOnPaper
 from tests.quick_aws import QuickAws, QuickSes, State
-from tests.world import APPS, NOW, PlatformsOnPaper, playbook
+from tests.world import APPS, NOW, playbook
 
 
 def create_table(client: Any, name: str) -> None:
@@ -108,14 +109,14 @@ class FaultyClient:
 
 
 @dataclass
-class FaultyPlatforms(PlatformsOnPaper):
+class FaultyPlatforms(PostedOnPaper):
     """The platforms on paper, whose answers pass through the same faults: a POST is never repeated by itself."""
 
     faults: Faults = field(default_factory=Faults)
 
-    def request(self, method: str, url: str, **request: Any) -> Answer:
+    def request(self, call: ApiCall) -> Answer:
         def do() -> Answer:
-            return PlatformsOnPaper.request(self, method, url, **request)
+            return PostedOnPaper.request(self, call)
 
         answer: Answer = self.faults.call("reply", do, NoAnswer("timed out"), repeats=False)
         return answer

@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, Unpack
@@ -21,7 +21,6 @@ from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.base import hmac_hex
-from chalicelib.platforms.http import Answer
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.services import Overrides
@@ -30,6 +29,7 @@ from infra.local.loopback import Answered
 from infra.replay.memory import Deliverer, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.replay import NO_SETTINGS, Recorded, ReplayServices
+from tests.http_doubles import PostedOnPaper
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
 PAGE = "100200300400500"
@@ -104,35 +104,6 @@ def message(id: str, text: str, *, author: str = "psid-1", at: datetime = NOW, *
     ).encode()
 
 
-@dataclass
-class PlatformsOnPaper:
-    """Http that answers as told and keeps what was posted. `answers` is a list of things to do, first call first;
-    afterwards every call succeeds."""
-
-    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    answers: list[Callable[[], Answer]] = field(default_factory=list)
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        if self.answers:
-            return self.answers.pop(0)()
-        self.posted.append((url, json.loads(body or b"{}")))
-        id = f"posted-{len(self.posted)}"
-        return Answer(200, {"id": id, "message_id": id}, {})
-
-    def texts(self) -> list[str]:
-        """The texts that stand in public or in messages now."""
-        messages = (data["message"] for _, data in self.posted)
-        return [m if isinstance(m, str) else str(m["text"]) for m in messages]
-
-
 class MemoryWorld:
     """The handlers on a virtual clock."""
 
@@ -147,7 +118,7 @@ class MemoryWorld:
         self.virtual_clock = VirtualClock(NOW)
         self.out = StringIO()
         self.outcomes = Outcomes(self.out, self.virtual_clock)
-        self.platforms = PlatformsOnPaper()
+        self.platforms = PostedOnPaper()
         self.quarantined: list[str] = []
         self.registered = apps  # read anew when Services reads them
         given: Overrides = {"http": self.platforms, "registrations": lambda: self.registered}

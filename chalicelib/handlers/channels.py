@@ -11,7 +11,7 @@ from chalicelib.codec import from_time
 from chalicelib.emails.escalation_email import EscalationEmail
 from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import name, quoted
-from chalicelib.platforms.http import ConnectionRefused, Http, NoAnswer
+from chalicelib.platforms.http import ApiCall, ConnectionRefused, Http, NoAnswer
 from chalicelib.playbook.policy import Team
 from chalicelib.storage.store import Store
 
@@ -36,7 +36,7 @@ class Channels:
             body = json.dumps(_BODIES[kind](subject, told[:MOST], say), ensure_ascii=False).encode()
             headers = _signed(team.webhook_secret, tag, now, body) if kind == "webhook" else {}
             try:
-                answer = self.http.request("POST", url, headers=headers, body=body)
+                answer = self.http.request(ApiCall("POST", url, headers, body=body))
             except (ConnectionRefused, NoAnswer) as error:
                 self.failed(kind, type(error).__name__)
                 continue

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.platforms.http import Answer, ConnectionRefused, Http, NoAnswer, json_body
+from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, Http, NoAnswer, json_body
 from chalicelib.platforms.read import PayloadError
 
 
@@ -151,7 +151,7 @@ def fit(words: str, limit: int, size: Callable[[str], int] = len) -> str:
     return cut.rstrip(" \n,;:–-") + "…"
 
 
-class Call(TypedDict, total=False):
+class Carried(TypedDict, total=False):
     """What a call may carry: `data` is sent as JSON, `body` as it is."""
 
     headers: Mapping[str, str] | None
@@ -160,12 +160,12 @@ class Call(TypedDict, total=False):
     body: bytes | None
 
 
-def call_once(http: Http, method: str, url: str, **call: Unpack[Call]) -> Answer:
+def call_once(http: Http, method: str, url: str, **carried: Unpack[Carried]) -> Answer:
     """One request; its answer whatever the status. Raises NotSent or OutcomeUnknown when there is none."""
-    data = call.get("data")
-    body = call.get("body") if data is None else json_body(data)
+    data = carried.get("data")
+    body = carried.get("body") if data is None else json_body(data)
     try:
-        return http.request(method, url, headers=call.get("headers"), query=call.get("query"), body=body)
+        return http.request(ApiCall(method, url, carried.get("headers") or {}, carried.get("query") or {}, body or b""))
     except ConnectionRefused:
         raise NotSent("connection_refused") from None
     except NoAnswer:

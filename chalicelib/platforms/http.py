@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -21,26 +21,39 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One request to a platform's API; `url` without the query. Only method and address are ever printed."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def place(self) -> str:
+        """The address without https://, as simulations know it."""
+        return self.url.removeprefix("https://")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The body's JSON object, {} when it is none."""
+        return json_object(self.body)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer: `data` is its JSON object, {} when the body is none."""
 
-    status: int
-    data: dict[str, Any]
-    headers: Mapping[str, str]
+    status: int = 200
+    data: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Http(Protocol):
     """`request` sends exactly once; raises ConnectionRefused or NoAnswer."""
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer: ...
+    def request(self, call: ApiCall) -> Answer: ...
 
 
 def json_body(data: Mapping[str, Any]) -> bytes:
@@ -55,30 +68,22 @@ class PlatformHttp:
         self._via = via.rstrip("/")
         self._wire = Wire(CONNECT_S, TIMEOUT_S)
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        if self._via:
-            url = f"{self._via}/{url.removeprefix('https://')}"
-        if query:
-            url = f"{url}?{urlencode(query)}"
-        every = {"Content-Type": "application/json", **(headers or {})}
+    def request(self, call: ApiCall) -> Answer:
+        url = f"{self._via}/{call.place}" if self._via else call.url
+        if call.query:
+            url = f"{url}?{urlencode(call.query)}"
+        headers = {"Content-Type": "application/json", **call.headers}
         try:
-            received = self._wire.request(method, url, every, body)
+            received = self._wire.request(call.method, url, headers, call.body or None)
         except (NotConnected, ValueError) as error:
             raise ConnectionRefused(type(error).__name__) from None
         except Lost as error:
             raise NoAnswer(str(error)) from None
-        return Answer(received.status, _object(received.body), received.headers)
+        return Answer(received.status, json_object(received.body), received.headers)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`, {} where it holds none."""
     try:
         data = json.loads(body)
     except ValueError:

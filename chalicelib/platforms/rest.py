@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Unpack
 
 from chalicelib.platforms import read
-from chalicelib.platforms.base import Call, NotSent, OutcomeUnknown, Refused, ReplyError, TokenInvalid, call_once
+from chalicelib.platforms.base import Carried, NotSent, OutcomeUnknown, Refused, ReplyError, TokenInvalid, call_once
 from chalicelib.platforms.http import Answer, Http
 
 Verdicts = Mapping[int, type[ReplyError]]
@@ -18,13 +18,13 @@ _LONGEST_WAIT_S = 3600
 _WAIT_S = 60  # where the platform does not say how long
 
 
-def call(http: Http, method: str, url: str, *, verdicts: Verdicts | None = None, **request: Unpack[Call]) -> Answer:
+def call(http: Http, method: str, url: str, *, verdicts: Verdicts | None = None, **carried: Unpack[Carried]) -> Answer:
     """The 2xx answer to one request; raises ReplyError.
 
     Every other 4xx and every redirect is a definite no, a 5xx may hide a reply that went out; `verdicts` says what
     this platform means otherwise by a status.
     """
-    answer = call_once(http, method, url, **request)
+    answer = call_once(http, method, url, **carried)
     if 200 <= answer.status < 300:
         return answer
     fallback = OutcomeUnknown if answer.status >= 500 else Refused

@@ -14,6 +14,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from chalicelib import platforms
+from chalicelib.platforms.http import json_object
 from chalicelib.platforms.simulation import Endpoint, Posted
 from infra.local.loopback import Answered, Call
 
@@ -115,12 +116,3 @@ _FAILURES: Mapping[Fault, Answered | None] = {
     Fault.BROKEN: _json(500, {"error": {"code": 2, "message": "temporary"}}),
     Fault.LOST: None,
 }
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`, {} where it holds none."""
-    try:
-        data = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

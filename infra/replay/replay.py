@@ -29,7 +29,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.keys import new_keys
 from chalicelib.platforms.base import Poison, Request, Skipped
-from chalicelib.platforms.http import Answer, ConnectionRefused
+from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook, PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
@@ -40,7 +40,7 @@ from chalicelib.textfile import NotText, read_text
 from infra.local.events import schedule_event
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
-from infra.local.stand_in import endpoint_of, json_object, look
+from infra.local.stand_in import endpoint_of, look
 from infra.replay.memory import (
     Deliverer,
     Due,
@@ -140,24 +140,15 @@ class RecordedHttp:
         self.script = Script()
         self._ids = count(5_000_000_001)
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        path = url.removeprefix("https://")
-        if (scripted := self.script.answer(method, path, body)) is not None:
+    def request(self, call: ApiCall) -> Answer:
+        if (scripted := self.script.answer(call)) is not None:
             return scripted
-        if method == "GET":
-            if found := look(path):
-                return Answer(200, found, {})
+        if call.method == "GET":
+            if found := look(call.place):
+                return Answer(data=found)
             raise ConnectionRefused("replay")
-        reply = endpoint_of(method, path, json_object(body or b""))
-        return Answer(200, reply[1].answer(reply[1].id.format(next(self._ids))) if reply else {}, {})
+        reply = endpoint_of(call.method, call.place, call.data)
+        return Answer(data=reply[1].answer(reply[1].id.format(next(self._ids))) if reply else {})
 
 
 class ReplayServices(Services):

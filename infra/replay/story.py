@@ -20,12 +20,12 @@ from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation, Deed
 from chalicelib.emails import links
 from chalicelib.emails.links import LinkError
-from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
+from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, NoAnswer
 from chalicelib.services import Services
 from chalicelib.storage.store import ConversationKey
 from infra.local.loopback import Answered, Call
 from infra.local.post_office import notice
-from infra.local.stand_in import endpoint_of, json_object
+from infra.local.stand_in import endpoint_of
 
 PUBLIC_URL = "https://earshot.example.com/api"  # where a replay's e-mails lead: nobody opens them but its own lines
 REPLY_DOMAIN = "reply.example.com"
@@ -55,11 +55,10 @@ class PlatformAnswers:
     headers: Mapping[str, str]
     times: int
 
-    def matches(self, method: str, path: str, body: bytes | None) -> bool:
-        """`path` is the address without https://."""
-        if self.method != method or not self.path.search(path):
+    def matches(self, call: ApiCall) -> bool:
+        if self.method != call.method or not self.path.search(call.place):
             return False
-        reply = endpoint_of(method, path, json_object(body or b""))
+        reply = endpoint_of(call.method, call.place, call.data)
         return not self.product or reply is None or reply[0] == self.product
 
 
@@ -163,10 +162,10 @@ class Script:
     def add(self, answers: PlatformAnswers) -> None:
         self._rules.append((answers, answers.times))
 
-    def answer(self, method: str, path: str, body: bytes | None) -> Answer | None:
+    def answer(self, call: ApiCall) -> Answer | None:
         """The answer that was written for this call; None where none was. Raises ConnectionRefused, NoAnswer."""
         for n, (rule, left) in enumerate(self._rules):
-            if rule.matches(method, path, body):
+            if rule.matches(call):
                 self._rules[n : n + 1] = [(rule, left - 1)] if left > 1 else []
                 if isinstance(rule.status, str):
                     raise NO_ANSWERS[rule.status](rule.status)

@@ -1,8 +1,7 @@
 """Slack, Teams and webhooks: the same notice, at most once a channel, and never in the way of the e-mail."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from standardwebhooks.webhooks import Webhook
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.policy import Playbook, PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from tests.http_doubles import PaperHttp
 from tests.world import MemoryWorld, comment, delivery, playbook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
@@ -22,29 +22,7 @@ URLS = {
 ASKED = 'hm <b>what</b> about "this" & [that](https://evil.example.com)?'
 
 
-@dataclass
-class Wire:
-    """Takes notices, or fails as told."""
-
-    fails: Answer | Exception | None = None
-    calls: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        self.calls.append((url, headers or {}, body or b""))
-        if isinstance(self.fails, Exception):
-            raise self.fails
-        return self.fails or Answer(200, {}, {})
-
-
-def told(wire: Wire) -> MemoryWorld:
+def told(wire: PaperHttp) -> MemoryWorld:
     policy = replace(playbook(), stopped_altogether=True)
     teams = {n: replace(t, channels=URLS, webhook_secret=SECRET) for n, t in policy.teams.items()}
     silent: Playbook = replace(policy, teams=teams)
@@ -55,22 +33,22 @@ def told(wire: Wire) -> MemoryWorld:
 
 
 def test_each_channel_gets_the_notice_once_with_the_buttons_as_links() -> None:
-    wire = Wire()
+    wire = PaperHttp(always=Answer())
     world = told(wire)
-    assert sorted(url for url, _, _ in wire.calls) == sorted(URLS.values())
-    for _, _, body in wire.calls:
-        assert b"https://earshot.shop.example.com/api/act/" in body
+    assert sorted(call.url for call in wire.sent) == sorted(URLS.values())
+    for call in wire.sent:
+        assert b"https://earshot.shop.example.com/api/act/" in call.body
     world.services.notifier.notify(
         {"product": "facebook", "account": "100200300400500", "thread": "c1", "customer": "5001", "notice": "1.1"},
         world.services.now(),
     )
-    assert len(wire.calls) == 3
+    assert len(wire.sent) == 3
 
 
 def test_what_a_customer_wrote_is_no_markup_in_any_of_them() -> None:
-    wire = Wire()
+    wire = PaperHttp(always=Answer())
     told(wire)
-    bodies = {url: json.loads(body) for url, _, body in wire.calls}
+    bodies = {call.url: call.data for call in wire.sent}
     slack = bodies[URLS["slack"]]["text"]
     assert "&lt;b&gt;what&lt;/b&gt;" in slack and "evil.example" not in slack
     card = json.dumps(bodies[URLS["teams"]])
@@ -78,9 +56,10 @@ def test_what_a_customer_wrote_is_no_markup_in_any_of_them() -> None:
 
 
 def test_a_webhook_is_signed_as_standard_webhooks_says() -> None:
-    wire = Wire()
+    wire = PaperHttp(always=Answer())
     told(wire)
-    _, headers, body = next(call for call in wire.calls if call[0] == URLS["webhook"])
+    sent = next(call for call in wire.sent if call.url == URLS["webhook"])
+    headers, body = sent.headers, sent.body
     at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
     assert headers["webhook-signature"] == Webhook(SECRET).sign(headers["webhook-id"], at, body.decode())
     data = json.loads(body)["data"]
@@ -89,10 +68,10 @@ def test_a_webhook_is_signed_as_standard_webhooks_says() -> None:
 
 @pytest.mark.parametrize("failure", [Answer(500, {}, {}), NoAnswer("x"), ConnectionRefused("x")])
 def test_a_channel_that_fails_holds_no_email_and_is_not_asked_again(failure: Answer | Exception) -> None:
-    wire = Wire(failure)
+    wire = PaperHttp(always=failure)
     world = told(wire)
     assert len(world.emails) == 1
-    assert len(wire.calls) == 3
+    assert len(wire.sent) == 3
     assert world.outcomes.counts["channel slack failed"] == 1
 
 

@@ -1,7 +1,6 @@
 """Every platform can be spoken to on this machine: what is said arrives as that, and a reply to it is understood."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,37 +9,15 @@ from chalicelib import platforms
 from chalicelib.apps import read_apps
 from chalicelib.conversations.interaction import Kind
 from chalicelib.platforms.base import Reply
-from chalicelib.platforms.http import Answer
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
-from infra.local.loopback import Call
-from infra.local.stand_in import StandIn, json_object
 from infra.replay.replay import RecordedHttp
+from tests.http_doubles import StandInHttp
 from tests.world import MemoryWorld
 
 APPS = read_apps(DEMO_APPS)
 WORDS = "How do I return a dress that I bought online? ☕"
 TELLING = [name for name in platforms.PRODUCTS if platforms.product(name).simulation.tells_brand]
-
-
-@dataclass(frozen=True, slots=True)
-class ThroughStandIn:
-    """Http to the stand-in, without the network between."""
-
-    stand_in: StandIn
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        answer = self.stand_in.answer(Call(method, "/" + url.removeprefix("https://"), "", (), body or b""))
-        assert answer
-        return Answer(answer.status, json_object(answer.body), {})
 
 
 def asked(product: str) -> SimulatedMessage:
@@ -95,13 +72,12 @@ def test_what_a_platform_does_not_tell_is_said_to_whoever_tries(product: str) ->
 @pytest.mark.parametrize("product", platforms.PRODUCTS)
 def test_the_stand_in_takes_the_reply_as_the_platform_would(product: str) -> None:
     (interaction,) = [i for i in world_where(asked(product)).interactions() if not i.brand]
-    stand_in = StandIn()
-    owner = APPS.owner(product, interaction.account)
+    wire, owner = StandInHttp(), APPS.owner(product, interaction.account)
     assert owner
     reply = Reply(interaction, "Thank you, we got it.", "0" * 32, at=interaction.received_at)
-    id = platforms.product(product).reply(ThroughStandIn(stand_in), owner.app, owner.account, reply)
-    (posted,) = stand_in.posted
-    assert (posted.product, posted.text) == (product, "Thank you, we got it.") and not stand_in.strange
+    id = platforms.product(product).reply(wire, owner.app, owner.account, reply)
+    (posted,) = wire.stand_in.posted
+    assert (posted.product, posted.text) == (product, "Thank you, we got it.") and not wire.stand_in.strange
     echo = platforms.product(product).simulation.echo(posted)
     assert id and (echo is None or echo.brand)
     assert interaction.kind in (Kind.NEW, Kind.MENTION)

@@ -3,31 +3,33 @@
 import base64
 import hmac
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from chalicelib.platforms.http import Answer
+from chalicelib.platforms.http import Answer, ApiCall
 from infra.ops import commands as ops
-from tests.world import NOW, PAGE, QUESTION, MemoryWorld, PlatformsOnPaper, comment, delivery
+from tests.http_doubles import PostedOnPaper
+from tests.world import NOW, PAGE, QUESTION, MemoryWorld, comment, delivery
 
 TWENTY = timedelta(minutes=20)
 
 
-class Graph(PlatformsOnPaper):
+@dataclass
+class Graph(PostedOnPaper):
     """Answers ids_for_pages with `rows`, or refuses to where there are none."""
 
     rows: list[dict[str, Any]] | None = None
 
-    def request(self, method: str, url: str, **given: Any) -> Answer:
-        if "ids_for_pages" not in url:
-            return super().request(method, url, **given)
-        query: Mapping[str, str] = given["query"]
-        assert url.endswith("/asid-1/ids_for_pages") and query["page"] == PAGE and query["appsecret_proof"]
+    def untold(self, call: ApiCall) -> Answer:
+        if "ids_for_pages" not in call.url:
+            return super().untold(call)
+        assert call.url.endswith("/asid-1/ids_for_pages") and call.query["page"] == PAGE
+        assert call.query["appsecret_proof"]
         if self.rows is None:
-            return Answer(400, {"error": {"code": 100, "message": "no business"}}, {})
-        return Answer(200, {"data": self.rows}, {})
+            return Answer(400, {"error": {"code": 100, "message": "no business"}})
+        return Answer(data={"data": self.rows})
 
 
 def asked(world: MemoryWorld) -> str:
@@ -42,9 +44,7 @@ def asked(world: MemoryWorld) -> str:
 
 
 def world_of(rows: list[dict[str, Any]] | None) -> MemoryWorld:
-    graph = Graph()
-    graph.rows = rows
-    world = MemoryWorld(http=graph)
+    world = MemoryWorld(http=Graph(rows=rows))
     world.post(delivery(comment("c1", QUESTION)))
     world.run(timedelta(minutes=1))
     return world

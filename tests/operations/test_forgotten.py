@@ -14,6 +14,7 @@ from chalicelib.apps import read_apps
 from chalicelib.aws.queues import encode
 from chalicelib.operations.footprint import Customer
 from chalicelib.outcomes.telemetry import Telemetry
+from chalicelib.platforms.http import Answer, ApiCall
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import DEMO_APPS, CannotSay, Delivery, deliver
 from infra.replay.memory import MemoryQueue
@@ -35,10 +36,10 @@ class KeptHttp(RecordedHttp):
         super().__init__()
         self.posted: list[str] = []
 
-    def request(self, method: str, url: str, **given: Any) -> Any:
-        if method == "POST":
-            self.posted.append(f"{url} {(given.get('body') or b'').decode()}")
-        return super().request(method, url, **given)
+    def request(self, call: ApiCall) -> Answer:
+        if call.method == "POST":
+            self.posted.append(f"{call.url} {call.body.decode()}")
+        return super().request(call)
 
 
 class KeptQueue(MemoryQueue):

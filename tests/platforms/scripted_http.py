@@ -1,61 +1,19 @@
-"""The platforms' side of the wire in tests: keeps every request, and gives the answers that the test wrote."""
+"""What the tests of one platform's calls have in common: a wire with its answers, and a reply to send over it."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import Reply
 from chalicelib.platforms.http import Answer
+from tests.http_doubles import PaperHttp, Told
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 TOKEN = "3f0c9a52-8a54-4f0f-9d8e-7c5cf5a0b001"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One request. `data` is its JSON body, {} where it has none."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
-
-    @property
-    def data(self) -> dict[str, Any]:
-        found = json.loads(self.body) if self.body else {}
-        assert isinstance(found, dict)
-        return found
-
-
-@dataclass(slots=True)
-class ScriptedHttp:
-    """Http: the n-th request gets the n-th answer, or raises it."""
-
-    answers: list[Answer | Exception]
-    sent: list[Sent] = field(default_factory=list)
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        self.sent.append(Sent(method, url, dict(headers or {}), dict(query or {}), body or b""))
-        answer = self.answers[len(self.sent) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def http(*answers: Answer | Exception) -> ScriptedHttp:
-    return ScriptedHttp(list(answers))
+def http(*answers: Told) -> PaperHttp:
+    return PaperHttp(list(answers))
 
 
 def answer(status: int = 200, data: dict[str, Any] | None = None, **headers: str) -> Answer:

@@ -16,6 +16,7 @@ from chalicelib.platforms.base import Parsed
 from chalicelib.platforms.http import Answer, ConnectionRefused
 from chalicelib.platforms.meta import instagram
 from chalicelib.platforms.telegram import platform as telegram
+from tests.http_doubles import PaperHttp
 from tests.platforms.cases import CASES, DISCOURSE, GOOGLE, LINE, META, RECEIVED_AT, TELEGRAM, PlatformCase, X
 from tests.platforms.scripted_http import answer, http, reply_to
 from tests.world import MemoryWorld
@@ -197,20 +198,11 @@ def test_each_reader_of_a_channel_has_a_thread_of_their_own_and_is_answered_in_i
 # --- Discourse: what only a header says ---
 
 
-class Forum:
-    """Http of a forum in which post 9101 is `there` or not, or that does not answer (None)."""
-
-    def __init__(self, there: bool | None) -> None:
-        self.there = there
-
-    def request(self, method: str, url: str, **call: Any) -> Answer:
-        if method == "GET" and self.there is None:
-            raise ConnectionRefused("no network")
-        return Answer(200 if self.there else 404, {"id": 9101} if self.there else {}, {})
-
-
 def forum(there: bool | None) -> tuple[MemoryWorld, PlatformCase]:
-    return MemoryWorld(apps=Apps((DISCOURSE,)), http=Forum(there)), next(c for c in CASES if c.product == "discourse")
+    """A forum in which post 9101 is `there` or not, or that does not answer (None)."""
+    post = Answer(data={"id": 9101}) if there else Answer(404)
+    wire = PaperHttp(always=ConnectionRefused("no network") if there is None else post)
+    return MemoryWorld(apps=Apps((DISCOURSE,)), http=wire), next(c for c in CASES if c.product == "discourse")
 
 
 def post(world: MemoryWorld, case: PlatformCase, event: str, **more: Any) -> None:
@@ -267,35 +259,25 @@ def review(world: MemoryWorld, type: str) -> None:
     world.run(timedelta(minutes=1))
 
 
-class Reviews:
-    """Http of Google with one review."""
-
-    def __init__(self) -> None:
-        self.review: dict[str, Any] = {}
-
-    def request(self, method: str, url: str, **call: Any) -> Answer:
-        return Answer(200, self.review, {})
-
-
 @pytest.mark.parametrize("when", ["before", "later"])
 def test_a_review_that_its_manager_answered_is_answered(when: str) -> None:
-    http = Reviews()
-    world = MemoryWorld(apps=Apps((GOOGLE,)), http=http)
+    told: dict[str, Any] = {}
+    world = MemoryWorld(apps=Apps((GOOGLE,)), http=PaperHttp(always=Answer(data=told)))
     at = world.virtual_clock.now
-    http.review = {"comment": BY_HAND, "starRating": "ONE", "reviewer": {"displayName": "Nora"}}
-    http.review |= {"createTime": at.isoformat(), "updateTime": at.isoformat()}
+    told |= {"comment": BY_HAND, "starRating": "ONE", "reviewer": {"displayName": "Nora"}}
+    told |= {"createTime": at.isoformat(), "updateTime": at.isoformat()}
     reply = {"comment": "We called you.", "updateTime": (at + timedelta(minutes=5)).isoformat()}
     world.run(timedelta(minutes=10))
     if when == "before":
-        http.review["reviewReply"] = reply
+        told["reviewReply"] = reply
     review(world, "NEW_REVIEW")
     if when == "later":
         assert state(world) is State.OPEN
-        http.review["reviewReply"] = reply
+        told["reviewReply"] = reply
         review(world, "UPDATED_REVIEW")
     assert state(world) is State.ANSWERED
     # rewritten after the answer
-    http.review |= {"comment": "Nobody called, this is a scandal!", "updateTime": world.virtual_clock.now.isoformat()}
+    told |= {"comment": "Nobody called, this is a scandal!", "updateTime": world.virtual_clock.now.isoformat()}
     review(world, "UPDATED_REVIEW")
     assert state(world) is State.OPEN
 

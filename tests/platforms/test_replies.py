@@ -32,8 +32,9 @@ from chalicelib.platforms.meta import graph as meta
 from chalicelib.platforms.meta import webhook as meta_webhook
 from chalicelib.platforms.x import api as x_api
 from chalicelib.platforms.x import platform as x
+from tests.http_doubles import PaperHttp
 from tests.platforms.cases import META, PAYLOADS, X
-from tests.platforms.scripted_http import NOW, TOKEN, ScriptedHttp, answer, http, reply_to
+from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
 
 PAGE, IG, WA, ME = "100200300400500", "17841400000000001", "106500000000001", "700100200300400500"
 GRAPH = "https://graph.facebook.com/v25.0"
@@ -45,7 +46,7 @@ def account_of(product: str, **options: Any) -> Account:
     return replace(found, options=options)
 
 
-def send(wire: ScriptedHttp, reply: Reply, **options: Any) -> str | None:
+def send(wire: PaperHttp, reply: Reply, **options: Any) -> str | None:
     product = reply.interaction.product
     app = X if product == "x" else META
     return platforms.product(product).reply(wire, app, account_of(product, **options), reply)
@@ -598,7 +599,7 @@ def iso(**ago: float) -> str:
     return (NOW - timedelta(**ago)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def listed(module: Any, wire: ScriptedHttp, product: str, since: datetime = SINCE, **options: Any) -> list[Interaction]:
+def listed(module: Any, wire: PaperHttp, product: str, since: datetime = SINCE, **options: Any) -> list[Interaction]:
     app = X if product == "x" else META
     return list(module.PRODUCT.backfill(wire, app, account_of(product, **options), since, NOW))
 

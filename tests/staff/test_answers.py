@@ -1,21 +1,18 @@
 """Answers by the form: as the brand, through every platform, at most once whatever fails; window, length and place."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from chalicelib.apps import Apps
 from chalicelib.conversations.conversation import Conversation, Outcome, State
-from chalicelib.platforms.http import Answer, NoAnswer
+from chalicelib.platforms.http import Answer
 from chalicelib.playbook.policy import Playbook
-from infra.local.loopback import Call
-from infra.local.stand_in import Fault, StandIn
+from infra.local.stand_in import Fault
 from tests.handlers.test_notify import Postman
+from tests.http_doubles import StandInHttp
 from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
 from tests.staff.desk_browser import Page, newest, open_page
 from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
@@ -24,57 +21,14 @@ URL = "https://earshot.shop.example.com/api"
 TEXT = "Hello, this is Kim. It is on its way."
 
 
-@dataclass
-class Wire:
-    """Http to the stand-in platforms, without a network. `writes` are the calls that could post something."""
-
-    stand_in: StandIn = field(default_factory=StandIn)
-    writes: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    refuses: bool = False
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        path = "/" + url.removeprefix("https://")
-        call = Call(method, path, urlencode(query or {}), tuple((headers or {}).items()), body or b"")
-        if self.refuses:
-            return Answer(401, {"error": {"code": 190}}, {})
-        if method != "GET":
-            self.writes.append(url)
-            if self.faults:
-                return self._fail(call, self.faults.pop(0))
-        answered = self.stand_in.answer(call)
-        if answered is None:
-            raise NoAnswer("lost")
-        data = json.loads(answered.body)
-        return Answer(answered.status, data if isinstance(data, dict) else {}, answered.headers)
-
-    def _fail(self, call: Call, fault: Fault) -> Answer:
-        if fault is Fault.RATE:
-            return Answer(429, {"error": {"code": 4}}, {"Retry-After": "60"})
-        if fault is Fault.LOST:
-            self.stand_in.answer(call)
-        raise NoAnswer("lost")
-
-    def texts(self) -> list[str]:
-        return [p.text for p in self.stand_in.posted]
-
-
 def silent() -> Playbook:
     """A playbook that says nothing by itself, so that every post is a person's."""
     return replace(playbook(), stopped_altogether=True)
 
 
-def asked_on(case: PlatformCase) -> tuple[MemoryWorld, Wire]:
+def asked_on(case: PlatformCase) -> tuple[MemoryWorld, StandInHttp]:
     """A question on the platform, an hour later, with its e-mail."""
-    wire = Wire()
+    wire = StandInHttp()
     world = MemoryWorld(silent(), apps=Apps((case.app,)), public_url=URL, http=wire)
     world.virtual_clock.now = RECEIVED_AT
     body = case.body("question")
@@ -148,8 +102,8 @@ def test_what_the_platform_would_cut_is_refused_with_the_length_that_fits(case: 
     assert wire.writes == []
 
 
-def facebook(**more: Any) -> tuple[MemoryWorld, Wire]:
-    wire = Wire()
+def facebook(**more: Any) -> tuple[MemoryWorld, StandInHttp]:
+    wire = StandInHttp()
     world = MemoryWorld(silent(), public_url=URL, http=wire, **more)
     world.post(delivery(comment("c1", "hm, and what about the other one?")))
     world.run(timedelta(minutes=70))
@@ -207,7 +161,7 @@ def test_a_private_answer_goes_by_message() -> None:
 
 
 def test_a_closed_window_is_said_before_anything_is_posted() -> None:
-    wire = Wire()
+    wire = StandInHttp()
     world = MemoryWorld(silent(), public_url=URL, http=wire)
     world.post(message("m1", "hm, and what about the other one?"))
     world.run(timedelta(minutes=70))
@@ -225,7 +179,7 @@ def test_an_empty_answer_posts_nothing() -> None:
 
 def test_a_refused_token_stops_the_automatic_replies_and_is_said() -> None:
     world, wire = facebook()
-    wire.refuses = True
+    wire.always = Answer(401, {"error": {"code": 190}})
     page: Page = newest(world).press("answer", text=TEXT)
     assert "refused the answer (190)" in page.says
     world.run(timedelta(minutes=1))

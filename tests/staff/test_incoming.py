@@ -12,8 +12,9 @@ from chalicelib.conversations.conversation import Conversation, State
 from chalicelib.outcomes.types import Handled
 from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
 from infra.local.stand_in import Fault
+from tests.http_doubles import StandInHttp
 from tests.staff.mails.make import ANSWER, programs
-from tests.staff.test_answers import Wire, silent
+from tests.staff.test_answers import silent
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
 MAILS = Path(__file__).parent / "mails"
@@ -26,7 +27,7 @@ class Mailbox:
     """A team with an open question and its e-mail, and the platform's wire."""
 
     def __init__(self, body: bytes | None = None) -> None:
-        self.wire = Wire()
+        self.wire = StandInHttp()
         self.world = MemoryWorld(silent(), http=self.wire, reply_domain=DOMAIN)
         self.world.post(body or delivery(comment("c1", "Where is my parcel? It was to be here on Friday.")))
         self.world.run(timedelta(minutes=70))
