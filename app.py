@@ -1,6 +1,7 @@
 """Lambda entry points, nothing else: routes, queue and schedule handlers; the one place that turns errors into HTTP."""
 
 from collections.abc import Callable
+from datetime import datetime
 from json import loads
 from typing import Any
 from urllib.parse import parse_qs
@@ -87,9 +88,11 @@ def escalate(event: SQSEvent) -> Any:
     """A timer fired: sweep everything overdue. Or one conversation was overdue as it came: escalate that one."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        message = record.json_body
-        if "customer" in message:
-            _escalate(message)
+        from chalicelib.handlers.messages import EscalationDue, decode
+
+        message = decode(record.json_body)
+        if isinstance(message, EscalationDue):
+            _escalate(message.key)
         else:
             _sweep(lambda_context)
 
@@ -104,15 +107,21 @@ def sweep(event: Any) -> None:
 
 @app.on_sqs_message(queue="escalations", batch_size=5, name="notify")
 def notify(event: SQSEvent) -> Any:
-    """Sends escalation e-mails, and erases customers who asked for it."""
+    """Works on what was queued for people: their e-mails, and erasures (why those too: DECISIONS.md)."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
+        from chalicelib.handlers.messages import AccountAlert, Erase, FindPerson, SendGathered, SendNotice, decode
+
+        worker: dict[type, Callable[[Any, datetime], None]] = {
+            SendNotice: lambda message, now: services.notifier.notify(message, now),
+            SendGathered: lambda message, now: services.notifier.send_gathered(message, now),
+            AccountAlert: lambda message, now: services.notifier.alert(message, now),
+            FindPerson: lambda message, now: services.eraser.find_person(message, now),
+            Erase: lambda message, now: services.eraser.work(message, now),
+        }
         _need_time(lambda_context)
-        message = record.json_body
-        if "erase" in message:
-            services.eraser.work(message, services.now())
-        else:
-            services.notifier.notify(message, services.now())
+        message = decode(record.json_body)
+        worker[type(message)](message, services.now())
 
     return _batch(event, work)
 
@@ -262,11 +271,9 @@ def _place(trace: Any) -> str:
     return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
 
 
-def _escalate(message: dict[str, Any]) -> None:
-    from chalicelib.storage.store import ConversationKey
-
+def _escalate(key: Any) -> None:
     try:
-        services.escalator.escalate(ConversationKey.named(message), services.now())
+        services.escalator.escalate(key, services.now())
     finally:
         services.telemetry.flush()
 

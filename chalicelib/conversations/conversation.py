@@ -134,6 +134,13 @@ class Notice:
     intent: str | None = None
 
 
+class Bundle(StrEnum):
+    """Why several conversations stand in one e-mail."""
+
+    GROUP = "group"
+    DIGEST = "digest"
+
+
 class Deed(StrEnum):
     """What people do from the e-mail."""
 

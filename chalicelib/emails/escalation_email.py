@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chalicelib.conversations.conversation import Bundle
 from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import clean, duration, first_words, name, quoted
 
@@ -103,13 +104,6 @@ class EscalationEmail:
         """Whom the subject names: the customer, or the first words where the name is not known."""
         named = next((name(a.name) for a in self.asked if name(a.name)), "")
         return named or first_words(self.asked[0].text if self.asked else "")
-
-
-class Bundle(StrEnum):
-    """Why several conversations stand in one e-mail."""
-
-    GROUP = "group"
-    DIGEST = "digest"
 
 
 def render(email: EscalationEmail, language: str = "en") -> tuple[str, str, str]:

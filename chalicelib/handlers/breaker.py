@@ -12,6 +12,7 @@ from datetime import datetime
 from chalicelib.apps import Owner
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import from_time, to_time
+from chalicelib.handlers.messages import AccountAlert, Stopped, encode
 from chalicelib.platforms.base import Blocked, TokenInvalid
 from chalicelib.storage.store import Store
 
@@ -35,11 +36,17 @@ class Breaker:
         if self.is_open(owner, now):
             return
         print_ = _fingerprint(owner)
-        until = from_time(now + error.wait) if isinstance(error, Blocked) else ""
-        account = {"product": owner.account.product, "account": owner.account.id}
-        alert = {"v": 1, "alert": "block" if until else "token", **account, "code": error.code, "until": until}
-        self.escalations.send(alert | {"token": f"{print_} blocked {now:%Y-%m-%d}" if until else print_})
-        self.store.mark(_name(owner), f"{print_}{_UNTIL}{until}" if until else print_, now)
+        until = now + error.wait if isinstance(error, Blocked) else None
+        alert = AccountAlert(
+            stopped=Stopped.BLOCK if until else Stopped.TOKEN,
+            product=owner.account.product,
+            account=owner.account.id,
+            code=error.code,
+            token=f"{print_} blocked {now:%Y-%m-%d}" if until else print_,
+            until=until,
+        )
+        self.escalations.send(encode(alert))
+        self.store.mark(_name(owner), f"{print_}{_UNTIL}{from_time(until)}" if until else print_, now)
 
 
 def _name(owner: Owner) -> str:

@@ -7,8 +7,7 @@ members are only noted; the truth is each conversation's own notice, which is cl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.conversations.conversation import Conversation, Notice
-from chalicelib.emails.escalation_email import Bundle
+from chalicelib.conversations.conversation import Bundle, Conversation, Notice
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
-from chalicelib.codec import dump, from_time, to_time
+from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
 from chalicelib.handlers.bundles import Bundles
+from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
@@ -90,15 +90,10 @@ class Escalator:
                 team = self._team(done.after, notice)
                 if name not in before:
                     Bundles(self.store, self.playbook).fell_due(done.after.on(notice), team, now)
-                self.escalations.send(notice_message(key, name, done.after))
+                self.escalations.send(encode(SendNotice.of(done.after, name)))
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(done.after.on(notice), notice, team, late))
 
     def _team(self, c: Conversation, notice: Notice) -> str:
         return self.playbook.team(c.about(notice), notice.tier, urgent=notice.urgent).name
-
-
-def notice_message(key: ConversationKey, notice: str, conversation: Conversation) -> dict[str, Any]:
-    """The message on the escalations queue; `delivery` is the correlation id."""
-    return {"v": 1, **dump(key), "notice": notice, "delivery": conversation.delivery}

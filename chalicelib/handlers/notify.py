@@ -12,15 +12,16 @@ from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump, to_time
+from chalicelib.codec import dump
 from chalicelib.conversations import rules, staff_rules
-from chalicelib.conversations.conversation import Conversation, Notice, Outcome
+from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome
 from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
-from chalicelib.emails.escalation_email import Bundle, EscalationEmail, render, render_many
+from chalicelib.emails.escalation_email import EscalationEmail, render, render_many
 from chalicelib.handlers.bundles import MOST_MEMBERS, Bundles, Gathering
 from chalicelib.handlers.channels import Channels
+from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.platforms.http import Http
@@ -64,16 +65,9 @@ class Notifier:
     reply_domain: str = ""
     http: Http | None = None
 
-    def notify(self, message: Mapping[str, Any], now: datetime) -> None:
-        """Works on one message of the escalations queue. Raises MailRefused for the queue to bring it again."""
-        if "alert" in message:
-            self._alert(message, now)
-        elif "gathered" in message:
-            self._send_gathered(message, now)
-        else:
-            self._notice(ConversationKey.named(message), str(message["notice"]), now)
-
-    def _notice(self, key: ConversationKey, name: str, now: datetime) -> None:
+    def notify(self, message: SendNotice, now: datetime) -> None:
+        """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again."""
+        key, name = message.key, message.notice
         known = self.store.conversation(key)
         notice = known.notices.get(name) if known else None
         if known is None or notice is None or notice.state is Outcome.SENT:
@@ -133,13 +127,14 @@ class Notifier:
         where = {**dump(key), "notice": name}
         self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT, key)
         if not self.store.marked(f"gathering#{gathering.name}"):
-            message = {"v": 1, "gathered": gathering.name, "kind": gathering.kind.value}
-            self.escalations.send(message, delay=gathering.at - now)
+            message = SendGathered(gathering.name, gathering.kind)
+            self.escalations.send(encode(message), delay=gathering.at - now)
             self.store.mark(f"gathering#{gathering.name}", "queued", now)
 
-    def _send_gathered(self, message: Mapping[str, Any], now: datetime) -> None:
-        """Sends one e-mail to each team for what was gathered; what exceeds one e-mail follows in the next."""
-        name, kind = str(message["gathered"]), Bundle(message["kind"])
+    def send_gathered(self, message: SendGathered, now: datetime) -> None:
+        """Sends one e-mail to each team for what was gathered; what exceeds one e-mail follows in the next. Raises
+        MailRefused for the queue to bring it again."""
+        name, kind = message.name, message.bundle
         docs = self.store.document_names(f"gathered#{name}")
         some = docs[:MOST_MEMBERS]
         by_team: dict[str, list[Member]] = {}
@@ -154,7 +149,7 @@ class Notifier:
         for id, _ in some:
             self.store.drop_document(f"gathered#{name}", id)
         if len(docs) > len(some):
-            self.escalations.send(message)
+            self.escalations.send(encode(message))
 
     # --- sending ---
 
@@ -260,7 +255,7 @@ class Notifier:
             return
         done = self.store.update_conversation(key, lambda old: staff_rules.bounce(old, name, now), now)
         if done and done.before != done.after:
-            self.escalations.send({"v": 1, **dump(key), "notice": name, "delivery": done.after.delivery})
+            self.escalations.send(encode(SendNotice.of(done.after, name)))
 
     # --- the e-mail ---
 
@@ -308,34 +303,33 @@ class Notifier:
             self.keys, self.store, self.reply_domain, tag, m.conversation, m.name, to, now, *shown
         )
 
-    def _alert(self, message: Mapping[str, Any], now: datetime) -> None:
+    def alert(self, message: AccountAlert, now: datetime) -> None:
         """Tells the shop why an account's automatic replies stopped; the mark in the store makes that once a
-        credential, or once a day of blocks."""
-        told = f"alerted#{message['product']}:{message['account']}"
-        if self.store.marked(told) == message["token"]:
+        credential, or once a day of blocks. Raises MailRefused for the queue to bring it again."""
+        told = f"alerted#{message.product}:{message.account}"
+        if self.store.marked(told) == message.token:
             return
         team = self.playbook.team(None, 1)
-        product, account = str(message["product"]), str(message["account"])
-        name = self.apps.account_name(product, account)
-        place, kind = platforms.title(product), str(message["alert"])
-        subject = f"[Earshot] {_ALERTS[kind][0].format(place=place, name=name)}"
-        until = f"{to_time(message['until']):%d %B, %H:%M UTC}" if message.get("until") else ""
+        name, place = self.apps.account_name(message.product, message.account), platforms.title(message.product)
+        what, fix = _ALERTS[message.stopped]
+        subject = f"[Earshot] {what.format(place=place, name=name)}"
+        until = f"{message.until:%d %B, %H:%M UTC}" if message.until else ""
         text = (
-            f"{subject}.\n\nThe platform's code was {message.get('code')}. Questions are still stored and escalated.\n"
-            f"{_ALERTS[kind][1].format(until=until)}\n"
+            f"{subject}.\n\nThe platform's code was {message.code}. Questions are still stored and escalated.\n"
+            f"{fix.format(until=until)}\n"
         )
-        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": kind}))
-        self.store.mark(told, str(message["token"]), now)
+        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": message.stopped.value}))
+        self.store.mark(told, message.token, now)
         self.outcomes.notified(Notified(None, 0, team.email, subject, "sent", kind="alarm"))
 
 
-# kind → (subject, what to do)
+# why they stopped → (subject, what to do)
 _ALERTS = {
-    "token": (
+    Stopped.TOKEN: (
         "{place} no longer accepts the token of {name}: automatic replies have stopped",
         "Renew the credentials and put them into the apps file (see README): replies start again by themselves.",
     ),
-    "block": (
+    Stopped.BLOCK: (
         "{place} has blocked replies by {name} for a while: automatic replies pause",
         "It is a temporary block or a used-up quota, not the token. Replies start again by themselves after {until}; "
         "if it comes again, look for a notice in the account's own pages there.",

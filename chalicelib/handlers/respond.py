@@ -13,7 +13,6 @@ from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
-from chalicelib.codec import dump
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
@@ -22,6 +21,7 @@ from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Attempt
 from chalicelib.handlers.inbox import Envelope, SaveChunks
+from chalicelib.handlers.messages import EscalationDue, encode
 from chalicelib.handlers.placing import Placer
 from chalicelib.intents import IntentModel
 from chalicelib.outcomes.types import Outcomes, Stored
@@ -324,7 +324,7 @@ class Step:
         """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""
         r, now = self.responder, self.now()
         if conversation.wake_at and conversation.wake_at <= now:
-            r.due.send({"v": 1, **dump(ConversationKey.of(conversation))})
+            r.due.send(encode(EscalationDue(ConversationKey.of(conversation))))
         wake_all(r.timer, conversation.wake_times, now)
 
     # --- what the brand said ---

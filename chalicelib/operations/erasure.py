@@ -14,12 +14,12 @@ from typing import Any
 from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.codec import dump, from_time, load
 from chalicelib.conversations.conversation import Conversation, Thread
+from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.handlers.messages import Erase, FindPerson, encode
 from chalicelib.operations.footprint import (
-    Customer,
-    Traces,
     first_known,
     footprint,
     is_identity,
@@ -64,28 +64,28 @@ class Eraser:
         self._note(code, "received", now)
         for customer in customers:  # from now on, also for what waits in the inbox before this message
             self.forgotten.mark(customer.product, customer.account, customer.id, now)
-            self.again.send(_message(customer, code, 1, now))
+            self.again.send(encode(Erase(customer, code, 1, now)))
 
     def request_person(self, app: str, user: str, code: str, now: datetime) -> None:
         """Notes the request of a person whom only Meta's `app` knows as `user`. Raises QueueUnavailable."""
         self._note(code, "received", now)
-        self.again.send({"v": 1, "erase": {"app": app, "user": user}, "code": code, "pass": 0, "at": from_time(now)})
+        self.again.send(encode(FindPerson(app, user, code, now)))
 
-    def _person(self, message: Mapping[str, Any], now: datetime) -> None:
+    def find_person(self, message: FindPerson, now: datetime) -> None:
         """Asks the platform under which ids the app's accounts know the person. Where it does not say, the request
         stays open until an operator has erased them. Raises ReplyError for the queue to bring it again."""
-        app = self.apps.get("meta", message["erase"]["app"])
-        user, code, unknown = str(message["erase"]["user"]), str(message["code"]), []
+        app, unknown = self.apps.get("meta", message.app), []
         for account in app.accounts if app else ():
-            ids = platforms.product(account.product).ids_of(self.http, app, account, user) if app else None
+            ids = platforms.product(account.product).ids_of(self.http, app, account, message.user) if app else None
             if ids is None:
                 unknown.append(f"{account.product}:{account.id}")
             for id in ids or ():
-                self.again.send(_message(Customer(account.product, account.id, id), code, 1, to_time(message["at"])))
+                customer = Customer(account.product, account.id, id)
+                self.again.send(encode(Erase(customer, message.code, 1, message.at)))
         if unknown or app is None:
-            doc = {"app": message["erase"]["app"], "user": user, "at": message["at"], "accounts": unknown}
-            self.store.put_document(OPEN, code, doc, now + STAYS_OPEN)
-            self._note(code, "needs_operator", now)
+            doc = {"app": message.app, "user": message.user, "at": from_time(message.at), "accounts": unknown}
+            self.store.put_document(OPEN, message.code, doc, now + STAYS_OPEN)
+            self._note(message.code, "needs_operator", now)
 
     def close(self, code: str) -> None:
         """An operator has found the person: when the passes under way are through, the request is done."""
@@ -95,28 +95,23 @@ class Eraser:
         """How far the request came: {"received": time, "erased": time}; empty when there is none of that code."""
         return {str(doc["state"]): str(doc["at"]) for doc in self.store.documents(f"erasure#{code}")}
 
-    def work(self, message: Mapping[str, Any], now: datetime) -> None:
+    def work(self, message: Erase, now: datetime) -> None:
         """One pass for one customer: a message that `request` queued."""
-        if message["pass"] == 0:
-            self._person(message, now)
-            return
-        customer = first_known(self.store, Customer(**message["erase"]))
-        until = to_time(message.get("at") or from_time(now))
-        traces = load(Traces, message.get("traces", {}))
-        if message["pass"] == 1:
+        customer, until = first_known(self.store, message.customer), message.until or now
+        if message.number == 1:
             found = self.first_pass(customer, until, now)[1]
-            self.again.send(_message(customer, message["code"], 2, until, found), SECOND_PASS)
+            self.again.send(encode(Erase(customer, message.code, 2, until, found)), SECOND_PASS)
         else:
-            self.second_pass(customer, until, traces, now)
-            still_open = any(name == message["code"] for name, _ in self.store.document_names(OPEN))
-            self._note(message["code"], "partly_erased" if still_open else "erased", now)
+            self.second_pass(customer, until, message.traces, now)
+            still_open = any(name == message.code for name, _ in self.store.document_names(OPEN))
+            self._note(message.code, "partly_erased" if still_open else "erased", now)
 
     def erase(self, customer: Customer, code: str, now: datetime) -> Erased:
         """The first pass at once, and the second queued. Raises QueueUnavailable."""
         self._note(code, "received", now)
         customer = first_known(self.store, customer)
         erased, traces = self.first_pass(customer, now, now)
-        self.again.send(_message(customer, code, 2, now, traces), SECOND_PASS)
+        self.again.send(encode(Erase(customer, code, 2, now, traces)), SECOND_PASS)
         return erased
 
     def first_pass(self, customer: Customer, until: datetime, now: datetime) -> tuple[Erased, Traces]:
@@ -210,13 +205,6 @@ class Eraser:
     def _note(self, code: str, state: str, now: datetime) -> None:
         doc = {"state": state, "at": from_time(now)}
         self.store.put_document(f"erasure#{code}", state, doc, now + REMEMBERED)
-
-
-def _message(
-    customer: Customer, code: str, number: int, until: datetime, traces: Traces | None = None
-) -> dict[str, Any]:
-    told = {"traces": dump(traces)} if traces else {}
-    return {"v": 1, "erase": dump(customer), "code": code, "pass": number, "at": from_time(until), **told}
 
 
 def _after(c: Conversation, until: datetime) -> Conversation | None:

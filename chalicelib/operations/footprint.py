@@ -12,6 +12,7 @@ from datetime import datetime
 
 from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation, Thread
+from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.forgotten import before
 from chalicelib.storage.store import ConversationKey, Store, customer_key
@@ -19,26 +20,6 @@ from chalicelib.storage.table import Item
 
 MASK = "[erased]"  # stands where somebody else's words named the customer
 _SHORTEST = 3  # letters of a part of a name that is looked for on its own
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """Whom an erasure or export is for, as the platform names them."""
-
-    product: str
-    account: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """What a second look needs, because the first has taken it away: what the customer was called, under which ids the
-    platform knew them, where and what they wrote."""
-
-    names: tuple[str, ...] = ()
-    known_as: tuple[str, ...] = ()
-    threads: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue, QueueUnavailable
 from chalicelib.aws.timer import Timer, wake_all
-from chalicelib.codec import dump, from_time
+from chalicelib.codec import from_time
 from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Deed, Outcome
 from chalicelib.conversations.interaction import Interaction
@@ -20,7 +20,7 @@ from chalicelib.emails.content import Content
 from chalicelib.emails.links import Link, LinkError
 from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import duration, name
-from chalicelib.handlers.escalate import notice_message
+from chalicelib.handlers.messages import EscalationDue, SendNotice, encode
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.staff import choices, page
@@ -222,9 +222,9 @@ class Desk:
         with suppress(QueueUnavailable):
             for id, notice in done.after.notices.items():
                 if id not in before and notice.state is Outcome.PENDING:
-                    self.escalations.send(notice_message(key, id, done.after))
+                    self.escalations.send(encode(SendNotice.of(done.after, id)))
             if done.after.due_at and done.after.due_at <= now:
-                self.due.send({"v": 1, **dump(key)})
+                self.due.send(encode(EscalationDue(key)))
         wake_all(self.timer, done.after.wake_times, now)
 
     def _learn(self, c: Conversation, wish: Wish, now: datetime) -> None:

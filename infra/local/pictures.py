@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chalicelib.conversations.conversation import Act, Conversation, Deed, Question
+from chalicelib.conversations.conversation import Act, Bundle, Conversation, Deed, Question
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
-from chalicelib.emails.escalation_email import Asked, Bundle, Done, EscalationEmail, Line, Speaker, render, render_many
+from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker, render, render_many
 from chalicelib.emails.phrases import phrases
 from chalicelib.staff.page import Earlier, Said, View
 from chalicelib.staff.page import render as render_desk

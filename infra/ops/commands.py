@@ -23,11 +23,11 @@ from chalicelib import platforms
 from chalicelib.apps import AppsError, load_apps, read_apps
 from chalicelib.aws import secret_text
 from chalicelib.codec import dump
+from chalicelib.conversations.customer import Customer
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
 from chalicelib.keys import KeysError, load_keys, new_keys
 from chalicelib.operations.doctor import written
-from chalicelib.operations.footprint import Customer
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings

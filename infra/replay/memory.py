@@ -14,6 +14,7 @@ from typing import Any
 from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import encode
+from chalicelib.handlers import messages
 from chalicelib.storage.table import Conflict, Item, Key
 from infra.local import events
 from infra.stack.definitions import redeliveries
@@ -192,7 +193,7 @@ class MemoryTimer:
         minute = bucket(at)
         if minute not in self._started:
             self._started.add(minute)
-            self.virtual_clock.add(minute, "due", encode({"v": 1, "wake_at": minute.isoformat()}))
+            self.virtual_clock.add(minute, "due", encode(messages.encode(messages.WakeUp(minute))))
 
 
 @dataclass(slots=True)

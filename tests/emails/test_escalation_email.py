@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.conversations.conversation import Bundle
 from chalicelib.emails.escalation_email import (
     MOST_ASKED,
     MOST_WORDS,
     Asked,
-    Bundle,
     EscalationEmail,
     render,
     render_many,

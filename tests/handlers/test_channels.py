@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from chalicelib.handlers.messages import SendNotice
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.policy import Playbook, PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.storage.store import ConversationKey
 from tests.http_doubles import PaperHttp
 from tests.world import MemoryWorld, comment, delivery, playbook
 
@@ -38,10 +40,8 @@ def test_each_channel_gets_the_notice_once_with_the_buttons_as_links() -> None:
     assert sorted(call.url for call in wire.sent) == sorted(URLS.values())
     for call in wire.sent:
         assert b"https://earshot.shop.example.com/api/act/" in call.body
-    world.services.notifier.notify(
-        {"product": "facebook", "account": "100200300400500", "thread": "c1", "customer": "5001", "notice": "1.1"},
-        world.services.now(),
-    )
+    key = ConversationKey("facebook", "100200300400500", "c1", "5001")
+    world.services.notifier.notify(SendNotice(key, "1.1"), world.services.now())
     assert len(wire.sent) == 3
 
 

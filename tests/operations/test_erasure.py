@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.apps import App
+from chalicelib.conversations.customer import Customer
 from chalicelib.operations.deletion_request import signed_user
-from chalicelib.operations.footprint import Customer
 from chalicelib.platforms.base import SignatureError
 from chalicelib.platforms.read import PayloadError
 from chalicelib.platforms.simulation import SimulatedMessage

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.operations.footprint import Customer
+from chalicelib.conversations.customer import Customer
 from tests.aws_world import AwsWorld, Faults, _path
 from tests.world import PAGE, comment, delivery, message
 

@@ -12,7 +12,7 @@ import pytest
 from chalicelib import platforms
 from chalicelib.apps import read_apps
 from chalicelib.aws.queues import encode
-from chalicelib.operations.footprint import Customer
+from chalicelib.conversations.customer import Customer
 from chalicelib.outcomes.telemetry import Telemetry
 from chalicelib.platforms.http import Answer, ApiCall
 from chalicelib.platforms.simulation import SimulatedMessage

@@ -13,11 +13,11 @@ import pytest
 
 from chalicelib.apps import Apps, load_apps
 from chalicelib.conversations.conversation import Act, Conversation, Deed, Outcome, PersonalAnswer, Question, tag
+from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import new_keys
 from chalicelib.operations.erasure import Eraser
-from chalicelib.operations.footprint import Customer
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.reports import stream

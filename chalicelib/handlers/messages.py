@@ -1,0 +1,199 @@
+"""What the queues `due` and `escalations` carry, as types; how each is written and read stands here and nowhere else.
+
+The inbox's message is in inbox.py, so that receive imports little; SES tells of e-mails in words of its own. Every
+message has a `kind`. Those of the release before had none: they are told by the fields that they have, so that what is
+under way at a deployment is read. Fields that a reader does not know it ignores.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.conversations.conversation import Bundle, Conversation
+from chalicelib.conversations.customer import Customer, Traces
+from chalicelib.storage.store import ConversationKey
+
+VERSION: Final = 1
+
+
+class UnknownMessage(Exception):
+    """A message of a kind that this release cannot read: it goes back and then to the dead-letter queue."""
+
+
+class Stopped(StrEnum):
+    """Why an account's automatic replies stopped."""
+
+    TOKEN = "token"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class WakeUp:
+    """A timer fired: look at everything that is overdue. Step Functions writes it (infra/stack/timer.asl.json)."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationDue:
+    """One conversation was overdue as it came."""
+
+    key: ConversationKey
+
+
+@dataclass(frozen=True, slots=True)
+class SendNotice:
+    """One notice of a conversation has to be mailed; `delivery` is the correlation id."""
+
+    key: ConversationKey
+    notice: str
+    delivery: str = ""
+
+    @classmethod
+    def of(cls, conversation: Conversation, notice: str) -> "SendNotice":
+        return cls(ConversationKey.of(conversation), notice, conversation.delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class SendGathered:
+    """What was gathered under `name` has to be mailed, as one e-mail of the kind `bundle`."""
+
+    name: str
+    bundle: Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAlert:
+    """An account's replies stopped, for a block's time `until` or until it has other credentials. `token` is what its
+    owner is told once for; `code` is the platform's."""
+
+    stopped: Stopped
+    product: str
+    account: str
+    code: str
+    token: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindPerson:
+    """Somebody whom only the app knows, as `user`, asked at `at` to be erased: who is it to the app's accounts?"""
+
+    app: str
+    user: str
+    code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """One pass over what a customer had said until `until` (None: until it begins); the second one knows what the first
+    has taken away."""
+
+    customer: Customer
+    code: str
+    number: int
+    until: datetime | None = None
+    traces: Traces = field(default_factory=Traces)
+
+
+Message = WakeUp | EscalationDue | SendNotice | SendGathered | AccountAlert | FindPerson | Erase
+
+
+def encode(message: Message) -> dict[str, Any]:
+    """`message` as a queue takes it."""
+    return {"v": VERSION, **_WRITTEN[type(message)](message)}
+
+
+def decode(plain: Mapping[str, Any]) -> Message:
+    """What `encode` wrote, here or in the release before. Raises UnknownMessage, KeyError or ValueError."""
+    kind = plain.get("kind") or next((kind for field, kind in _WITHOUT_KIND if field in plain), None)
+    if kind == _ERASE and plain["pass"] == 0:  # the release before told both by the same field
+        kind = _FIND
+    if not isinstance(kind, str) or kind not in _READ:
+        raise UnknownMessage(str(kind))
+    return _READ[kind](plain)
+
+
+_FIND, _ERASE = "find_person", "erase"
+
+# type → its kind and fields. The kind of what was gathered says what e-mail it becomes.
+_WRITTEN: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
+    WakeUp: lambda m: {"kind": "wake_up", "wake_at": from_time(m.at)},
+    EscalationDue: lambda m: {"kind": "escalation_due", **dump(m.key)},
+    SendNotice: lambda m: {"kind": "send_notice", **dump(m.key), "notice": m.notice, "delivery": m.delivery},
+    SendGathered: lambda m: {"kind": m.bundle.value, "gathered": m.name},
+    AccountAlert: lambda m: {
+        "kind": "account_alert",
+        "alert": m.stopped.value,
+        "product": m.product,
+        "account": m.account,
+        "code": m.code,
+        "token": m.token,
+        "until": _time(m.until),
+    },
+    FindPerson: lambda m: {
+        "kind": _FIND,
+        "erase": {"app": m.app, "user": m.user},
+        "code": m.code,
+        "pass": 0,
+        "at": from_time(m.at),
+    },
+    Erase: lambda m: {
+        "kind": _ERASE,
+        "erase": dump(m.customer),
+        "code": m.code,
+        "pass": m.number,
+        "at": _time(m.until),
+        "traces": dump(m.traces),
+    },
+}
+
+
+def _time(time: datetime | None) -> str:
+    return from_time(time) if time else ""
+
+
+def _gathered(m: Mapping[str, Any]) -> SendGathered:
+    return SendGathered(str(m["gathered"]), Bundle(m["kind"]))
+
+
+def _key(m: Mapping[str, Any]) -> ConversationKey:
+    return ConversationKey.named(m)
+
+
+# kind → how it is read
+_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
+    "wake_up": lambda m: WakeUp(to_time(m["wake_at"])),
+    "escalation_due": lambda m: EscalationDue(_key(m)),
+    "send_notice": lambda m: SendNotice(_key(m), str(m["notice"]), str(m.get("delivery") or "")),
+    **{bundle.value: _gathered for bundle in Bundle},
+    "account_alert": lambda m: AccountAlert(
+        Stopped(m["alert"]),
+        str(m["product"]),
+        str(m["account"]),
+        str(m.get("code", "")),
+        str(m["token"]),
+        to_time(m["until"]) if m.get("until") else None,
+    ),
+    _FIND: lambda m: FindPerson(str(m["erase"]["app"]), str(m["erase"]["user"]), str(m["code"]), to_time(m["at"])),
+    _ERASE: lambda m: Erase(
+        Customer(**m["erase"]),
+        str(m["code"]),
+        int(m["pass"]),
+        to_time(m["at"]) if m.get("at") else None,
+        load(Traces, m.get("traces", {})),
+    ),
+}
+
+# A field that only messages of this kind have: for those of the release before. The first that is found counts.
+_WITHOUT_KIND: Final = (
+    ("alert", "account_alert"),
+    ("erase", _ERASE),
+    ("notice", "send_notice"),
+    ("customer", "escalation_due"),
+    ("wake_at", "wake_up"),
+)
