@@ -29,7 +29,7 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps erase export backfill
+.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps erase export link backfill
 
 package: setup ## build the template and the zip, and say what they weigh
 	@$(PYTHON) -m infra.stack.package
@@ -73,6 +73,9 @@ erase: setup ## CUSTOMER=product:account:customer [REQUEST=code]: erase everythi
 
 export: setup ## CUSTOMER=product:account:customer: print everything stored about a customer
 	@$(OPS) export --customer "$(CUSTOMER)"
+
+link: setup ## CUSTOMER=product:account:customer OTHER=the same BY=name: both are one person; UNDO=1: they are not
+	@$(OPS) link --customer "$(CUSTOMER)" --other "$(OTHER)" --by "$(BY)" $(if $(UNDO),--undo)
 
 backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed
 	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"

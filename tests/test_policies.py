@@ -150,6 +150,7 @@ def act_from_email(running: Deployed) -> None:
         {"action": "correct", "intent": "return"},
         {"action": "correct", "intent": "legal_safety"},
         {"action": "hand_over", "team": "returns"},
+        {"action": "automatic_off", "who": "Robin"},
         {"action": "answered"},
     ]
     for form in map(urlencode, forms):

@@ -33,3 +33,4 @@ class Why(StrEnum):
     OTHERS_THREAD = "others_thread"
     TO_SOMEBODY_ELSE = "to_somebody_else"
     ERASED = "erased"
+    OPTED_OUT = "opted_out"

@@ -18,6 +18,7 @@ from chalicelib.conversations.conversation import (
 )
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
+from chalicelib.emails.known import known
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.storage.store import Store
 
@@ -74,6 +75,7 @@ class Content:
             page=page,
             by_mail=by_mail,
             bounced_from=bounced_from,
+            known=known(self.store, self.playbook, c, _language(last), now),
         )
 
     def account_name(self, c: Conversation) -> str:
@@ -160,6 +162,10 @@ def _note(reply: Acknowledgement | PersonalAnswer) -> str | None:
     if reply.state is Outcome.REFUSED and reply.id:
         return "not_delivered"
     return _NOTES.get(reply.state)
+
+
+def _language(last: Interaction | None) -> str | None:
+    return last.reading.language if last and last.reading else None
 
 
 def _zone(team: Team) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.conversations.conversation import Bundle
+from chalicelib.emails.known import Known, lines
 from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import clean, duration, first_words, name, quoted
 
@@ -72,7 +73,8 @@ class Done:
 class EscalationEmail:
     """Everything that an escalation e-mail tells. `page` is the address of the page on which staff act on it, `inbox`
     where the platform shows the conversation, `whom` whom to look for there where it has no address. `promised`: the
-    customer was told `answer_by`. `first`: no e-mail of this conversation came before."""
+    customer was told `answer_by`. `first`: no e-mail of this conversation came before. `known` is
+    what there is to tell of the customer."""
 
     conversation: str
     product: str
@@ -98,6 +100,7 @@ class EscalationEmail:
     page: str = ""
     by_mail: bool = False
     bounced_from: str = ""
+    known: Known | None = None
 
     @property
     def who(self) -> str:
@@ -164,6 +167,7 @@ def _view(email: EscalationEmail, say: Phrases) -> dict[str, Any]:
         "closes_in": duration(closes - email.now) if closes and open_window else "",
         "closed": closes is not None and not open_window,
         "deeds": [(deed, deed_words(deed, say)) for deed in email.deeds],
+        "known": list(lines(email.known, say)) if email.known else [],
         "quoted": quoted,
         "clean": clean,
         "name": name,

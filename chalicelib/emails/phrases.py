@@ -41,6 +41,12 @@ class Phrases:
         """A platform in words."""
         return platforms.title(product, self.language)
 
+    def day(self, at: datetime) -> str:
+        """E.g. "23 November 2026"."""
+        local, table = at.astimezone(self.zone), _table()[self.language]
+        day: str = table["day"].format(day=local.day, month=table["months"][local.month - 1], year=local.year)
+        return day
+
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""
         local, table = at.astimezone(self.zone), _table()[self.language]

@@ -22,6 +22,7 @@ from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Answer, Place, Playbook
+from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import ConversationKey, Store
 
 _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
@@ -197,6 +198,8 @@ class Attempt:
     def _aside(self, c: Conversation, thread: Thread, account: Account) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""
         i, store = self.interaction, self.acknowledger.store
+        if OptOuts(store).stopped(i.product, i.account, i.customer):
+            return Why.OPTED_OUT
         names = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
         product = platforms.product(i.product)
         if for_somebody_else(i, names, tags_people=product.tags_people):

@@ -30,6 +30,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.forgotten import Forgotten
+from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import Change, ConversationKey, Store
 
 CHANGES = (Kind.EDIT, Kind.DELETE, Kind.HIDE)
@@ -261,6 +262,7 @@ class Step:
 
     def _customer(self, interaction: Interaction, *, known: bool) -> Stored:
         r = self.responder
+        OptOuts(r.store).heed(interaction)  # before anything is said to them
         attempt = Attempt(r.acknowledger, interaction, self.now())
         change = self._fold(interaction, attempt, known=known)
         after = change.after

@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump, from_time, load
+from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
@@ -30,6 +30,8 @@ from chalicelib.operations.footprint import (
 )
 from chalicelib.platforms.http import Http
 from chalicelib.storage.forgotten import Forgotten
+from chalicelib.storage.optouts import SAID_AT
+from chalicelib.storage.people import mirror
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Conflict, Item
 
@@ -168,9 +170,11 @@ class Eraser:
                 lambda old: _unanswered(old, found.traces, answered, until),
             )
         speaks = any(self.store.conversation(key_of(c)) for c in found.conversations)
-        documents = [i for i in found.documents if not (speaks if is_identity(i) else self._stands(i))]
+        documents = [i for i in found.documents if not (speaks if is_identity(i) else self._stands(i, until))]
         for item in documents:
             self.store.table.delete(item.key)
+            if other := mirror(item.key):  # it names the customer from the other side
+                self.store.table.delete(other)
         items = len(found.said) + len(found.conversations) + len(documents)
         return Erased(items, len(found.answers), len(found.mentions) + len(found.theirs)), found.traces
 
@@ -187,8 +191,10 @@ class Eraser:
         stored = self.store.interaction(thread.product, thread.account, id)
         return stored is None or stored.erased
 
-    def _stands(self, item: Item) -> bool:
+    def _stands(self, item: Item, until: datetime) -> bool:
         """Whether a document is about something that the customer has said since."""
+        if SAID_AT in item.doc:
+            return to_time(str(item.doc[SAID_AT])) > until
         if {"product", "account", "thread", "customer"} <= item.doc.keys():
             return self.store.conversation(ConversationKey.named(item.doc)) is not None
         product, _, rest = item.key.sk.partition(":")

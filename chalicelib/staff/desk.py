@@ -27,6 +27,7 @@ from chalicelib.staff import choices, page
 from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
 from chalicelib.staff.choices import BadAction
 from chalicelib.staff.page import Said
+from chalicelib.storage.optouts import OptOut, OptOuts
 from chalicelib.storage.store import Change, ConversationKey, Store
 
 LABELS = "labels"  # the collection of stored labelled rows
@@ -65,6 +66,8 @@ class Desk:
             said = self._answer(link, form, shown, who, say, now)
         elif action == "undo":
             said = self._undo(link, form.get("act", ""), say, now())
+        elif action in _AUTOMATIC:
+            said = self._automatic(link, _AUTOMATIC[action], who, say, now())
         elif action in _DEEDS:
             said = self._deed(link, before, Deed(action), form, shown, who, say, now())
         else:
@@ -215,6 +218,13 @@ class Desk:
         self._tell(link.key, done, now)
         return Said(say("undone_now"), name=name(done.after.acts[id].who))
 
+    def _automatic(self, link: Link, stopped: bool, who: str, say: Phrases, now: datetime) -> Said:
+        """Whether the customer gets automatic replies, as they told a person."""
+        key = link.key
+        word = OptOut(stopped, now, who or say("somebody"))
+        OptOuts(self.store).note(key.product, key.account, key.customer, word)
+        return Said(say("automatic_off_now" if stopped else "automatic_on_now"), name=who)
+
     def _tell(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
         """Sends the notices that an act made, and wakes for what falls due by it. What a queue does not take now the
         next sweep finds by the stored times: the act itself is done."""
@@ -250,6 +260,7 @@ def _asked_at(c: Conversation) -> datetime:
     return max((q.at for q in c.questions.values()), default=datetime.min.replace(tzinfo=UTC))
 
 
+_AUTOMATIC = {"automatic_off": True, "automatic_on": False}
 _DEEDS = frozenset(Deed) - {Deed.ANSWER}
 
 

@@ -14,6 +14,7 @@ from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails.escalation_email import EscalationEmail, Line, deed_words, environment
+from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
 from chalicelib.emails.safe_text import clean, first_words, name, quoted
 from chalicelib.playbook.policy import INTENTS
@@ -99,6 +100,8 @@ def render(view: View, said: Said, once: str) -> str:
             for (id, done), done_line in zip(acts, view.email.deeds, strict=True)
         ],
         states=_states(say),
+        known=list(lines(view.email.known, say)) if view.email.known else [],
+        stopped=bool(view.email.known and view.email.known.stopped),
         first_words=first_words,
     )
 

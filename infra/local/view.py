@@ -30,6 +30,7 @@ _WHY: dict[str, str] = {
     Why.RECENT: "this customer has had one in this thread",
     Why.CAP: "a cap is reached (one a customer and post, so many an hour)",
     Why.BREAKER: "the platform refuses the account's token",
+    Why.OPTED_OUT: "this customer wants no automatic replies",
     Why.ALREADY: "it has had its one reply",
 }
 

@@ -1,4 +1,5 @@
 """What an operator does with a running Earshot: `make doctor`, `redrive`, `rotate-secret`, `apps`, `erase`, `export`,
+`link`,
 `backfill`. Each works on the stack of STAGE with the operator's own credentials, or, where EARSHOT_TABLE is set, on
 what the environment names (the embedded AWS). No command prints a customer's words, a token or a secret, except export,
 which is there to do it.
@@ -31,6 +32,7 @@ from chalicelib.operations.doctor import written
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
+from chalicelib.storage.people import Person, link, unlink
 from chalicelib.textfile import read_text
 from infra.ops import access
 
@@ -391,6 +393,22 @@ def _plain(value: Any) -> Any:
     return base64.b64encode(bytes(value)).decode() if isinstance(value, bytes) else float(value)
 
 
+def _link(given: argparse.Namespace, services: Services) -> int:
+    one, other = (_person(customer_named(name)) for name in (given.customer, given.other))
+    if one == other:
+        raise OpsError("CUSTOMER and OTHER are the same")
+    if given.undo:
+        print("they are two people again" if unlink(services.store, one, other) else "they were not linked")
+        return 0
+    link(services.store, one, other, given.by, services.now())
+    print("from now on both are one person: one profile, and a “stop” to either is one to both")
+    return 0
+
+
+def _person(customer: Customer) -> Person:
+    return customer.product, customer.account, customer.id
+
+
 def _backfill(given: argparse.Namespace, services: Services) -> int:
     now = services.now()
     count = backfill(services, given.account, since(given.since, now), now)
@@ -406,6 +424,7 @@ COMMANDS: Mapping[str, tuple[Command, tuple[str, ...]]] = {
     "apps": (_apps, ("--file",)),
     "erase": (_erase, ("--customer",)),
     "export": (_export, ("--customer",)),
+    "link": (_link, ("--customer", "--other", "--by")),
     "backfill": (_backfill, ("--account", "--since")),
 }
 
@@ -422,6 +441,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--finish", action="store_true")
         if name == "erase":
             command.add_argument("--request", default="", help="the code of an open request that this answers")
+        if name == "link":
+            command.add_argument("--undo", action="store_true")
         if name == "rotate-key":
             command.add_argument("--fresh", action="store_true")
     given = parser.parse_args(arguments)

@@ -1,0 +1,147 @@
+"""Who wants no automatic replies: "stop", and "start" again, one word of the platform's time for each person.
+
+A message is such a word only when nothing else stands in it: whoever also asks something is read as before. It closes
+no question and hides none; people go on answering.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from chalicelib.codec import from_time, to_time
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.storage.people import linked
+from chalicelib.storage.store import Store, customer_key
+from chalicelib.storage.table import Conflict, Item, Key
+
+REMEMBERED: Final = timedelta(days=3650)  # a wish does not run out by itself
+SAID_AT: Final = "said_at"  # an erasure leaves what was said after it was asked for
+LONGEST: Final = 80  # characters of a message that can be nothing but such a word
+_NAMES: Final = re.compile(r"@[\w.]+")
+_NO_WORD: Final = re.compile(r"[^\w]+")
+
+_STOP: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": (
+            *(
+                "stop",
+                "please stop",
+                "stop please",
+                "stop it",
+                "unsubscribe",
+                "opt out",
+                "optout",
+                "stopall",
+                "stop all",
+            ),
+            *("stop automatic replies", "stop automated replies", "stop auto replies", "no automatic replies"),
+            *("no more automatic replies", "no more automated replies", "no automated replies", "no auto replies"),
+            *("stop the automatic replies", "stop sending automatic replies", "no more auto replies", "no bots"),
+            *("no bot", "stop bot", "stop the bot", "stop messaging me", "stop writing to me", "no more messages"),
+        ),
+        "de": (
+            *("stopp", "bitte stopp", "bitte stoppen", "stopp bitte", "abmelden", "abbestellen", "austragen"),
+            *("keine automatischen antworten", "keine automatischen antworten mehr", "kein bot", "keine bots"),
+            *("bitte keine automatischen antworten", "bitte keine automatischen antworten mehr", "stop bitte"),
+            *("keine automatischen nachrichten", "keine automatischen nachrichten mehr", "keine nachrichten mehr"),
+        ),
+        "fr": (
+            *("arret", "arretez", "stop svp", "arretez svp", "desabonner", "desinscription", "me desabonner"),
+            *("desinscrire", "plus de reponses automatiques", "plus de reponse automatique", "pas de robot"),
+            *("pas de reponse automatique", "pas de reponses automatiques", "plus de messages automatiques"),
+            *("arretez les reponses automatiques", "plus de messages", "plus de robot", "stop au robot"),
+        ),
+        "es": (
+            *("parar", "baja", "darme de baja", "dar de baja", "stop por favor", "cancelar suscripcion"),
+            *("no mas respuestas automaticas", "sin respuestas automaticas", "no quiero respuestas automaticas"),
+            *("no mas mensajes automaticos", "no mas mensajes", "sin robots", "no quiero bots"),
+        ),
+    }
+)
+_START: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": ("start", "unstop", "start again", "subscribe", "opt in", "automatic replies again"),
+        "de": ("starten", "start bitte", "wieder automatische antworten"),
+        "fr": ("demarrer", "reprendre", "reponses automatiques a nouveau"),
+        "es": ("empezar", "comenzar", "iniciar", "respuestas automaticas otra vez"),
+    }
+)
+_WORDS: Final[Mapping[str, bool]] = MappingProxyType(
+    {phrase: stops for table, stops in ((_START, False), (_STOP, True)) for all in table.values() for phrase in all}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """The newest word of one person: whether they want no automatic replies, since when, and who said so ("" is the
+    customer, else the member of staff)."""
+
+    stopped: bool
+    at: datetime
+    by: str = ""
+
+
+def wish(text: str) -> bool | None:
+    """True for "stop", False for "start", None for a message with anything else in it."""
+    return None if len(text) > LONGEST else _WORDS.get(_plain(text))
+
+
+@dataclass(frozen=True, slots=True)
+class OptOuts:
+    """Reads and writes them; one is known to everybody when `note` returns."""
+
+    store: Store
+
+    def of(self, product: str, account: str, customer: str) -> OptOut | None:
+        """The newest word of a customer, under whichever of the names that staff have linked; None for who has never
+        said one. Read consistently."""
+        found = (self.store.table.get(_key(*person)) for person in linked(self.store, product, account, customer))
+        return max((_word(item) for item in found if item), key=lambda word: (word.at, word.stopped), default=None)
+
+    def stopped(self, product: str, account: str, customer: str) -> bool:
+        """Whether nothing is said automatically to this customer."""
+        found = self.of(product, account, customer)
+        return found is not None and found.stopped
+
+    def heed(self, i: Interaction) -> bool:
+        """Notes the wish that the customer's `i` is, if it is one; whether it is."""
+        wanted = None if i.brand or i.deleted or i.tap or i.author is None else wish(i.text)
+        if wanted is None:
+            return False
+        self.note(i.product, i.account, i.customer, OptOut(wanted, i.text_at or i.at))
+        return True
+
+    def note(self, product: str, account: str, customer: str, word: OptOut) -> None:
+        """Keeps `word`, unless a later one is known; of two at the same moment "stop" holds."""
+        key, index = _key(product, account, customer), customer_key(product, account, customer)
+        while True:
+            item = self.store.table.get(key)
+            known = _word(item) if item else None
+            if known and (known.at, known.stopped) >= (word.at, word.stopped):
+                return
+            doc = {"stopped": word.stopped, SAID_AT: from_time(word.at), "by": word.by}
+            expires = word.at + REMEMBERED
+            try:
+                self.store.table.put(Item(key, doc, item.rev if item else 0, expires_at=expires, customer=index))
+                return
+            except Conflict:
+                continue
+
+
+def _word(item: Item) -> OptOut:
+    return OptOut(bool(item.doc["stopped"]), to_time(str(item.doc[SAID_AT])), str(item.doc["by"]))
+
+
+def _key(product: str, account: str, customer: str) -> Key:
+    return Key(f"o#{product}:{account}#{customer}", "o")
+
+
+def _plain(text: str) -> str:
+    """Small letters without accents, marks, emojis and @names."""
+    text = unicodedata.normalize("NFKD", _NAMES.sub(" ", text).casefold())
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    return _NO_WORD.sub(" ", text).replace("_", " ").strip()
