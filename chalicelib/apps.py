@@ -45,6 +45,11 @@ class App:
     accounts: tuple[Account, ...] = ()
     brand: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False, compare=False)
 
+    @property
+    def path(self) -> str:
+        """Where its deliveries come, below the address of the stack."""
+        return f"/webhooks/{self.platform}/{self.key}"
+
     def account(self, product: str, id: str) -> Account | None:
         """The account of this app with that product and id, if it has one."""
         return next((a for a in self.accounts if a.id == id and a.product == product), None)

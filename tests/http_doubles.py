@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from chalicelib.platforms.http import Answer, ApiCall, NoAnswer, json_object
+from chalicelib.platforms.http import Answer, ApiCall, NoAnswer, json_value
 from infra.local.loopback import Call
 from infra.local.stand_in import Fault, StandIn
 
@@ -69,7 +69,7 @@ class StandInHttp(PaperHttp):
         answered = self.stand_in.answer(received)
         if answered is None:
             raise NoAnswer("lost")
-        return Answer(answered.status, json_object(answered.body), answered.headers)
+        return Answer.of(answered.status, json_value(answered.body), answered.headers)
 
     def _fail(self, call: ApiCall, fault: Fault) -> Answer:
         if fault is Fault.RATE:

@@ -4,17 +4,29 @@ Members without a default are what every platform has; each default says what ho
 ADDING_A_PLATFORM.md walks through one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chalicelib import ids
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.platforms.base import Finding, Parsed, Poison, Reply, Request, Response, Skipped, Unsupported
+from chalicelib.platforms.base import (
+    FOREIGN,
+    Finding,
+    Parsed,
+    Poison,
+    Reply,
+    Request,
+    Response,
+    Skipped,
+    Unsupported,
+    verify_any,
+)
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.read import is_friendly, kept, raw, reason
+from chalicelib.platforms.read import MALFORMED, is_friendly, kept, raw, reason
 from chalicelib.platforms.simulation import Sender, Simulation
 
 MAX_BODY = 1024 * 1024  # bytes
@@ -69,24 +81,68 @@ def whole_body(request: Request) -> bytes:
     return request.body
 
 
+def posts_only(app: App, query: Mapping[str, str]) -> Response:
+    """There is no handshake."""
+    return Response(405, "deliveries are posted here")
+
+
+def signature(header: str, sign: Callable[[str, bytes], str], prefix: str = "") -> Callable[[App, Request], None]:
+    """The `verify` of a platform that signs the raw bytes: `header` (lower case) holds `prefix` and what `sign` makes
+    of one of the secrets and the body."""
+
+    def verify(app: App, request: Request) -> None:
+        verify_any(request.headers.get(header), [prefix + sign(secret, request.body) for secret in app.secrets])
+
+    return verify
+
+
+def each(
+    parts: Iterable[Any], read_part: Callable[[Any], Parsed | Iterator[Parsed]], product: str = "", account: str = ""
+) -> Iterator[Parsed]:
+    """What `read_part` makes of each part; one that cannot be understood is poison and stops no other. `product` and
+    `account` are whose they are, as far as it is known before they are read."""
+    for part in parts:
+        try:
+            found = read_part(part)
+            yield from (found,) if isinstance(found, Interaction | Skipped | Poison) else tuple(found)
+        except MALFORMED as error:
+            yield Poison(reason(error), raw(part), product, account)
+
+
+def for_the_account(
+    app: App,
+    product: str,
+    received_at: datetime,
+    payload: dict[str, Any],
+    read_payload: Callable[[PartContext, dict[str, Any]], Parsed | Iterator[Parsed]],
+) -> Iterator[Parsed]:
+    """What `read_payload` makes of a delivery that names no account: it is for the one that the app has."""
+    account = next((a for a in app.accounts if a.product == product), None)
+    if account is None:
+        yield Skipped(FOREIGN, product)
+        return
+    context = PartContext(app, account, received_at, received_at)
+    yield from each([payload], partial(read_payload, context), product, account.id)
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """Both what comes in at /webhooks/{platform}/{app} and how the local run makes it.
 
-    - `challenge(app, query)`: the answer to the platform's handshake (GET);
     - `verify(app, request)` returns when the request is proven to come from the platform; raises SignatureError;
     - `parse(app, body, received_at)`: every part of the delivery; raises PayloadError when the body is none as a whole;
     - `send(app, said, secret)`: headers and body of one signed delivery that tells what was `said`;
+    - `challenge(app, query)`: the answer to the platform's handshake (GET), where it has one;
     - `prepare(http, app, request)` is called before `verify` where keys must be fetched first; raises nothing;
     - `content(request)` is called after `verify`: what `parse` gets instead of the raw body, where only the headers say
       what happened;
     - `max_body`: the largest body in bytes.
     """
 
-    challenge: Callable[[App, Mapping[str, str]], Response]
     verify: Callable[[App, Request], None]
     parse: Callable[[App, bytes, datetime], Iterator[Parsed]]
     send: Sender
+    challenge: Callable[[App, Mapping[str, str]], Response] = posts_only
     prepare: Callable[[Http, App, Request], None] = no_keys
     content: Callable[[Request], bytes] = whole_body
     max_body: int = MAX_BODY

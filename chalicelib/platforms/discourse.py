@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from chalicelib.apps import Account, App
@@ -19,7 +20,6 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
-    FOREIGN,
     TEST,
     Finding,
     Parsed,
@@ -27,15 +27,12 @@ from chalicelib.platforms.base import (
     Reply,
     ReplyError,
     Request,
-    Response,
-    Skipped,
     fit,
     hmac_hex,
-    verify_any,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook
+from chalicelib.platforms.contract import PartContext, Product, Webhook, for_the_account, signature
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import call
+from chalicelib.platforms.rest import Verdicts, call, pages
 from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
@@ -48,19 +45,11 @@ _KINDS = {
     "post_recovered": Kind.EDIT,
 }
 # 403 is the answer to a wrong key and to one topic where the user may not write: no reason to stop all replies
-_VERDICTS = {403: Refused}
+_VERDICTS = Verdicts({403: Refused}, lambda answer: read.obj(answer.data.get("extras")).get("wait_seconds"))
 _BY_PEOPLE = {1, 2}  # post_type: regular, moderator action; 3 is a note by the software, 4 a whisper among the staff
 
 
-def challenge(app: App, query: Mapping[str, str]) -> Response:
-    """Discourse has no handshake."""
-    return Response(405, "Discourse posts events here")
-
-
-def verify(app: App, request: Request) -> None:
-    """X-Discourse-Event-Signature over the raw bytes, with one of the secrets."""
-    expected = ["sha256=" + hmac_hex(secret, request.body) for secret in app.secrets]
-    verify_any(request.headers.get("x-discourse-event-signature"), expected)
+verify = signature("x-discourse-event-signature", hmac_hex, "sha256=")
 
 
 def content(request: Request) -> bytes:
@@ -74,16 +63,7 @@ def content(request: Request) -> bytes:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one event of a delivery."""
-    payload = read.body(body)
-    account = next((a for a in app.accounts if a.product == "discourse"), None)
-    if account is None:
-        yield Skipped(FOREIGN, "discourse")
-        return
-    context = PartContext(app, account, received_at, received_at)
-    try:
-        yield _event(context, payload)
-    except read.MALFORMED as error:
-        yield context.poison(error, payload)
+    yield from for_the_account(app, "discourse", received_at, read.body(body), _event)
 
 
 def _event(context: PartContext, payload: dict[str, Any]) -> Parsed:
@@ -224,13 +204,11 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
         hooks = read.rows(_api(http, account, "GET", "/admin/api/web_hooks.json").get("web_hooks"))
     except (ReplyError, read.PayloadError):
         return []  # a key without an administrator's rights cannot see them: nothing to say
-    here = f"/webhooks/discourse/{app.key}"
-    here = f"/webhooks/discourse/{app.key}"
-    ours = [h for h in map(read.obj, hooks) if read.text(h.get("payload_url")).endswith(here)]
+    ours = [h for h in map(read.obj, hooks) if read.text(h.get("payload_url")).endswith(app.path)]
     if any(h.get("active") is True for h in ours):
         return []
     what = "the forum's webhook is switched off" if ours else "the forum has no webhook that comes here"
-    fix = f"in the forum's admin pages, API, Webhooks: post events to {here}, with the secret"
+    fix = f"in the forum's admin pages, API, Webhooks: post events to {app.path}, with the secret"
     return [Finding(account.id, what, fix)]
 
 
@@ -239,18 +217,18 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
 
     Source: https://docs.discourse.org/#tag/Posts/operation/listPosts
     """
-    before = ""
-    for _ in range(MAX_PAGES):
-        posts = [read.obj(p) for p in read.rows(_api(http, account, "GET", f"/posts.json{before}").get("latest_posts"))]
+
+    def turn(before: str) -> tuple[list[dict[str, Any]], str]:
+        found = _api(http, account, "GET", f"/posts.json{before}").get("latest_posts")
+        posts = [read.obj(p) for p in read.rows(found)]
         recent = [p for p in posts if read.when(p.get("created_at"), now) >= since]
-        for post in recent:
-            parsed = _event(PartContext(app, account, now, now), {"post": post})
-            if isinstance(parsed, Interaction):
-                yield parsed
         lowest = min((_number(p.get("id")) for p in posts), default=0)
-        if len(recent) < len(posts) or lowest < 2:
-            return
-        before = f"?before={lowest - 1}"
+        return recent, f"?before={lowest - 1}" if len(recent) == len(posts) and lowest > 1 else ""
+
+    for post in chain.from_iterable(pages(turn, MAX_PAGES)):
+        parsed = _event(PartContext(app, account, now, now), {"post": post})
+        if isinstance(parsed, Interaction):
+            yield parsed
 
 
 # --- the local run ---------------------------------------------------------------------------------------------------
@@ -294,7 +272,7 @@ _POST = Endpoint(
 )
 _ECHO = "sent by api_username"
 
-WEBHOOK = Webhook(challenge, verify, parse, send, content=content)
+WEBHOOK = Webhook(verify, parse, send, content=content)
 PRODUCT = Product(
     name="discourse",
     title="the forum",

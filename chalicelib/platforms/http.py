@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 from chalicelib.wire import Lost, NotConnected, Wire
@@ -43,11 +43,18 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: `data` is its JSON object, {} when the body is none."""
+    """An HTTP answer: `data` is its JSON object, {} when the body is none; `rows` its JSON array, [] likewise."""
 
     status: int = 200
     data: dict[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    rows: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, status: int, content: Any, headers: Mapping[str, str]) -> Self:
+        """The answer whose body is the JSON `content`."""
+        data = content if isinstance(content, dict) else {}
+        return cls(status, data, headers, content if isinstance(content, list) else [])
 
 
 class Http(Protocol):
@@ -79,13 +86,18 @@ class PlatformHttp:
             raise ConnectionRefused(type(error).__name__) from None
         except Lost as error:
             raise NoAnswer(str(error)) from None
-        return Answer(received.status, json_object(received.body), received.headers)
+        return Answer.of(received.status, json_value(received.body), received.headers)
+
+
+def json_value(body: bytes) -> Any:
+    """What the JSON in `body` says, None where it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`, {} where it holds none."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
+    data = json_value(body)
     return data if isinstance(data, dict) else {}

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chalicelib.apps import Account, App
@@ -25,14 +26,11 @@ from chalicelib.platforms.base import (
     Refused,
     Reply,
     ReplyError,
-    Request,
-    Response,
     Skipped,
     fit,
     hmac_base64,
-    verify_any,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
+from chalicelib.platforms.contract import PartContext, Product, Webhook, each, not_listed, signature
 from chalicelib.platforms.http import Answer, Http
 from chalicelib.platforms.rest import call, header, utf16
 from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, number, wire
@@ -45,15 +43,8 @@ _TEST_USER = "Udeadbeefdeadbeefdeadbeefdeadbeef"  # writes what the console's ol
 _PLACES = {"user": "userId", "group": "groupId", "room": "roomId"}
 
 
-def challenge(app: App, query: Mapping[str, str]) -> Response:
-    """LINE has no handshake: its verify button posts a delivery without events."""
-    return Response(405, "LINE posts events here")
-
-
-def verify(app: App, request: Request) -> None:
-    """x-line-signature over the raw bytes, with one of the channel secrets."""
-    expected = [hmac_base64(secret, request.body) for secret in app.secrets]
-    verify_any(request.headers.get("x-line-signature"), expected)
+# There is no handshake: the console's verify button posts a delivery without events
+verify = signature("x-line-signature", hmac_base64)
 
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
@@ -67,15 +58,10 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
         raise read.PayloadError("more events than LINE ever sends")
     if not events:
         yield Skipped(TEST, "line", id)
-    for event in events:
-        if account is None:
-            yield Skipped(FOREIGN, "line", id)
-            continue
-        context = PartContext(app, account, received_at, received_at)
-        try:
-            yield _event(context, event)
-        except read.MALFORMED as error:
-            yield context.poison(error, event)
+    if account is None:
+        yield from (Skipped(FOREIGN, "line", id) for _ in events)
+        return
+    yield from each(events, partial(_event, PartContext(app, account, received_at, received_at)), "line", id)
 
 
 def _event(context: PartContext, event: Any) -> Parsed:
@@ -209,12 +195,12 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     if read.ident(bot.get("userId")) != account.id:
         fix = "set the account's id to the bot's user id, which GET /v2/bot/info gives as userId"
         findings.append(Finding(account.id, "the token belongs to another official account", fix))
-    fix = f"in the console, Messaging API, set the webhook URL to /webhooks/line/{app.key} and switch 'Use webhook' on"
+    fix = f"in the console, Messaging API, set the webhook URL to {app.path} and switch 'Use webhook' on"
     try:
         hook = call(http, "GET", f"{_API}/channel/webhook/endpoint", headers=_authorization(account)).data
     except ReplyError:
         hook = {}  # 404 where none was ever set
-    if not read.text(hook.get("endpoint")).endswith(f"/webhooks/line/{app.key}"):
+    if not read.text(hook.get("endpoint")).endswith(app.path):
         findings.append(Finding(account.id, "the channel's webhook does not come here", fix))
     elif hook.get("active") is not True:
         findings.append(Finding(account.id, "the channel's webhook is switched off", fix))
@@ -251,7 +237,7 @@ _SEND = Endpoint(
     lambda id: {"sentMessages": [{"id": id}]},
 )
 
-WEBHOOK = Webhook(challenge, verify, parse, send)
+WEBHOOK = Webhook(verify, parse, send)
 PRODUCT = Product(
     name="line",
     title="LINE",

@@ -1,24 +1,51 @@
 """One call to a platform's REST API, made once, its failures classed by HTTP status as most platforms mean them.
 
-Platforms with error codes of their own (Meta, X) class by those instead.
+A platform with error codes of its own (Meta) classes by those instead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Unpack
+from typing import Any, Unpack
 
-from chalicelib.platforms import read
 from chalicelib.platforms.base import Carried, NotSent, OutcomeUnknown, Refused, ReplyError, TokenInvalid, call_once
 from chalicelib.platforms.http import Answer, Http
 
-Verdicts = Mapping[int, type[ReplyError]]
-
-_VERDICTS: Verdicts = {401: TokenInvalid, 403: TokenInvalid, 408: OutcomeUnknown, 429: NotSent}
-_LONGEST_WAIT_S = 3600
-_WAIT_S = 60  # where the platform does not say how long
+_STATUSES: Mapping[int, type[ReplyError]] = {401: TokenInvalid, 403: TokenInvalid, 408: OutcomeUnknown, 429: NotSent}
 
 
-def call(http: Http, method: str, url: str, *, verdicts: Verdicts | None = None, **carried: Unpack[Carried]) -> Answer:
+def nowhere_else(answer: Answer) -> Any:
+    """How long to wait stands in the header Retry-After or nowhere."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What a platform means by its failures, where that is not what most mean: `statuses` by HTTP status. `seconds` is
+    where it says how long to wait besides the header Retry-After, `usual_s` how long where it says nothing, `longest_s`
+    what nobody waits longer than."""
+
+    statuses: Mapping[int, type[ReplyError]] = field(default_factory=dict)
+    seconds: Callable[[Answer], Any] = nowhere_else
+    usual_s: int = 60
+    longest_s: int = 3600
+
+    def of(self, answer: Answer) -> ReplyError:
+        """The error that an answer which is no success stands for."""
+        fallback = OutcomeUnknown if answer.status >= 500 else Refused
+        verdict = self.statuses.get(answer.status) or _STATUSES.get(answer.status, fallback)
+        return NotSent(str(answer.status), self._wait(answer)) if verdict is NotSent else verdict(str(answer.status))
+
+    def _wait(self, answer: Answer) -> timedelta:
+        told = map(str, (header(answer, "retry-after"), self.seconds(answer)))
+        seconds = next((int(s) for s in told if s.isdecimal() and len(s) < 9), self.usual_s)
+        return timedelta(seconds=min(max(seconds, 1), self.longest_s))
+
+
+_USUAL = Verdicts()
+
+
+def call(http: Http, method: str, url: str, *, verdicts: Verdicts = _USUAL, **carried: Unpack[Carried]) -> Answer:
     """The 2xx answer to one request; raises ReplyError.
 
     Every other 4xx and every redirect is a definite no, a 5xx may hide a reply that went out; `verdicts` says what
@@ -27,25 +54,23 @@ def call(http: Http, method: str, url: str, *, verdicts: Verdicts | None = None,
     answer = call_once(http, method, url, **carried)
     if 200 <= answer.status < 300:
         return answer
-    fallback = OutcomeUnknown if answer.status >= 500 else Refused
-    verdict = {**_VERDICTS, **(verdicts or {})}.get(answer.status, fallback)
-    raise NotSent(str(answer.status), _wait(answer)) if verdict is NotSent else verdict(str(answer.status))
+    raise verdicts.of(answer)
+
+
+def pages[Page](turn: Callable[[str], tuple[Page, str]], most: int) -> Iterator[Page]:
+    """The pages of a list, `most` of them at the most: `turn` takes what leads to a page ("": the first) and gives the
+    page and what leads to the next one ("" where there is none). Raises ReplyError."""
+    mark = ""
+    for _ in range(most):
+        page, mark = turn(mark)
+        yield page
+        if not mark:
+            return
 
 
 def header(answer: Answer, name: str) -> str:
     """The answer's header `name` (lower case), "" when it is missing."""
     return next((value for key, value in answer.headers.items() if key.lower() == name), "")
-
-
-def _wait(answer: Answer) -> timedelta:
-    """How long to wait, from the three places where it is told: the header, Telegram's body, Discourse's body."""
-    told = (
-        header(answer, "retry-after"),
-        read.obj(answer.data.get("parameters")).get("retry_after"),
-        read.obj(answer.data.get("extras")).get("wait_seconds"),
-    )
-    seconds = next((int(s) for s in map(str, told) if s.isdecimal() and len(s) < 9), _WAIT_S)
-    return timedelta(seconds=min(max(seconds, 1), _LONGEST_WAIT_S))
 
 
 def utf16(words: str) -> int:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,17 +26,15 @@ from chalicelib.platforms.base import (
     TEST,
     Finding,
     Parsed,
-    Poison,
     Refused,
     Reply,
     Request,
-    Response,
     SignatureError,
     Skipped,
     fit,
     same,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
+from chalicelib.platforms.contract import PartContext, Product, Webhook, each, not_listed
 from chalicelib.platforms.http import Http, json_body
 from chalicelib.platforms.rest import call
 from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
@@ -55,11 +54,6 @@ _KINDS = {
 _TESTS = {"ping", "test"}
 _STAMP = re.compile("[0-9]{1,10}")
 _SIGNATURES = re.compile("v[0-9]+[a-z]?,[A-Za-z0-9+/=_-]+( v[0-9]+[a-z]?,[A-Za-z0-9+/=_-]+)*")
-
-
-def challenge(app: App, query: Mapping[str, str]) -> Response:
-    """Standard Webhooks has no handshake."""
-    return Response(405, "post signed events here")
 
 
 def verify(app: App, request: Request) -> None:
@@ -95,14 +89,10 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     events = read.rows(payload["events"]) if "events" in payload else [payload]
     if len(events) > MAX_EVENTS:
         raise read.PayloadError("more events than one delivery may hold")
-    for event in events:
-        try:
-            yield _event(app, event, received_at)
-        except read.MALFORMED as error:
-            yield Poison(read.reason(error), read.raw(event), "standard")
+    yield from each(events, partial(_event, app, received_at), "standard")
 
 
-def _event(app: App, event: Any, received_at: datetime) -> Parsed:
+def _event(app: App, received_at: datetime, event: Any) -> Parsed:
     if not isinstance(event, dict):
         raise read.PayloadError("an event is not an object")
     kind, content = read.text(event.get("type")), event.get("data")
@@ -287,7 +277,7 @@ def _read(path: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 _REPLY = Endpoint(re.compile(r".+"), _read, lambda id: {"id": id}, having="data")
 
-WEBHOOK = Webhook(challenge, verify, parse, send)
+WEBHOOK = Webhook(verify, parse, send)
 PRODUCT = Product(
     name="standard",
     title="the website",

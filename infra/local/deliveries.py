@@ -64,7 +64,7 @@ def deliver(apps: Apps, *said: SimulatedMessage, secret: str = "") -> Delivery:
     webhook = platforms.webhook(app.platform)
     assert webhook
     headers, body = webhook.send(app, pairs, secret or app.secrets[0])
-    return Delivery(f"/webhooks/{app.platform}/{app.key}", {"Content-Type": "application/json", **headers}, body)
+    return Delivery(app.path, {"Content-Type": "application/json", **headers}, body)
 
 
 # --- the command --------------------------------------------------------------------------------------------

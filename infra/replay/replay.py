@@ -145,7 +145,7 @@ class RecordedHttp:
             return scripted
         if call.method == "GET":
             if found := look(call.place):
-                return Answer(data=found)
+                return Answer.of(200, found, {})
             raise ConnectionRefused("replay")
         reply = endpoint_of(call.method, call.place, call.data)
         return Answer(data=reply[1].answer(reply[1].id.format(next(self._ids))) if reply else {})

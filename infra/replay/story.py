@@ -169,8 +169,7 @@ class Script:
                 self._rules[n : n + 1] = [(rule, left - 1)] if left > 1 else []
                 if isinstance(rule.status, str):
                     raise NO_ANSWERS[rule.status](rule.status)
-                data = rule.body if isinstance(rule.body, dict) else {}
-                return Answer(rule.status, data, rule.headers)
+                return Answer.of(rule.status, rule.body, rule.headers)
         return None
 
 

@@ -11,7 +11,7 @@ from chalicelib.apps import Account
 from chalicelib.platforms import read
 from chalicelib.platforms.base import NotSent, OutcomeUnknown, TokenInvalid
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import call
+from chalicelib.platforms.rest import Verdicts, call
 
 REVIEWS = "https://mybusiness.googleapis.com/v4"
 NOTIFICATIONS = "https://mybusinessnotifications.googleapis.com/v1"
@@ -44,7 +44,7 @@ def _access_token(http: Http, account: Account, *, renew: bool = False) -> str:
         form = urlencode({**grant, "grant_type": "refresh_token"}).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            answer = call(http, "POST", TOKENS, headers=headers, body=form, verdicts={400: TokenInvalid})
+            answer = call(http, "POST", TOKENS, headers=headers, body=form, verdicts=Verdicts({400: TokenInvalid}))
         except OutcomeUnknown as error:
             raise NotSent(error.code) from None  # no reply was posted by asking for a token
         _access[key] = read.text(answer.data.get("access_token"))

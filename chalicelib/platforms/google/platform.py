@@ -12,10 +12,12 @@ and https://docs.cloud.google.com/pubsub/docs/authenticate-push-subscriptions
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,24 +30,22 @@ from chalicelib.platforms.base import (
     NotSent,
     OutcomeUnknown,
     Parsed,
-    Poison,
     Refused,
     Reply,
     ReplyError,
     Request,
-    Response,
     SignatureError,
     Skipped,
     Unsupported,
     fit,
     same,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook
+from chalicelib.platforms.contract import PartContext, Product, Webhook, each
 from chalicelib.platforms.google.api import NOTIFICATIONS, REVIEWS, ask
 from chalicelib.platforms.google.oidc import known_keys, refresh, verified_claims
 from chalicelib.platforms.google.simulation import SIMULATION, send
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import utf8
+from chalicelib.platforms.rest import pages, utf8
 
 MAX_REPLY = 4096  # bytes
 LEEWAY = timedelta(minutes=5)  # between Google's clock and ours
@@ -57,11 +57,6 @@ _REVIEW = re.compile(r"(accounts/[\w-]+/locations/([\w-]+))/reviews/([\w=-]+)", 
 _SHORT = re.compile(r"((?:accounts/[\w-]+/)?locations/[\w-]+/)?reviews/[\w=-]+", re.ASCII)
 _LOCATION = re.compile(r"accounts/[\w-]+/locations/[\w-]+", re.ASCII)
 _PLACE = re.compile(r"(?:accounts/[\w-]+/)?locations/([\w-]+)", re.ASCII)
-
-
-def challenge(app: App, query: Mapping[str, str]) -> Response:
-    """Pub/Sub push has no handshake."""
-    return Response(405, "Pub/Sub posts messages here")
 
 
 def prepare(http: Http, app: App, request: Request) -> None:
@@ -98,14 +93,10 @@ def _token(request: Request) -> str:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one notification of a Pub/Sub message."""
-    payload = read.body(body)
-    try:
-        yield _notification(app, payload, received_at)
-    except read.MALFORMED as error:
-        yield Poison(read.reason(error), read.raw(payload), "google")
+    yield from each([read.body(body)], partial(_notification, app, received_at), "google")
 
 
-def _notification(app: App, payload: dict[str, Any], received_at: datetime) -> Parsed:
+def _notification(app: App, received_at: datetime, payload: dict[str, Any]) -> Parsed:
     message = read.obj(payload.get("message"))
     try:
         content = base64.b64decode(message.get("data") or "", validate=True)
@@ -278,15 +269,15 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/list
     """
     url, query = f"{REVIEWS}/{_location(account)}/reviews", {"orderBy": "updateTime desc", "pageSize": "50"}
-    for _ in range(MAX_PAGES):
-        page = ask(http, account, "GET", url, query=query)
-        for review in map(read.obj, read.rows(page.get("reviews"))):
-            if read.when(review.get("updateTime"), now) < since:
-                return
-            yield from _listed(app, account, review, now)
-        query["pageToken"] = read.ident(page.get("nextPageToken"))
-        if not query["pageToken"]:
+
+    def turn(token: str) -> tuple[list[Any], str]:
+        page = ask(http, account, "GET", url, query={**query, "pageToken": token} if token else query)
+        return read.rows(page.get("reviews")), read.ident(page.get("nextPageToken"))
+
+    for review in map(read.obj, chain.from_iterable(pages(turn, MAX_PAGES))):
+        if read.when(review.get("updateTime"), now) < since:
             return
+        yield from _listed(app, account, review, now)
 
 
 def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -> Iterator[Interaction]:
@@ -300,7 +291,7 @@ def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -
     yield from more
 
 
-WEBHOOK = Webhook(challenge, verify, parse, send, prepare=prepare)
+WEBHOOK = Webhook(verify, parse, send, prepare=prepare)
 PRODUCT = Product(
     name="google",
     title="Google reviews",

@@ -7,11 +7,12 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from chalicelib.apps import Account, App
 from chalicelib.ids import segment
-from chalicelib.platforms import read
+from chalicelib.platforms import read, rest
 from chalicelib.platforms.base import (
     Blocked,
     Finding,
@@ -102,13 +103,14 @@ def pages(
     http: Http, account: Account, path: str, query: Mapping[str, str], host: str = GRAPH
 ) -> Iterator[dict[str, Any]]:
     """The objects in a list of the Graph API, page after page, MAX_PAGES at most. Raises ReplyError."""
-    after = ""
-    for _ in range(MAX_PAGES):
+
+    def turn(after: str) -> tuple[list[Any], str]:
         data = graph(http, account, "GET", path, query={**query, "after": after} if after else query, host=host)
-        yield from (row for row in read.rows(data.get("data")) if isinstance(row, dict))
-        after = read.text(read.obj(read.obj(data.get("paging")).get("cursors")).get("after"))
-        if not after or "next" not in read.obj(data.get("paging")):
-            return
+        paging = read.obj(data.get("paging"))
+        found = read.text(read.obj(paging.get("cursors")).get("after")) if "next" in paging else ""
+        return read.rows(data.get("data")), found
+
+    yield from (row for row in chain.from_iterable(rest.pages(turn, MAX_PAGES)) if isinstance(row, dict))
 
 
 def page_ids(http: Http, app: App, account: Account, user: str) -> tuple[str, ...] | None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from chalicelib.apps import Account, App
@@ -22,7 +23,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
-from chalicelib.platforms.contract import PartContext, Product, not_listed
+from chalicelib.platforms.contract import PartContext, Product, each, not_listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
     ANY_GRAPH,
@@ -93,26 +94,17 @@ def parse_change(at: PartContext, change: dict[str, Any]) -> Iterator[Parsed]:
     if field not in _LISTS:
         yield at.skipped(f"field_{field[:40]}")
         return
+    whose = (at.account.product, at.account.id)
     for name in ("message_echoes", "messages"):
-        for message in read.rows(value.get(name)) if name == _LISTS[field] or field == STANDBY else ():
-            try:
-                found = _message(at, value, message, name == "message_echoes")
-                yield found if isinstance(found, Skipped) or field != STANDBY else replace(found, repliable=False)
-            except read.MALFORMED as error:
-                yield at.poison(error, message)
-    for status in map(read.obj, read.rows(value.get("statuses"))):
-        if status.get("status") == "failed":
-            try:
-                yield _undelivered(at, value, status)
-            except read.MALFORMED as error:
-                yield at.poison(error, status)
-            continue
-        yield at.skipped(f"status_{read.text(read.obj(status).get('status'))[:40]}")
+        messages = read.rows(value.get(name)) if name == _LISTS[field] or field == STANDBY else []
+        for found in each(messages, partial(_message, at, value, name == "message_echoes"), *whose):
+            yield replace(found, repliable=False) if isinstance(found, Interaction) and field == STANDBY else found
+    yield from each(map(read.obj, read.rows(value.get("statuses"))), partial(_status_told, at, value), *whose)
     for _ in read.rows(value.get("errors")):
         yield at.skipped("error")
 
 
-def _message(context: PartContext, value: dict[str, Any], message: Any, echo: bool) -> Interaction | Skipped:
+def _message(context: PartContext, value: dict[str, Any], echo: bool, message: Any) -> Interaction | Skipped:
     account = context.account.id
     if not isinstance(message, dict):
         raise read.PayloadError("expected an object")
@@ -178,6 +170,12 @@ def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> _Pe
     given = [*filter(None, named), *_ids(contact)]
     address = read.need_ident(next(iter(given), "")).replace(" ", "")
     return _Person(address, tuple(dict.fromkeys(map(_one_form, given))), contact)
+
+
+def _status_told(context: PartContext, value: dict[str, Any], status: dict[str, Any]) -> Parsed:
+    if status.get("status") == "failed":
+        return _undelivered(context, value, status)
+    return context.skipped(f"status_{read.text(status.get('status'))[:40]}")
 
 
 def _undelivered(context: PartContext, value: dict[str, Any], status: dict[str, Any]) -> Interaction:

@@ -6,7 +6,7 @@ say which bot it is for.
 Source: https://core.telegram.org/bots/api
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,22 +16,19 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms import read
 from chalicelib.platforms.base import (
-    FOREIGN,
     Finding,
     Parsed,
     Refused,
     Reply,
     ReplyError,
     Request,
-    Response,
-    Skipped,
     TokenInvalid,
     fit,
     verify_any,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, not_listed
+from chalicelib.platforms.contract import PartContext, Product, Webhook, for_the_account, not_listed
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import call, utf16
+from chalicelib.platforms.rest import Verdicts, call, utf16
 from chalicelib.platforms.telegram.messages import bot, message, pressed
 from chalicelib.platforms.telegram.simulation import SIMULATION, send
 
@@ -39,7 +36,9 @@ MAX_REPLY = 4096  # UTF-16 code units
 
 _API = "https://api.telegram.org"
 # 403: the customer blocked the bot or left; 404: Telegram's answer to a token that is none
-_VERDICTS = {403: Refused, 404: TokenInvalid}
+_VERDICTS = Verdicts(
+    {403: Refused, 404: TokenInvalid}, lambda answer: read.obj(answer.data.get("parameters")).get("retry_after")
+)
 
 _MESSAGES = (
     "message",
@@ -53,11 +52,6 @@ _MESSAGES = (
 _SUBSCRIBED = ("message", "edited_message")  # what allowed_updates must hold, where it is set
 
 
-def challenge(app: App, query: Mapping[str, str]) -> Response:
-    """Telegram has no handshake."""
-    return Response(405, "Telegram posts updates here")
-
-
 def verify(app: App, request: Request) -> None:
     """The secret token given to setWebhook; Telegram signs nothing, so the bytes themselves are not proven."""
     verify_any(request.headers.get("x-telegram-bot-api-secret-token"), app.secrets)
@@ -65,16 +59,7 @@ def verify(app: App, request: Request) -> None:
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
     """The one event of an update; several where business messages were deleted."""
-    update = read.body(body)
-    account = next((a for a in app.accounts if a.product == "telegram"), None)
-    if account is None:
-        yield Skipped(FOREIGN, "telegram")
-        return
-    context = PartContext(app, account, received_at, received_at)
-    try:
-        yield from list(_update(context, update))
-    except read.MALFORMED as error:
-        yield context.poison(error, update)
+    yield from for_the_account(app, "telegram", received_at, read.body(body), _update)
 
 
 def _update(context: PartContext, update: dict[str, Any]) -> Iterator[Parsed]:
@@ -124,15 +109,14 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
     topic = reply.interaction.thread.removeprefix(f"{chat}_")
     if chat.startswith("-") and reply.interaction.private and topic.isdecimal():
         message["direct_messages_topic_id"] = int(topic)
-    answer = call(
-        http, "POST", f"{_API}/bot{quote(account.token, safe=':')}/sendMessage", data=message, verdicts=_VERDICTS
-    )
-    sent = read.given_id(read.obj(answer.data.get("result")).get("message_id"))
+    sent = read.given_id(_ask(http, account, "POST", "sendMessage", message).get("message_id"))
     return f"{chat}_{sent}" if sent else None
 
 
-def _url(account: Account, method: str) -> str:
-    return f"{_API}/bot{quote(account.token, safe=':')}/{method}"
+def _ask(http: Http, account: Account, method: str, name: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The `result` of one call of the Bot API. Raises ReplyError."""
+    url = f"{_API}/bot{quote(account.token, safe=':')}/{name}"
+    return read.obj(call(http, method, url, data=data, verdicts=_VERDICTS).data.get("result"))
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -141,16 +125,15 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     Source: https://core.telegram.org/bots/api#getwebhookinfo
     """
     try:
-        me = call(http, "GET", f"{_API}/bot{quote(account.token, safe=':')}/getMe", verdicts=_VERDICTS)
-        info = call(http, "GET", f"{_API}/bot{quote(account.token, safe=':')}/getWebhookInfo", verdicts=_VERDICTS)
+        me, hook = _ask(http, account, "GET", "getMe"), _ask(http, account, "GET", "getWebhookInfo")
     except ReplyError as error:
         fix = "ask @BotFather for the bot's token and set it in the apps file"
         return [Finding(account.id, f"Telegram does not accept the token ({error.code})", fix)]
-    hook, findings = read.obj(info.data.get("result")), []
-    set_hook = f"call setWebhook with the address of /webhooks/telegram/{app.key} and secret_token = the first secret"
-    if bot(account) != read.ident(read.obj(me.data.get("result")).get("id")):
+    findings = []
+    set_hook = f"call setWebhook with the address of {app.path} and secret_token = the first secret"
+    if bot(account) != read.ident(me.get("id")):
         findings.append(Finding(account.id, "the token belongs to another bot", "set the account's own token"))
-    if not read.text(hook.get("url")).endswith(f"/webhooks/telegram/{app.key}"):
+    if not read.text(hook.get("url")).endswith(app.path):
         findings.append(Finding(account.id, "the bot's webhook does not come here", set_hook))
     allowed = read.rows(hook.get("allowed_updates"))
     if missing := [name for name in _SUBSCRIBED if allowed and name not in allowed]:
@@ -161,7 +144,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
-WEBHOOK = Webhook(challenge, verify, parse, send)
+WEBHOOK = Webhook(verify, parse, send)
 PRODUCT = Product(
     name="telegram",
     title="Telegram",

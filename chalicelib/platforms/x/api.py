@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -23,16 +23,13 @@ from chalicelib.platforms import read
 from chalicelib.platforms.base import (
     Blocked,
     Finding,
-    NotSent,
-    OutcomeUnknown,
     Refused,
     Reply,
-    ReplyError,
     TokenInvalid,
-    call_once,
     fit,
 )
 from chalicelib.platforms.http import Answer, Http
+from chalicelib.platforms.rest import Verdicts, call, header, pages
 
 API = "https://api.x.com"
 MAX_REPLY = 280  # weighted characters of a post
@@ -47,7 +44,6 @@ _LINK = re.compile(
     r"|(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:com|net|org|shop|store|info|app|co|io|me|eu|de|at|ch|fr|it|es|nl|uk)\b(?:/\S*[^\s.,;:!?)])?",
     re.IGNORECASE,
 )
-_RATE_WAIT = timedelta(minutes=15)  # X's window, where the answer does not say when it ends
 
 
 def weight(words: str) -> int:
@@ -92,7 +88,7 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
 
 # 402: the app's credits are used up; nothing can be posted until they are filled up
-_VERDICTS: dict[int, type[ReplyError]] = {401: TokenInvalid, 402: Blocked, 403: Refused}
+_VERDICTS = Verdicts({402: Blocked, 403: Refused}, lambda answer: _seconds(answer), usual_s=900, longest_s=86_400)
 
 
 def _call(
@@ -116,13 +112,7 @@ def _call(
         # X compares the time with its own clock, so that a call without one takes the machine's
         stamp = int((at or datetime.now(UTC)).timestamp())
         headers = {"Authorization": signed(app, account, method, url, query or {}, secrets.token_hex(16), stamp)}
-    answer = call_once(http, method, url, headers=headers, query=query, data=data)
-    if 200 <= answer.status < 300:
-        return answer.data
-    label = str(answer.status)
-    if answer.status == 429:
-        raise NotSent(label, _wait(answer))
-    raise _VERDICTS.get(answer.status, OutcomeUnknown if answer.status >= 500 else Refused)(label)
+    return call(http, method, url, headers=headers, query=query, data=data, verdicts=_VERDICTS).data
 
 
 def signed(app: App, account: Account, method: str, url: str, query: Mapping[str, str], nonce: str, stamp: int) -> str:
@@ -150,15 +140,14 @@ def _escape(value: str) -> str:
     return quote(value, safe="")
 
 
-def _wait(answer: Answer) -> timedelta:
-    """Until the rate limit's window ends, by X's own clock (the answer's date)."""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
+def _seconds(answer: Answer) -> int | None:
+    """Until the rate limit's window ends, by X's own clock (the answer's date); None where it does not say."""
     try:
-        reset = datetime.fromtimestamp(int(headers["x-rate-limit-reset"]), UTC)
-        wait = reset - parsedate_to_datetime(headers["date"])
-    except (KeyError, ValueError, TypeError, OverflowError, OSError):
-        return _RATE_WAIT
-    return min(max(wait, timedelta(seconds=1)), timedelta(hours=24))
+        reset = datetime.fromtimestamp(int(header(answer, "x-rate-limit-reset")), UTC)
+        wait = reset - parsedate_to_datetime(header(answer, "date"))
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    return max(int(wait.total_seconds()), 0)
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
@@ -219,10 +208,9 @@ def list_direct(http: Http, app: App, account: Account) -> Iterator[tuple[list[A
 def _pages(
     http: Http, app: App, account: Account, path: str, query: dict[str, str]
 ) -> Iterator[tuple[list[Any], list[Any]]]:
-    token = ""
-    for _ in range(MAX_PAGES):
+    def turn(token: str) -> tuple[tuple[list[Any], list[Any]], str]:
         answer = _call(http, app, account, "GET", path, query={**query, "pagination_token": token} if token else query)
-        yield read.rows(answer.get("data")), read.rows(read.obj(answer.get("includes")).get("users"))
-        token = read.text(read.obj(answer.get("meta")).get("next_token"))
-        if not token:
-            return
+        found = read.rows(answer.get("data")), read.rows(read.obj(answer.get("includes")).get("users"))
+        return found, read.text(read.obj(answer.get("meta")).get("next_token"))
+
+    yield from pages(turn, MAX_PAGES)

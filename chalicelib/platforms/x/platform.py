@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from chalicelib.apps import Account, App
@@ -31,7 +32,7 @@ from chalicelib.platforms.base import (
     hmac_base64,
     verify_any,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook
+from chalicelib.platforms.contract import PartContext, Product, Webhook, each
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
 from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, spoken_of, users_by_id
@@ -73,14 +74,7 @@ def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:
         return
     data = payload.get("data", payload)
     events = data if isinstance(data, list) else [data]
-    for event in events:
-        if not isinstance(event, dict) or "event_type" not in event:
-            yield Skipped("event_empty", "x")
-            continue
-        try:
-            yield from list(_activity(app, event, received_at))
-        except read.MALFORMED as error:
-            yield Poison(read.reason(error), read.raw(event), "x")
+    yield from each(events, partial(_activity, app, received_at), "x")
 
 
 # --- X Activity API --------------------------------------------------------------------------------------------------
@@ -95,7 +89,10 @@ _DIRECT = {"dm.received", "dm.sent"}
 _CHAT = {"chat.received", "chat.sent"}
 
 
-def _activity(app: App, event: dict[str, Any], received_at: datetime) -> Iterator[Parsed]:
+def _activity(app: App, received_at: datetime, event: Any) -> Iterator[Parsed]:
+    if not isinstance(event, dict) or "event_type" not in event:
+        yield Skipped("event_empty", "x")
+        return
     type_, payload = read.text(event.get("event_type")), read.obj(event.get("payload"))
     id = read.ident(read.obj(event.get("filter")).get("user_id"))
     if not id and (type_ in _POSTS or type_ in _DIRECT):
@@ -191,21 +188,16 @@ def _account_activity(app: App, payload: dict[str, Any], received_at: datetime) 
         return
     account = app.account("x", id)
     for name, parts in lists:
-        for part in parts:
-            if account is None:
-                yield Skipped(FOREIGN, "x", id)
-            else:
-                yield _listed(PartContext(app, account, received_at, received_at), name, part, users)
+        if account is None:
+            yield from (Skipped(FOREIGN, "x", id) for _ in parts)
+        else:
+            context = PartContext(app, account, received_at, received_at)
+            yield from each(parts, partial(_listed, context, name, users), "x", id)
 
 
-def _listed(context: PartContext, name: str, part: Any, users: dict[str, dict[str, Any]]) -> Parsed:
+def _listed(context: PartContext, name: str, users: dict[str, dict[str, Any]], part: Any) -> Parsed:
     reader = _LISTS.get(name)
-    if reader is None:
-        return context.skipped(f"event_{read.text(name)[:40]}")
-    try:
-        return reader(context, read.obj(part), users)
-    except read.MALFORMED as error:
-        return context.poison(error, part)
+    return reader(context, read.obj(part), users) if reader else context.skipped(f"event_{read.text(name)[:40]}")
 
 
 def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[str, Any]]) -> Interaction | Skipped:
@@ -289,7 +281,7 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
                 yield found
 
 
-WEBHOOK = Webhook(challenge, verify, parse, send)
+WEBHOOK = Webhook(verify, parse, send, challenge=challenge)
 PRODUCT = Product(
     name="x",
     title="X",
