@@ -29,19 +29,19 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps erase export link backfill
+.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps playbook erase export link backfill
 
-package: setup ## build the template and the zip, and say what they weigh
-	@$(PYTHON) -m infra.stack.package
+package: setup ## [PLAYBOOK=mine.yaml]: build the template and the zip, and say what they weigh
+	@$(PYTHON) -m infra.stack.package $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
 
 layers: setup ## build the layers of the reports' functions for Lambda, and say what they weigh
 	@$(PYTHON) -m infra.stack.layers
 
-deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL=]: create or update the stack on AWS
+deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
 	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
-	  --ReplyDomain "$(REPLY_DOMAIN)"
+	  --ReplyDomain "$(REPLY_DOMAIN)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
 
 rollback: setup ## every function back to the version before, at once
 	@$(PYTHON) -m infra.stack.rollback --stage "$(STAGE)"
@@ -67,6 +67,9 @@ rotate-key: setup ## a new key for links and reply addresses; FRESH=1: begin ane
 
 apps: setup ## FILE=apps.json: check the apps file and put it into the secret store
 	@$(OPS) apps --file "$(FILE)"
+
+playbook: setup ## FILE=mine.yaml: check a playbook and serve it within five minutes; VERSION=n: an older one; neither: list
+	@$(OPS) playbook $(if $(FILE),--file "$(FILE)") $(if $(VERSION),--version "$(VERSION)")
 
 erase: setup ## CUSTOMER=product:account:customer [REQUEST=code]: erase everything about a customer
 	@$(OPS) erase --customer "$(CUSTOMER)" $(if $(REQUEST),--request "$(REQUEST)")

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
 from types import MappingProxyType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 _PLAIN = {str, int, float, bool, bytes, type(None)}
-_LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType)
+_EMPTY: Mapping[Any, Callable[[], Any]] = {tuple: tuple, frozenset: frozenset, dict: dict, Mapping: dict}
+_LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType, frozenset)
 
 
 def to_time(text: str) -> datetime:
@@ -57,13 +58,15 @@ def dump(value: Any) -> Any:
         return {str(k): dump(v) for k, v in value.items()}
     if issubclass(kind, list | tuple):
         return [dump(v) for v in value]
+    if issubclass(kind, frozenset):
+        return sorted(dump(v) for v in value)
     return value
 
 
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
     known = {name: read(data[name]) for name, read in _readers(cls).items() if name in data}  # type: ignore[arg-type]
-    return cls(**{**_nones(cls), **known})  # type: ignore[arg-type]
+    return cls(**{**_left_out(cls), **known})  # type: ignore[arg-type]
 
 
 @cache
@@ -73,10 +76,13 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 @cache
-def _nones(cls: type) -> dict[str, None]:
-    """The fields that may be None and have no default: `dump` left them out."""
-    required = (f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING)
-    return {name: None for name in required if type(None) in get_args(_hints(cls)[name])}
+def _left_out(cls: type) -> dict[str, Any]:
+    """The fields without a default that may be None or empty, as such: `dump` left them out."""
+    required = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
+    hints = {name: hint for name, hint in _hints(cls).items() if name in required}
+    nones = {name: None for name, hint in hints.items() if type(None) in get_args(hint)}
+    empty = {name: kind() for name, hint in hints.items() if (kind := _EMPTY.get(get_origin(hint)))}
+    return nones | empty
 
 
 @cache
@@ -92,16 +98,18 @@ def _readers(cls: type) -> dict[str, Callable[[Any], Any]]:
 
 def _reader(hint: Any) -> Callable[[Any], Any]:
     """What makes a value of type `hint` out of plain data."""
+    if isinstance(hint, TypeAliasType):
+        return _reader(hint.__value__)
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         inner = _reader(next(a for a in get_args(hint) if a is not type(None)))
         return lambda value: None if value is None else inner(value)
-    if origin is dict:
-        inner = _reader(get_args(hint)[1])
-        return lambda value: {k: inner(v) for k, v in value.items()}
-    if origin is tuple:
+    if origin in (dict, Mapping):
+        name, inner = map(_reader, get_args(hint))
+        return lambda value: {name(k): inner(v) for k, v in value.items()}
+    if origin in (tuple, frozenset):
         inner = _reader(get_args(hint)[0])
-        return lambda value: tuple(inner(v) for v in value)
+        return lambda value: origin(map(inner, value))
     if hint is datetime:
         return to_time
     if hint is timedelta:

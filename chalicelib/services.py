@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.operations.erasure import Eraser
     from chalicelib.outcomes.types import Outcomes
     from chalicelib.platforms.http import Http
+    from chalicelib.playbook.live import LivePlaybook
     from chalicelib.playbook.policy import Playbook
     from chalicelib.staff.answers import Answerer
     from chalicelib.staff.desk import Desk
@@ -74,10 +75,10 @@ class Overrides(TypedDict, total=False):
 # What each function makes when it starts: handler → the services that need no call to be made
 _PREPARED = {
     "app.app": (),
-    "app.respond": ("playbook", "model", "store", "telemetry"),
-    "app.escalate": ("playbook", "store", "telemetry"),
-    "app.sweep": ("playbook", "store", "telemetry"),
-    "app.notify": ("playbook", "store", "telemetry", "mailer"),
+    "app.respond": ("packaged_playbook", "model", "store", "telemetry"),
+    "app.escalate": ("packaged_playbook", "store", "telemetry"),
+    "app.sweep": ("packaged_playbook", "store", "telemetry"),
+    "app.notify": ("packaged_playbook", "store", "telemetry", "mailer"),
 }
 
 
@@ -149,7 +150,7 @@ class Services:
             if self._apps is None:
                 raise
             # those in memory serve on: a 503 would turn every customer away. The next look is in STALE_FOR.
-            metric.count("RegistrationsStale", self.settings.stage, now, code=type(error.__cause__ or error).__name__)
+            metric.count("ServedStale", self.settings.stage, now, code=type(error.__cause__ or error).__name__)
             self._apps = now - SECRETS_CACHED_FOR + STALE_FOR, self._apps[1]
         return self._apps[1]
 
@@ -199,12 +200,38 @@ class Services:
 
         return read
 
-    @cached_property
+    @property
     def playbook(self) -> "Playbook":
+        """The policy: the one that was given, the local run's file, else the newest that was put into the table, asked
+        for again every few minutes. Raises PlaybookError, AwsError."""
+        given: Playbook | None = self.__dict__.get("playbook")
+        if given is not None:
+            return given
+        return self.packaged_playbook if self.settings.playbook_file else self.live_playbook.at(self.now())
+
+    @playbook.setter
+    def playbook(self, given: "Playbook") -> None:
+        self.__dict__["playbook"] = given
+
+    @cached_property
+    def packaged_playbook(self) -> "Playbook":
+        """The one that came with the code, compiled in the zip; or the local run's own file."""
+        from chalicelib.playbook.compiled import PACKAGED, load_compiled
+
+        if not self.settings.playbook_file and PACKAGED.exists():
+            return load_compiled(PACKAGED.read_text("utf-8"))
         from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 
-        path = Path(self.settings.playbook_file) if self.settings.playbook_file else DEFAULT_PLAYBOOK
-        return read_playbook(path)
+        return read_playbook(Path(self.settings.playbook_file) if self.settings.playbook_file else DEFAULT_PLAYBOOK)
+
+    @cached_property
+    def live_playbook(self) -> "LivePlaybook":
+        from chalicelib.playbook.live import LivePlaybook, PlaybookVersions
+
+        def stale(code: str, now: datetime) -> None:
+            metric.count("ServedStale", self.settings.stage, now, code=code)
+
+        return LivePlaybook(PlaybookVersions(self.store.table), lambda: self.packaged_playbook, stale)
 
     @cached_property
     def model(self) -> "IntentModel":

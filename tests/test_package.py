@@ -20,8 +20,9 @@ import app as entry
 from chalicelib.apps import Apps
 from chalicelib.keys import load_keys
 from chalicelib.platforms.simulation import SimulatedMessage
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
-from infra.local.deliveries import deliver
+from chalicelib.playbook.compiled import PACKAGED, load_compiled
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from infra.local.deliveries import deliver, inbox_event
 from infra.local.deployed import FUNCTIONS, Deployed, built, deployed, until
 from infra.local.embedded import ACCOUNT, client
 from infra.local.events import rest_event
@@ -31,7 +32,17 @@ from infra.ops.commands import NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import Bucket, parameters, placed
 from infra.stack.layers import names as layer_names
-from infra.stack.package import MAX_UNZIPPED, MAX_ZIP, ROOT, UNREAD_POWERTOOLS, dashboard, merge_template, weights
+from infra.stack.package import (
+    MAX_UNZIPPED,
+    MAX_ZIP,
+    ROOT,
+    UNREAD_POWERTOOLS,
+    PackageError,
+    dashboard,
+    merge_template,
+    weights,
+)
+from infra.stack.package import package as make_package
 
 NEVER = (
     "chalice/cli",
@@ -75,7 +86,7 @@ def test_the_zip_holds_the_model_the_playbook_and_the_templates(package: Path) -
     task = package / "task" / "chalicelib"
     assert not (task / "intents.model").is_symlink()
     assert (task / "intents.model").read_bytes() == (ROOT / "models" / "intents.model").read_bytes()
-    assert (task / "playbook" / "playbook.yaml").read_bytes() == DEFAULT_PLAYBOOK.read_bytes()
+    assert load_compiled((task / "playbook" / PACKAGED.name).read_text("utf-8")) == read_playbook(DEFAULT_PLAYBOOK)
     templates = {p.relative_to(ROOT / "chalicelib") for p in (ROOT / "chalicelib").rglob("templates/*.*")}
     assert {p.relative_to(task) for p in task.rglob("templates/*.*")} == templates
 
@@ -160,7 +171,7 @@ def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
     alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
     single = [a for a in alarms if "MetricName" in a]
     single += [m["MetricStat"]["Metric"] for a in alarms for m in a.get("Metrics", ()) if "MetricStat" in m]
-    ours = {a["MetricName"] for a in single if a["Namespace"] == "Earshot"} - {"RegistrationsStale"}  # test_alarms
+    ours = {a["MetricName"] for a in single if a["Namespace"] == "Earshot"} - {"ServedStale"}  # test_alarms
     widgets = [w["properties"].get("metrics", []) for w in dashboard(resources)["widgets"]]
     ours |= {m[1] for metrics in widgets for m in metrics if m[0] == "Earshot"}
     endings = ("Sent", "Refused", "Unknown", "Withdrawn", "Undeliverable")
@@ -273,6 +284,37 @@ def test_receive_imports_only_what_it_needs(package: Path, tmp_path: Path, runni
     assert platforms <= {"base", "contract", "http", "meta", "read", "simulation"}
     ours = [m for m in modules if m.partition(".")[0] == "chalicelib"]
     assert len(ours) <= 40, "receive loads more and more; seconds are in `make bench`"
+
+
+RESPOND_PROBE = """
+import sys
+from app import respond
+
+def handler(event, context):
+    return {"answer": respond(event, context), "modules": sorted(sys.modules)}
+"""
+
+
+def test_respond_reads_its_playbook_without_yaml_and_without_the_library_of_holidays(
+    package: Path, tmp_path: Path, running: Deployed
+) -> None:
+    task = tmp_path / "task"
+    shutil.copytree(package / "task", task)
+    (task / "probe.py").write_text(RESPOND_PROBE)
+    said = SimulatedMessage("facebook", "Can I return this dress?", author="70010")
+    variables = {**running.variables("respond"), "_HANDLER": "app.respond"}
+    with function(task, "probe.handler", variables) as environment:
+        told = environment.invoke(inbox_event(deliver(running.apps, said), "probe-1"))
+    assert told["answer"] == {"batchItemFailures": []}
+    assert {m.partition(".")[0] for m in told["modules"]}.isdisjoint({"yaml", "holidays", "boto3", "jinja2"})
+
+
+def test_a_wrong_playbook_is_refused_with_its_line_and_nothing_is_built(tmp_path: Path) -> None:
+    wrong = tmp_path / "mine.yaml"
+    wrong.write_text(DEFAULT_PLAYBOOK.read_text("utf-8").replace("tell_after: 10min", "tell_after: soon"), "utf-8")
+    with pytest.raises(PackageError, match=r"mine\.yaml:\d+: "):
+        make_package(tmp_path / "out", wrong)
+    assert not (tmp_path / "out").exists()
 
 
 def _ask(environment: Environment, apps: Apps) -> Any:

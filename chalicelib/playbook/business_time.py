@@ -6,7 +6,7 @@ that runs past midnight belongs to the day on which it begins.
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -179,13 +179,30 @@ def is_region(region: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=64)
+_computed: dict[tuple[str, int], frozenset[date]] = {}
+
+
+def remember(region: str, years: Iterable[int], days: Iterable[date]) -> None:
+    """Takes over `days`, the public holidays of `region` in `years` as `public_holidays` found them before, so that
+    the library is not imported for them."""
+    by_year: dict[int, set[date]] = {year: set() for year in years}
+    for day in days:
+        by_year[day.year].add(day)
+    _computed.update({(region, year): frozenset(found) for year, found in by_year.items()})
+
+
 def public_holidays(region: str, year: int) -> frozenset[date]:
     """The public holidays of a country or "country-subdivision" in `year`, substitute days included.
 
     Raises NotImplementedError or AttributeError for a region that the library does not have.
     Source: the `holidays` library, imported when first needed.
     """
+    known = _computed.get((region, year))
+    return known if known is not None else _asked(region, year)
+
+
+@lru_cache(maxsize=64)
+def _asked(region: str, year: int) -> frozenset[date]:
     country, _, part = region.partition("-")
     with _one_country():
         library = importlib.import_module("holidays")

@@ -5,7 +5,6 @@ floor of each function is a process under the same client that imports the stand
 function uses and nothing else: what stands above it is ours, Chalice's and the libraries'.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,9 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from chalicelib.handlers.inbox import Envelope, enqueue
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import Delivery, deliver
+from infra.local.deliveries import Delivery, deliver, inbox_event
 from infra.local.deployed import Deployed, deployed
 from infra.local.events import message, rest_event, schedule_event, sqs_event
 from infra.local.lambda_runtime import bare_chalice, function
@@ -72,7 +70,7 @@ def table(running: Deployed, scratch: Path) -> list[str]:
     """Each function beside its floor and a bare Chalice handler, run by run in turn."""
     events: Mapping[str, Callable[[], Any]] = {
         "app": lambda: _api(_comment(running)),
-        "respond": lambda: _inbox(_comment(running)),
+        "respond": lambda: inbox_event(_comment(running), f"bench-{next(_numbers)}"),
         "escalate": lambda: sqs_event([message('{"v": 1, "wake_at": "2026-11-21T10:00:00Z"}')], "due"),
         "sweep": lambda: schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)),
     }
@@ -150,19 +148,3 @@ def _comment(running: Deployed) -> Delivery:
 def _api(delivery: Delivery) -> Any:
     call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
     return rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"})
-
-
-def _inbox(delivery: Delivery) -> Any:
-    """The event that brings the delivery to respond."""
-    kept: list[str] = []
-
-    class Kept:
-        def send(self, message: Mapping[str, Any], delay: Any = None) -> None:
-            kept.append(json.dumps(message))
-
-        def send_all(self, messages: Any) -> None:
-            raise NotImplementedError
-
-    at = datetime.now(UTC)
-    enqueue(Kept(), Envelope(f"bench-{next(_numbers)}", "meta", "main", at, delivery.body), lambda *_: None)
-    return sqs_event([message(kept[0])], "inbox")

@@ -11,12 +11,17 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import platforms
 from chalicelib.apps import Apps, Owner, read_apps
+from chalicelib.aws.queues import encode
+from chalicelib.handlers.inbox import Envelope, enqueue
 from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.events import message, sqs_event
 
 DEMO_APPS = Path(__file__).with_name("demo_apps.json")
 
@@ -65,6 +70,26 @@ def deliver(apps: Apps, *said: SimulatedMessage, secret: str = "") -> Delivery:
     assert webhook
     headers, body = webhook.send(app, pairs, secret or app.secrets[0])
     return Delivery(app.path, {"Content-Type": "application/json", **headers}, body)
+
+
+class _Kept:
+    """An inbox that keeps its one message."""
+
+    body = ""
+
+    def send(self, message: Mapping[str, Any], delay: Any = None) -> None:
+        self.body = encode(message)
+
+    def send_all(self, messages: Any) -> None:
+        raise NotImplementedError
+
+
+def inbox_event(delivery: Delivery, id: str) -> dict[str, Any]:
+    """The event that brings the delivery to respond, under the envelope's `id`."""
+    _, _, platform, key = delivery.path.split("/")
+    kept = _Kept()
+    enqueue(kept, Envelope(id, platform, key, datetime.now(UTC), delivery.body), lambda *_: None)
+    return sqs_event([message(kept.body)], "inbox")
 
 
 # --- the command --------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import platforms
 from chalicelib.apps import AppsError, load_apps, read_apps
 from chalicelib.aws import secret_text
+from chalicelib.aws.client import AwsError
 from chalicelib.codec import dump
 from chalicelib.conversations.customer import Customer
 from chalicelib.handlers import inbox
@@ -30,11 +31,12 @@ from chalicelib.handlers.inbox import Envelope
 from chalicelib.keys import KeysError, load_keys, new_keys
 from chalicelib.operations.doctor import written
 from chalicelib.platforms.base import Finding, ReplyError, Unsupported
+from chalicelib.playbook.policy import PlaybookError
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
 from chalicelib.storage.people import Person, link, unlink
 from chalicelib.textfile import read_text
-from infra.ops import access
+from infra.ops import access, playbook
 
 QUEUES = ("inbox", "due", "escalations", "mail-events", "incoming-mail")
 HELD_S = 60  # how long a message is ours while we look at it
@@ -416,12 +418,30 @@ def _backfill(given: argparse.Namespace, services: Services) -> int:
     return 0
 
 
+def _playbook(given: argparse.Namespace, services: Services) -> int:
+    if file := services.settings.playbook_file:
+        raise OpsError(f"this stage serves the file {file}: change that one, and start it again")
+    table = services.store.table
+    if given.file:
+        print(playbook.put(table, Path(given.file), services.now()))
+    elif given.version:
+        print(playbook.serve(table, given.version))
+    else:
+        print(playbook.listed(table))
+    return 0
+
+
+REFUSED = (
+    *(OpsError, AppsError, PlaybookError, AwsError, secret_text.TooLong, KeysError),
+    *(ClientError, BotoCoreError, OSError),
+)
 COMMANDS: Mapping[str, tuple[Command, tuple[str, ...]]] = {
     "doctor": (_doctor, ()),
     "redrive": (_redrive, ("--queue",)),
     "rotate-secret": (_rotate, ("--platform", "--app")),
     "rotate-key": (_rotate_key, ()),
     "apps": (_apps, ("--file",)),
+    "playbook": (_playbook, ()),
     "erase": (_erase, ("--customer",)),
     "export": (_export, ("--customer",)),
     "link": (_link, ("--customer", "--other", "--by")),
@@ -443,11 +463,24 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--request", default="", help="the code of an open request that this answers")
         if name == "link":
             command.add_argument("--undo", action="store_true")
+        if name == "playbook":
+            command.add_argument("--file", default="", help="checks it and serves it within five minutes")
+            command.add_argument("--version", default="", help="serves this older one again; 0: the deployment's own")
         if name == "rotate-key":
             command.add_argument("--fresh", action="store_true")
     given = parser.parse_args(arguments)
     try:
         return COMMANDS[given.command][0](given, Services(settings_of(given.stage), lean_aws=access.operators_aws()))
-    except (OpsError, AppsError, secret_text.TooLong, KeysError, ClientError, BotoCoreError, OSError) as error:
+    except (
+        OpsError,
+        AppsError,
+        PlaybookError,
+        AwsError,
+        secret_text.TooLong,
+        KeysError,
+        ClientError,
+        BotoCoreError,
+        OSError,
+    ) as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from infra.stack import cloudformation, layers
 from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
@@ -153,10 +154,11 @@ def main() -> None:
     parser.add_argument("--stage", required=True)
     for name in PARAMETERS:
         parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
     found = vars(parser.parse_args())
-    stage = found.pop("stage")
+    stage, playbook = found.pop("stage"), found.pop("playbook")
     try:
-        print(report(package(BUILD)))
+        print(report(package(BUILD, playbook)))
         outputs = deploy(BUILD, stage, found)
     except (PackageError, LayerError, DeployError, ClientError, BotoCoreError) as error:
         sys.exit(f"deploy: {error}")

@@ -15,12 +15,16 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from chalicelib.intents import HASH_SUFFIX
+from chalicelib.playbook.compiled import PACKAGED, compiled
+from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack.definitions import REPORTS, RESOURCES, TIMER
 from infra.stack.http_api import with_http_api
 
@@ -126,8 +130,9 @@ def dashboard(resources: dict[str, Any]) -> dict[str, Any]:
     return {"widgets": widgets}
 
 
-def package(out: Path = BUILD) -> Path:
+def package(out: Path = BUILD, playbook: Path = DEFAULT_PLAYBOOK) -> Path:
     """Builds sam.json and deployment.zip in `out`, and returns it. Raises PackageError."""
+    policy = compiled_file(playbook)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         merge = Path(scratch) / "merge.json"
@@ -145,7 +150,7 @@ def package(out: Path = BUILD) -> Path:
             raise PackageError(f"chalice package failed:\n{run.stdout}{run.stderr}")
         template = versioned(with_http_api(json.loads((Path(scratch) / "sam.json").read_text("utf-8"))))
         (out / "sam.json").write_text(json.dumps(template, indent=2), "utf-8")
-        finish(Path(scratch) / "deployment.zip", out / "deployment.zip")
+        finish(Path(scratch) / "deployment.zip", out / "deployment.zip", policy)
     return out
 
 
@@ -158,8 +163,19 @@ def versioned(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def finish(built: Path, target: Path) -> None:
-    """Takes what nothing reads out of Chalice's zip and puts byte code in; the same input gives the same bytes."""
+def compiled_file(path: Path) -> str:
+    """The playbook in `path` as data. Raises PackageError with file and line of each mistake."""
+    try:
+        return compiled(read_playbook(path), date.today())
+    except PlaybookError as error:
+        raise PackageError(f"the playbook is not right:\n{error}") from None
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def finish(built: Path, target: Path, policy: str) -> None:
+    """Takes what nothing reads out of Chalice's zip and puts byte code and the compiled playbook in; the same input
+    gives the same bytes within a year, for the playbook's public holidays are worked out from this one on."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch)
         with zipfile.ZipFile(built) as zip:
@@ -167,6 +183,7 @@ def finish(built: Path, target: Path) -> None:
         model = tree / "chalicelib" / "intents.model"
         if model.exists():
             model.with_suffix(HASH_SUFFIX).write_text(hashlib.sha256(model.read_bytes()).hexdigest(), "utf-8")
+        (tree / PACKAGED.relative_to(ROOT)).write_text(policy, "utf-8")
         once = py_compile.PycInvalidationMode.UNCHECKED_HASH
         if not compileall.compile_dir(tree, quiet=1, invalidation_mode=once, stripdir=scratch, prependdir="/var/task"):
             raise PackageError("a module does not compile")
@@ -216,8 +233,10 @@ def _shown(path: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUILD)
+    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK, help="instead of the one that comes along")
+    options = parser.parse_args()
     try:
-        print(report(package(parser.parse_args().out)))
+        print(report(package(options.out, options.playbook)))
     except PackageError as error:
         sys.exit(f"package: {error}")
 

@@ -78,7 +78,7 @@ def test_registrations_in_memory_serve_on_when_the_secret_store_fails(capsys: py
     now[0] += timedelta(minutes=6)
     assert services.apps is APPS
     told = json.loads(capsys.readouterr().out)
-    assert told["RegistrationsStale"] == 1
+    assert told["ServedStale"] == 1
     assert services.apps is APPS
     assert len(asked) == 2  # not asked again at every delivery
     now[0] += timedelta(minutes=2)

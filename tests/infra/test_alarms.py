@@ -50,7 +50,7 @@ FAILURES: dict[str, Fed] = {
     "mail-refused": {"EmailsRefused": [1]},
     "mail-undeliverable": {"EmailsUndeliverable": [1]},
     "mail-unknown": {"EmailsUnknown": [1]},
-    "registrations-stale": {"RegistrationsStale": [1]},
+    "served-stale": {"ServedStale": [1]},
     # a wrong secret at a shop with three deliveries in a quarter of an hour
     "deliveries-refused": {"DeliveriesRefused": [3], "Count": [3]},
     "acknowledgements-refused": {"AcknowledgementsRefused": [3], "AcknowledgementsSent": []},
@@ -130,13 +130,13 @@ def test_a_wrong_secret_rings_however_small_the_shop_and_an_attack_on_a_large_on
 def test_our_own_metrics_are_written_under_the_names_and_the_dimension_that_alarms_ask_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    metric.count("RegistrationsStale", "prod", NOW)
+    metric.count("ServedStale", "prod", NOW)
     telemetry = Telemetry("prod", lambda *given: "pseudonym")
     telemetry.refused(401, "meta", "main")
     telemetry.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     told = {m["Name"] for line in lines for d in line["_aws"]["CloudWatchMetrics"] for m in d["Metrics"]}
-    assert {"RegistrationsStale", "DeliveriesRefused"} <= told
+    assert {"ServedStale", "DeliveriesRefused"} <= told
     for line in lines:
         (described,) = line["_aws"]["CloudWatchMetrics"]
         assert (described["Namespace"], described["Dimensions"], line["service"]) == (

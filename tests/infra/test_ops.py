@@ -17,6 +17,7 @@ from chalicelib.keys import Keys, load_keys
 from chalicelib.platforms.base import Finding, TokenInvalid, Unsupported
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
 from chalicelib.settings import variables
@@ -312,3 +313,35 @@ def test_a_new_key_signs_and_the_one_of_before_still_opens_links(operator: Opera
     assert keys().current != before.current
     ops.rotate_key(operator.aws.settings, fresh=True)
     assert not keys().verifies("act", b"m", before.sign("act", b"m"))
+
+
+# --- the playbook ---
+
+
+def test_a_playbook_is_checked_kept_and_served(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = Services(operator.aws.settings)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(DEFAULT_PLAYBOOK.read_text("utf-8").replace("name: Example Shop", "name: Corner Shop"), "utf-8")
+    assert operator.run("playbook", "--file", str(mine)) == 0
+    assert "back to the one before: make playbook VERSION=0" in capsys.readouterr().out
+    assert services.playbook.shop.name == "Corner Shop"
+
+    mine.write_text(mine.read_text("utf-8").replace("tell_after: 10min", "tell_after: soon"), "utf-8")
+    assert operator.run("playbook", "--file", str(mine)) == 2
+    assert "mine.yaml:" in capsys.readouterr().err
+    assert Services(operator.aws.settings).playbook.shop.name == "Corner Shop"
+
+    assert operator.run("playbook") == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == ["0", "1"]
+    assert [line.endswith("served") for line in listed] == [False, True]
+    assert operator.run("playbook", "--version", "0") == 0
+    assert Services(operator.aws.settings).playbook.shop.name == "Example Shop"
+    assert operator.run("playbook", "--version", "7") == 2
+
+
+def test_a_stage_that_serves_a_file_says_so(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_PLAYBOOK_FILE", "shop.yaml")
+    assert operator.run("playbook") == 2

@@ -1,0 +1,49 @@
+"""`make playbook`: a playbook checked, kept as a version, and served within five minutes without a deployment."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from chalicelib.playbook.live import FRESH_FOR, PACKAGED_VERSION, PlaybookVersions
+from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.reader import load_playbook
+from chalicelib.storage.table import Conflict, Table
+from chalicelib.textfile import NotText, read_text
+
+_MEANWHILE: Final = "somebody else put or chose one at this moment: look with make playbook, then try again"
+_SOON: Final = f"is served everywhere within {int(FRESH_FOR.total_seconds()) // 60} minutes"
+
+
+def put(table: Table, file: Path, now: datetime) -> str:
+    """Serves the playbook in `file`; what to tell. Raises PlaybookError with file and line of each mistake, OSError."""
+    try:
+        text = read_text(file)
+    except NotText as error:
+        raise PlaybookError(str(error)) from None
+    playbook, versions = load_playbook(text, file.name), PlaybookVersions(table)
+    before = versions.served()
+    try:
+        number = versions.put(playbook, text, file.name, now)
+    except Conflict:
+        raise PlaybookError(_MEANWHILE) from None
+    return f"version {number}, {file.name}, {_SOON}; back to the one before: make playbook VERSION={before}"
+
+
+def serve(table: Table, version: str) -> str:
+    """Serves an older version again (0: the deployment's own); what to tell. Raises PlaybookError."""
+    if not version.isdigit():
+        raise PlaybookError("VERSION is a number that make playbook lists, or 0 for the deployment's own")
+    try:
+        PlaybookVersions(table).serve(int(version))
+    except Conflict:
+        raise PlaybookError(_MEANWHILE) from None
+    called = "the deployment's own playbook" if int(version) == PACKAGED_VERSION else f"version {int(version)}"
+    return f"{called} {_SOON}"
+
+
+def listed(table: Table) -> str:
+    """Every version as a line, and which is served."""
+    versions = PlaybookVersions(table).all()
+    own = "" if any(v.served for v in versions) else "  served"
+    rows = [f"{v.number:>5}  {v.at[:16]}Z  {v.file}{'  served' if v.served else ''}" for v in versions]
+    return "\n".join([f"{PACKAGED_VERSION:>5}  the deployment's own{own}", *rows])
