@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from infra.local.deployed import FUNCTIONS, AwsCall, Deployed, deployed, until
 from infra.local.embedded import client
 from infra.local.events import REGION
 from infra.local.loopback import Answered, Call
+from infra.local.staff_browser import links, open_desk
 from infra.stack.package import ROOT
 
 # What Lambda itself does in a function's name: the event source takes messages, the log is written.
@@ -143,18 +143,16 @@ def ask(running: Deployed) -> None:
 def act_from_email(running: Deployed) -> None:
     """A member of staff opens the e-mail's link, corrects what the model read, hands over and closes."""
     email = next(e for e in running.aws.emails() if "/act/" in e.text)
-    found = re.search(r"/act/([\w.~=-]+)", email.text)
-    assert found
-    forms = [
-        {},
-        {"action": "correct", "intent": "return"},
-        {"action": "correct", "intent": "legal_safety"},
-        {"action": "hand_over", "team": "returns"},
-        {"action": "automatic_off", "who": "Robin"},
-        {"action": "answered"},
-    ]
-    for form in map(urlencode, forms):
-        assert _status(running.url, "POST" if form else "GET", f"/act/{found[1]}", form) == 200
+    page = open_desk(links(email.text)[0])
+    for action, fields in (
+        ("correct", {"intent": "return"}),
+        ("correct", {"intent": "legal_safety"}),
+        ("hand_over", {"team": "returns"}),
+        ("automatic_off", {"who": "Robin"}),
+        ("answered", {}),
+    ):
+        page = page.press(action, **fields)
+        assert page.status == 200 and page.says
 
 
 def escalate_by_sweep(running: Deployed) -> None:
@@ -166,10 +164,9 @@ def escalate_by_sweep(running: Deployed) -> None:
     mails = len(running.aws.emails())
     running.schedule("sweep")
     until(lambda: len(running.aws.emails()) > mails)
-    found = re.search(r"/act/([\w.~=-]+)", running.aws.emails()[-1].text)
-    assert found  # a correction to an urgent matter is escalated at once
-    form = urlencode({"action": "correct", "intent": "legal_safety"})
-    assert _status(running.url, "POST", f"/act/{found[1]}", form) == 200
+    # a correction to an urgent matter is escalated at once
+    page = open_desk(links(running.aws.emails()[-1].text)[0])
+    assert "Noted" in page.press("correct", intent="legal_safety").says
 
 
 def _fall_due(running: Deployed, *said: SimulatedMessage) -> None:
@@ -235,9 +232,7 @@ def refused_answer(running: Deployed) -> None:
     bad = SimulatedMessage("facebook", text, author="70006", id=f"{BAD_TOKEN}1")
     assert deliver(running.apps, bad).send(running.url)[0] == 200
     email = until(lambda: next((e for e in running.aws.emails() if "That thing there" in e.text), None))
-    found = re.search(r"/act/([\w.~=-]+)", email.text)
-    assert found
-    assert _status(running.url, "POST", f"/act/{found[1]}", urlencode({"action": "answer", "text": "Hello"})) == 200
+    assert "refused the answer" in open_desk(links(email.text)[0]).press("answer", text="Hello").says
 
 
 def answers_by_mail(running: Deployed) -> None:

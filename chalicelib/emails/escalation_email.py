@@ -116,16 +116,17 @@ def render(email: EscalationEmail, language: str = "en") -> tuple[str, str, str]
 
 
 def render_many(
-    emails: tuple[EscalationEmail, ...], kind: Bundle, language: str, team: str, most: int
+    emails: tuple[EscalationEmail, ...], kind: Bundle, language: str, team: str, most: int, more: int = 0
 ) -> tuple[str, str, str]:
-    """(subject, text, HTML) of one e-mail about several conversations, each with its buttons; `most` is how many
-    e-mails an hour a mailbox gets before a digest."""
-    say = phrases(language, emails[0].timezone)
-    names = {"count": len(emails), "where": say.place(emails[0].product), "account": name(emails[0].account)}
+    """(subject, text, HTML) of one e-mail about several conversations, each with its buttons, and `more` that are only
+    counted; `most` is how many e-mails an hour a mailbox gets before a digest."""
+    say, count = phrases(language, emails[0].timezone), len(emails) + more
+    names = {"count": count, "where": say.place(emails[0].product), "account": name(emails[0].account)}
     title = say(f"subject_{kind}", **names, team=name(team))
     view = {
         "say": say,
-        "head": say(f"{kind}_head", count=len(emails)),
+        "head": say(f"{kind}_head", count=count),
+        "more": say("counted", count=more, listed=len(emails)) if more else "",
         "why": say(f"{kind}_why", most=most),
         "parts_of": [_view(email, say) for email in emails],
         "shop": emails[0].shop,

@@ -7,23 +7,26 @@ members are only noted; the truth is each conversation's own notice, which is cl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
 
-GATHER = timedelta(seconds=45)  # for a group: short enough for the promise of two minutes
+SIBLINGS = timedelta(seconds=3)  # until a question's notice is looked at: so long its neighbours take to be counted
+LISTED = 100  # conversations that one e-mail shows; more are counted in it
 QUARTER = timedelta(minutes=15)
-MOST_MEMBERS = 100  # conversations in one e-mail
+_CLOSES = timedelta(seconds=1)  # before it is sent nobody joins an e-mail any more
 _MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """An e-mail that is being put together, under `name`, until `at`."""
+    """An e-mail that is being put together, under `name`, until `at`; `new` when nobody has queued it yet."""
 
     kind: Bundle
     name: str
     at: datetime
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +38,17 @@ class Bundles:
 
     def fell_due(self, c: Conversation, team: str, now: datetime) -> None:
         """Counts one more question under its post for this team and quarter of an hour."""
-        if c.post and not c.private:
+        if is_shared(c):
             self.store.count(self._post(c, team, now), _MANY, 2 * self.playbook.bundling.within, now)
 
     def gathering(self, c: Conversation, notice: Notice, team: str, mailbox: str, now: datetime) -> Gathering | None:
         """Where `notice` waits for others; None when its e-mail goes out on its own."""
         if notice.fallback or notice.team or notice.urgent:
             return None
-        if c.post and not c.private:
+        if is_shared(c):
             post = self._post(c, team, now)
             if self.store.counted(post) > self.playbook.bundling.questions:
-                name = f"{post}#{int(now.timestamp() // GATHER.total_seconds())}"
-                return Gathering(Bundle.GROUP, name, now + GATHER)
+                return self._group(post, mailbox, now)
         return None if self.has_room(mailbox, now) else self.digest(mailbox, now)
 
     def has_room(self, mailbox: str, now: datetime) -> bool:
@@ -58,8 +60,37 @@ class Bundles:
         """The digest of this quarter of an hour."""
         quarter = int(now.timestamp() // QUARTER.total_seconds())
         ends = datetime.fromtimestamp((quarter + 1) * QUARTER.total_seconds(), now.tzinfo)
-        return Gathering(Bundle.DIGEST, f"digest#{mailbox}#{quarter}", ends)
+        name = f"digest#{mailbox}#{quarter}"
+        return Gathering(Bundle.DIGEST, name, ends, new=self.store.marked(queued(name)) is None)
+
+    def _group(self, post: str, mailbox: str, now: datetime) -> Gathering:
+        """The group that the post's questions join: the one that is open, else a new one, if the mailbox has room."""
+        wait = self.playbook.bundling.wait
+        slot = int(now.timestamp() // wait.total_seconds())
+        name = f"{post}#{slot}"
+        for n in (slot - 1, slot, slot + 1):
+            name = f"{post}#{n}"
+            at = self.store.marked(queued(name))
+            if at and to_time(at) > now + _CLOSES:
+                return Gathering(Bundle.GROUP, name, to_time(at), new=False)
+            if at is None and n >= slot:
+                break
+        return (
+            Gathering(Bundle.GROUP, name, now + wait, new=True)
+            if self.has_room(mailbox, now)
+            else self.digest(mailbox, now)
+        )
 
     def _post(self, c: Conversation, team: str, now: datetime) -> str:
         within = self.playbook.bundling.within.total_seconds()
         return f"due#{c.product}:{c.account}#{c.post}#{team}#{int(now.timestamp() // within)}"
+
+
+def is_shared(c: Conversation) -> bool:
+    """Whether it stands under a post, where others ask as well."""
+    return bool(c.post) and not c.private
+
+
+def queued(name: str) -> str:
+    """The mark that says until when the e-mail called `name` is put together: its message is on the queue."""
+    return f"gathering#{name}"

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_all
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
-from chalicelib.handlers.bundles import Bundles
+from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
@@ -90,7 +90,9 @@ class Escalator:
                 team = self._team(done.after, notice)
                 if name not in before:
                     Bundles(self.store, self.playbook).fell_due(done.after.on(notice), team, now)
-                self.escalations.send(encode(SendNotice.of(done.after, name)))
+                waits = is_shared(done.after) and not notice.urgent
+                message = encode(SendNotice.of(done.after, name))
+                self.escalations.send(message, SIBLINGS if waits else timedelta())
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(done.after.on(notice), notice, team, late))

@@ -59,10 +59,13 @@ class SendNotice:
 
 @dataclass(frozen=True, slots=True)
 class SendGathered:
-    """What was gathered under `name` has to be mailed, as one e-mail of the kind `bundle`."""
+    """What was gathered under `name` has to be mailed, as one e-mail of the kind `bundle`; or what is left of it counts
+    as told with the e-mail `counted_in` to `mailbox`, which did not list it."""
 
     name: str
     bundle: Bundle
+    counted_in: str = ""
+    mailbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,11 @@ _WRITTEN: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
     WakeUp: lambda m: {"kind": "wake_up", "wake_at": from_time(m.at)},
     EscalationDue: lambda m: {"kind": "escalation_due", **dump(m.key)},
     SendNotice: lambda m: {"kind": "send_notice", **dump(m.key), "notice": m.notice, "delivery": m.delivery},
-    SendGathered: lambda m: {"kind": m.bundle.value, "gathered": m.name},
+    SendGathered: lambda m: {
+        "kind": m.bundle.value,
+        "gathered": m.name,
+        **({"counted_in": m.counted_in, "mailbox": m.mailbox} if m.counted_in else {}),
+    },
     AccountAlert: lambda m: {
         "kind": "account_alert",
         "alert": m.stopped.value,
@@ -158,7 +165,8 @@ def _time(time: datetime | None) -> str:
 
 
 def _gathered(m: Mapping[str, Any]) -> SendGathered:
-    return SendGathered(str(m["gathered"]), Bundle(m["kind"]))
+    counted_in, mailbox = str(m.get("counted_in") or ""), str(m.get("mailbox") or "")
+    return SendGathered(str(m["gathered"]), Bundle(m["kind"]), counted_in, mailbox)
 
 
 def _key(m: Mapping[str, Any]) -> ConversationKey:

@@ -4,7 +4,7 @@ answered in between; what cannot be delivered goes to the fallback address by th
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,14 +12,14 @@ from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump
+from chalicelib.codec import dump, from_time
 from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome
 from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import EscalationEmail, render, render_many
-from chalicelib.handlers.bundles import MOST_MEMBERS, Bundles, Gathering
+from chalicelib.handlers.bundles import LISTED, Bundles, Gathering, queued
 from chalicelib.handlers.channels import Channels
 from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode
 from chalicelib.keys import Keys
@@ -126,41 +126,69 @@ class Notifier:
         member = hashlib.sha256(f"{dump(key)}|{name}".encode()).hexdigest()[:32]
         where = {**dump(key), "notice": name}
         self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT, key)
-        if not self.store.marked(f"gathering#{gathering.name}"):
+        if gathering.new:
             message = SendGathered(gathering.name, gathering.kind)
             self.escalations.send(encode(message), delay=gathering.at - now)
-            self.store.mark(f"gathering#{gathering.name}", "queued", now)
+            self.store.mark(queued(gathering.name), from_time(gathering.at), now)
 
     def send_gathered(self, message: SendGathered, now: datetime) -> None:
-        """Sends one e-mail to each team for what was gathered; what exceeds one e-mail follows in the next. Raises
-        MailRefused for the queue to bring it again."""
+        """Sends one e-mail to each mailbox for what was gathered. It lists the first of them; the others follow in the
+        next e-mail, or are counted in this one where the mailbox has had enough. Raises MailRefused for the queue to
+        bring it again."""
+        if message.counted_in:
+            self._count_in(message, now)
+            return
         name, kind = message.name, message.bundle
         docs = self.store.document_names(f"gathered#{name}")
-        some = docs[:MOST_MEMBERS]
-        by_team: dict[str, list[Member]] = {}
+        listed, more = docs[:LISTED], max(0, len(docs) - LISTED)
+        by_mailbox: dict[str, list[Member]] = {}
         with ExitStack() as claimed:
-            for _, doc in some:
+            for _, doc in listed:
                 if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
                     claimed.callback(self._let_go, member, now)
-                    by_team.setdefault(self.team(member.conversation, member.notice).name, []).append(member)
+                    by_mailbox.setdefault(self.team(member.conversation, member.notice).email, []).append(member)
             claimed.pop_all()
-        for together in by_team.values():
-            self._send(together, kind if len(together) > 1 else None, now)
-        for id, _ in some:
+        largest = max(by_mailbox, key=lambda to: len(by_mailbox[to]), default="")
+        full = bool(more and largest) and not self._bundles.has_room(largest, now)
+        rest = message
+        for to, together in by_mailbox.items():
+            counted = more if full and to == largest else 0
+            id = self._send(together, kind if len(together) > 1 or counted else None, now, more=counted)
+            if counted and id:
+                rest = replace(message, counted_in=id, mailbox=to)
+        for id, _ in listed:
             self.store.drop_document(f"gathered#{name}", id)
-        if len(docs) > len(some):
+        if more:
+            self.escalations.send(encode(rest))
+
+    def _count_in(self, message: SendGathered, now: datetime) -> None:
+        """Records some of those that an e-mail counts and does not list as sent with it, unless somebody has answered;
+        the next message does the next ones. One that goes to another mailbox by now gets an e-mail of its own."""
+        collection = f"gathered#{message.name}"
+        docs = self.store.document_names(collection, LISTED)
+        for document, doc in docs:
+            if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
+                c, notice = member.conversation, member.notice
+                if self.team(c, notice).email == message.mailbox:
+                    self._record(member, Outcome.SENT, now, id=message.counted_in)
+                    self.outcomes.notified(Notified(c, notice.tier, message.mailbox, "", "counted"))
+                else:
+                    self._record(member, Outcome.PENDING, now, again_at=now)
+            self.store.drop_document(collection, document)
+        if len(docs) == LISTED:
             self.escalations.send(encode(message))
 
     # --- sending ---
 
-    def _send(self, members: Sequence[Member], kind: Bundle | None, now: datetime) -> None:
-        """One e-mail for all `members`, and what became of it recorded with each."""
+    def _send(self, members: Sequence[Member], kind: Bundle | None, now: datetime, more: int = 0) -> str | None:
+        """One e-mail for all `members` (it counts `more` that it does not list), and what became of it recorded with
+        each; SES's id of it, None where nobody knows whether it went out."""
         first, team = members[0], self.team(members[0].conversation, members[0].notice)
         to = team.fallback_email if first.notice.fallback else team.email
         with ExitStack() as claimed:  # until SES is asked nothing can have been sent: whoever comes next may
             for m in members:
                 claimed.callback(self._let_go, m, now)
-            email = self._email(members, kind, team, to, now)
+            email = self._email(members, kind, team, to, now, more)
             claimed.pop_all()
         try:
             try:
@@ -168,7 +196,7 @@ class Notifier:
             except MailRefused as error:
                 if error.again or team.fallback_email in ("", email.to):
                     raise
-                email = self._email(members, kind, team, team.fallback_email, now)
+                email = self._email(members, kind, team, team.fallback_email, now, more)
                 id = self.mailer.send(email)
         except MailRefused as error:
             for m in members:
@@ -177,11 +205,12 @@ class Notifier:
             raise
         except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
             self._tell(members, kind, email, "unknown", str(error))
-            return
+            return None
         for m in members:
             self._record(m, Outcome.SENT, now, id=id)
         self._tell(members, kind, email, "sent")
         self._tell_channels(members, team, email, now)
+        return id
 
     def _tell_channels(self, members: Sequence[Member], team: Team, email: Email, now: datetime) -> None:
         """The same for the team's other channels, after the e-mail; a fallback's e-mail has told them already."""
@@ -259,7 +288,9 @@ class Notifier:
 
     # --- the e-mail ---
 
-    def _email(self, members: Sequence[Member], kind: Bundle | None, team: Team, to: str, now: datetime) -> Email:
+    def _email(
+        self, members: Sequence[Member], kind: Bundle | None, team: Team, to: str, now: datetime, more: int
+    ) -> Email:
         names = "|".join(f"{m.conversation.id}|{m.name}" for m in members)
         tag = hashlib.sha256(f"{names}|{to}".encode()).hexdigest()[:32]
         for number, m in enumerate(members):
@@ -271,7 +302,7 @@ class Notifier:
             subject, text, html = render(told[0], team.language)
         else:
             most = self.playbook.bundling.emails_per_hour
-            subject, text, html = render_many(tuple(told), kind, team.language, team.name.replace("_", " "), most)
+            subject, text, html = render_many(tuple(told), kind, team.language, team.name.replace("_", " "), most, more)
         return Email(
             to=to,
             subject=subject,

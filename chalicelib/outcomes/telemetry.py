@@ -68,6 +68,8 @@ class Telemetry:
         delivery = outcome.conversation.delivery if outcome.conversation else ""
         fields = {"conversation": conversation, "tier": outcome.tier, "code": outcome.code, "delivery": delivery}
         self.log.info(f"e-mail {outcome.result}", extra=fields)
+        if outcome.result == "counted":  # in an e-mail that was counted itself
+            return
         self._count(f"Emails{outcome.result.capitalize()}")
         if outcome.conversation is None:  # the e-mail that tells of a token, once
             self._count("TokenFailures")

@@ -52,8 +52,9 @@ class Escalated:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What became of an e-mail: sent, withdrawn, refused, unknown, or undeliverable (nobody could be reached). `kind`
-    is notice, group, digest, alarm or report; a group and a digest tell of `others` as well."""
+    """What became of an e-mail: sent, withdrawn, refused, unknown, or undeliverable (nobody could be reached); or of a
+    conversation that one counts without listing it: counted. `kind` is notice, group, digest, alarm or report; a group
+    and a digest tell of `others` as well."""
 
     conversation: Conversation | None
     tier: int

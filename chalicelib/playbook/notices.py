@@ -13,11 +13,12 @@ CHANNELS: Final = ("slack", "teams", "webhook")
 
 def read_emails(part: Part) -> Bundling:
     """The section `emails`: how many questions under one post stand in one e-mail, how many e-mails an hour."""
-    block, usual = part.block("group_over", "group_within", "digest_over"), Bundling()
+    block, usual = part.block("group_over", "group_within", "group_wait", "digest_over"), Bundling()
     return Bundling(
         block.get("group_over", lambda p: p.whole(1, 1000), usual.questions),
         block.get("group_within", lambda p: p.duration(timedelta(minutes=1), timedelta(hours=4)), usual.within),
         block.get("digest_over", lambda p: p.whole(1, 1000), usual.emails_per_hour),
+        block.get("group_wait", lambda p: p.duration(timedelta(seconds=2), timedelta(seconds=60)), usual.wait),
     )
 
 

@@ -90,11 +90,12 @@ class Team:
 @dataclass(frozen=True, slots=True)
 class Bundling:
     """When e-mails become one: more than `questions` under one post that fall due for one team `within` that time, and
-    what comes after `emails_per_hour` to one mailbox."""
+    what comes after `emails_per_hour` to one mailbox. Such an e-mail waits `wait` for more to come."""
 
     questions: int = 5
     within: timedelta = timedelta(minutes=15)
     emails_per_hour: int = 20
+    wait: timedelta = timedelta(seconds=45)  # short enough for the promise of two minutes
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Problem(StrEnum):
     NOT_REPLIABLE = "cannot_answer"
     ANSWERED = "answered_meanwhile"
     UNSURE = "unsure_before"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,9 @@ class Answerer:
             return None
         if any(staff_rules.unsure(a, now) for i, a in c.answers.items() if i != draft.id):
             return Result(Problem.UNSURE)
-        return None if staff_rules.open_questions(c, draft.shown) else Result(Problem.ANSWERED)
+        if staff_rules.open_questions(c, draft.shown):
+            return None
+        return Result(Problem.STALE if staff_rules.open_questions(c) else Problem.ANSWERED)
 
     def _claim(
         self, key: ConversationKey, draft: Draft, to: Interaction, token: str, now: datetime

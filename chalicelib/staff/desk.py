@@ -24,7 +24,7 @@ from chalicelib.handlers.messages import EscalationDue, SendNotice, encode
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.staff import choices, page
-from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
+from chalicelib.staff.answers import Answerer, Draft, Problem, Result, draft_text
 from chalicelib.staff.choices import BadAction
 from chalicelib.staff.page import Said
 from chalicelib.storage.optouts import OptOut, OptOuts
@@ -60,7 +60,7 @@ class Desk:
         link, before = self._open(token, now())
         say = self._say(link, before)
         action = form.get("action", "")
-        shown = tuple(form["shown"].split()) if "shown" in form else staff_rules.shown(before)
+        shown = tuple(form.get("shown", "").split())  # a form that names no version has shown nothing
         who = name(form.get("who") or form.get("name") or "")
         if action == "answer":
             said = self._answer(link, form, shown, who, say, now)
@@ -158,7 +158,7 @@ class Desk:
         )
         result = self.answerer.answer(link.key, draft, now)
         words, bad = result_words(result, say, say.place(link.key.product))
-        look = result.problem is not None and result.problem.value in ("unsure_before", "answered_meanwhile")
+        look = result.problem in (Problem.UNSURE, Problem.ANSWERED)
         return Said(words, bad, draft.text if bad else "", look_first=look, name=who)
 
     def _deed(

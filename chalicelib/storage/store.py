@@ -293,9 +293,9 @@ class Store:
                 continue
         raise Contention(collection)
 
-    def document_names(self, collection: str) -> list[tuple[str, dict[str, Any]]]:
-        """Each with its name."""
-        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(f"d#{collection}")]
+    def document_names(self, collection: str, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """Each with its name; only the first `most`, where that is given."""
+        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(f"d#{collection}", most)]
 
     def documents(self, collection: str) -> list[dict[str, Any]]:
         return [dict(item.doc) for item in self.table.partition(f"d#{collection}")]

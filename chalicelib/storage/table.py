@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from secrets import token_hex
 from typing import Any, Protocol
 
@@ -58,8 +59,8 @@ class Table(Protocol):
     def delete(self, key: Key, rev: int | None = None) -> None:
         """Takes it away; with `rev` only if the stored one still is that: raises Conflict."""
 
-    def partition(self, pk: str) -> list[Item]:
-        """All items of a partition, read consistently, in the order of their sort keys."""
+    def partition(self, pk: str, most: int | None = None) -> list[Item]:
+        """All items of a partition, or the first `most`, read consistently, in the order of their sort keys."""
 
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         """Keys in this shard whose `wake_at` is not after `now`, oldest first; eventually consistent."""
@@ -125,9 +126,12 @@ class DynamoTable:
             old = error.answer.get("Item")
             raise Conflict(_item(old) if old else None) from None
 
-    def partition(self, pk: str) -> list[Item]:
-        pages = self._pages("Query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True)
-        return [_item(found) for found in pages]
+    def partition(self, pk: str, most: int | None = None) -> list[Item]:
+        limit = {"Limit": most} if most else {}
+        pages = self._pages(
+            "Query", KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True, **limit
+        )
+        return [_item(found) for found in islice(pages, most)]
 
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         pages = self._pages(

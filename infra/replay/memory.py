@@ -62,8 +62,8 @@ class MemoryTable:
         self._unindex(self._items.pop(key, None))
         self._families.get(key.pk, {}).pop(key.sk, None)
 
-    def partition(self, pk: str) -> list[Item]:
-        return [self._items[Key(pk, sk)] for sk in sorted(self._families.get(pk, ()))]
+    def partition(self, pk: str, most: int | None = None) -> list[Item]:
+        return [self._items[Key(pk, sk)] for sk in sorted(self._families.get(pk, ()))[:most]]
 
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         rows = self._overdue.get(shard, [])

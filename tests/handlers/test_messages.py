@@ -37,6 +37,7 @@ MESSAGES: tuple[Message, ...] = (
     SendNotice(KEY, "1.1", "d1"),
     SendGathered("due#facebook:1#7#web#3", Bundle.GROUP),
     SendGathered("digest#web@shop.example.com#3", Bundle.DIGEST),
+    SendGathered("digest#web@shop.example.com#3", Bundle.DIGEST, "0100018f-ses", "web@shop.example.com"),
     AccountAlert(Stopped.TOKEN, "x", "1", "89", "f00d"),
     AccountAlert(Stopped.BLOCK, "x", "1", "88", "f00d blocked 2026-10-01", AT),
     FindPerson("main", "asid-1", "c0de", AT),

@@ -43,7 +43,7 @@ def test_the_link_shows_the_question_and_changes_nothing() -> None:
 @pytest.mark.parametrize("action", ["answered", "close"])
 def test_closing_stops_the_next_tiers_until_the_customer_writes_again(action: str) -> None:
     world, path = escalated()
-    assert world.request("POST", path, urlencode({"action": action}).encode(), FORM).status == 200
+    assert "Closed" in open_page(world, path).press(action).says
     world.run(timedelta(hours=60))
     assert len(world.emails) == 1
     assert world.conversations()[0].state is State.CLOSED
@@ -54,8 +54,7 @@ def test_closing_stops_the_next_tiers_until_the_customer_writes_again(action: st
 
 def test_a_correction_is_stored_as_a_labelled_row_and_changes_the_team() -> None:
     world, path = escalated()
-    body = urlencode({"action": "correct", "intent": "exchange"}).encode()
-    assert "Noted" in world.request("POST", path, body, FORM).body.decode()
+    assert "Noted" in open_page(world, path).press("correct", intent="exchange").says
     (row,) = world.store.documents("labels")
     assert (row["text"], row["intent"], row["source"]) == ("hm <b>what</b> about the other one?", "exchange", "staff")
     assert row["corrected_from"] != "exchange"
@@ -96,7 +95,7 @@ def test_a_link_outlives_one_rotation_of_the_key_and_not_two() -> None:
 
 def test_corrections_and_answered_questions_come_out_as_training_rows() -> None:
     world, path = escalated()
-    world.request("POST", path, urlencode({"action": "correct", "intent": "exchange"}).encode(), FORM)
+    open_page(world, path).press("correct", intent="exchange")
     world.post(delivery(comment("r1", "Yes, bring it to the shop.", author=PAGE, parent="c1", at=world.services.now())))
     world.run()
     (corrected,) = corrections.corrections(world.store)
@@ -132,6 +131,30 @@ def test_a_stale_page_never_closes_what_it_did_not_show(action: str) -> None:
     assert [i for i, q in c.questions.items() if q.pending] == ["c2"]
     world.run(timedelta(hours=4), sweep=True)
     assert any("where is my refund?" in e.text for e in world.emails[1:])
+
+
+@pytest.mark.parametrize("action", ["answered", "close", "claim", "correct", "hand_over", "answer"])
+@pytest.mark.parametrize("version", [{}, {"shown": ""}, {"shown": "made-up 0123456789ab"}])
+def test_a_form_without_a_version_or_with_a_made_up_one_does_nothing(action: str, version: dict[str, str]) -> None:
+    world = asked()
+    page, before = newest(world), world.conversations()
+    form = {"action": action, "text": "We do!", "intent": "refund", "team": "web_shop", **version}
+    answer = world.request("POST", page.path, urlencode(form).encode(), FORM)
+    assert answer.status == 200
+    assert re.search("Nothing was (changed|posted)", answer.body.decode())
+    assert world.conversations() == before and world.platforms.posted == []
+    world.run(timedelta(hours=5), sweep=True)
+    assert len(world.emails) > 1  # people are still called
+
+
+def test_an_answer_to_words_that_were_rewritten_is_kept_in_the_field_and_not_posted() -> None:
+    world = asked()
+    page = newest(world)
+    later(world, "c1", "hm, and what about the blue one, it is broken!", verb="edited")
+    after = page.press("answer", text="It is in stock.")
+    assert "no longer as you had it" in after.says and world.platforms.posted == []
+    assert ">It is in stock.</textarea>" in after.html and "it is broken!" in after.words
+    assert "Your answer is on" in after.press("answer", text="Sorry! We send a new one.").says
 
 
 def test_an_edit_after_the_page_was_opened_stays_open() -> None:
