@@ -67,9 +67,9 @@ def respond(event: SQSEvent) -> Any:
         _need_time(lambda_context)
         chunked: list[str] = []
 
-        def read(name: str) -> bytes:
+        def read(name: str) -> bytes | None:
             chunked.append(name)
-            return services.read_chunks(name)
+            return services.bodies.read(name)
 
         try:
             envelope = decode(record.body, read)
@@ -78,7 +78,7 @@ def respond(event: SQSEvent) -> Any:
         services.telemetry.delivery(envelope.id)
         services.responder.respond(envelope, services.now)
         for name in chunked:
-            services.drop_chunks(name)
+            services.bodies.drop(name)
 
     return _batch(event, work)
 

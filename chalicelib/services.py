@@ -19,7 +19,7 @@ from chalicelib.settings import Settings, read_settings
 from chalicelib.wire import tls
 
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from chalicelib.aws.mail_bucket import MailBucket
     from chalicelib.aws.mailer import Mailer
@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.staff.answers import Answerer
     from chalicelib.staff.desk import Desk
     from chalicelib.staff.incoming import IncomingMail
+    from chalicelib.storage.bodies import BodyStore
     from chalicelib.storage.forgotten import Forgotten
     from chalicelib.storage.store import Store
 
@@ -250,6 +251,12 @@ class Services:
         return Store(table, self.settings.retention_days)
 
     @cached_property
+    def bodies(self) -> "BodyStore":
+        from chalicelib.storage.bodies import BodyStore
+
+        return BodyStore(self.store)
+
+    @cached_property
     def lean_aws(self) -> LeanAws:
         return LeanAws()
 
@@ -297,7 +304,7 @@ class Services:
     def receiver(self) -> "Receiver":
         from chalicelib.handlers.receive import Receiver
 
-        return Receiver(self.apps, self.inbox, self.http, self.save_chunks, self.new_token)
+        return Receiver(self.apps, self.inbox, self.http, lambda *body: self.bodies.save(*body), self.new_token)
 
     @property
     def responder(self) -> "Responder":
@@ -315,7 +322,7 @@ class Services:
             apps=self.apps,
             inbox=self.inbox,
             quarantine=self.quarantine,
-            save_chunks=self.save_chunks,
+            save_body=lambda *body: self.bodies.save(*body),
             due=self.due,
             timer=self.timer,
             http=self.http,
@@ -430,23 +437,3 @@ class Services:
             return self.keys.pseudonym(text)
         except (KeysError, AwsError):
             return "-"
-
-    # --- a body that SQS cannot carry ---
-
-    def save_chunks(self, name: str, chunks: "Sequence[bytes]", now: datetime) -> None:
-        """Keeps a packed body in the table until its message has been worked on."""
-        for number, chunk in enumerate(chunks):
-            self.store.put_document(f"body#{name}", f"{number:04}", {"bytes": chunk}, now + timedelta(days=14))
-
-    def read_chunks(self, name: str) -> bytes:
-        """The packed body that `save_chunks` kept; raises AlreadyDone when it was worked on before."""
-        from chalicelib.handlers.inbox import AlreadyDone
-
-        chunks = self.store.documents(f"body#{name}")
-        if not chunks:
-            raise AlreadyDone(name)
-        return b"".join(bytes(doc["bytes"]) for doc in chunks)
-
-    def drop_chunks(self, name: str) -> None:
-        """Forgets a body that has been worked on: customers' words stay no longer than needed."""
-        self.store.drop_documents(f"body#{name}")

@@ -19,7 +19,6 @@ import app as entry
 from chalicelib.apps import Apps
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.queues import QueueUnavailable
-from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
@@ -295,7 +294,7 @@ class AwsWorld:
         return list(self.services.store.table.everything())
 
     def conversations(self) -> list[Conversation]:
-        return [load(Conversation, i.doc) for i in self.items() if i.key.sk.startswith("c#")]
+        return list(self.services.store.conversations())
 
     def interactions(self) -> list[Interaction]:
-        return [load(Interaction, i.doc) for i in self.items() if i.key.pk.startswith("i#")]
+        return list(self.services.store.interactions())

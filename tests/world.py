@@ -17,7 +17,6 @@ from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import QueueUnavailable
-from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.base import hmac_hex
@@ -198,10 +197,10 @@ class MemoryWorld:
                 assert self.deliverer.deliver(due, handlers[due.name]), f"a dead letter of {due.name}: {due.body}"
 
     def conversations(self) -> list[Conversation]:
-        return [load(Conversation, i.doc) for i in self.store.table.everything() if i.key.sk.startswith("c#")]
+        return list(self.store.conversations())
 
     def interactions(self) -> list[Interaction]:
-        return [load(Interaction, i.doc) for i in self.store.table.everything() if i.key.pk.startswith("i#")]
+        return list(self.store.interactions())
 
     def records(self, type: str) -> list[dict[str, Any]]:
         """What was reported, in the words of replay."""

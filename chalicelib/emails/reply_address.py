@@ -13,6 +13,7 @@ from chalicelib.codec import dump, from_time, to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.emails.links import LASTS
 from chalicelib.keys import Keys
+from chalicelib.storage import names
 from chalicelib.storage.store import ConversationKey, Store
 
 _PURPOSE = "reply address"
@@ -45,7 +46,7 @@ def make(
         "expires": from_time(now + LASTS),
     }
     about = ConversationKey.of(c)
-    store.put_document(f"reply#{id}", "where", doc, now + 2 * LASTS, about)  # longer: an old one is told why
+    store.put_document(names.reply_address(id), "where", doc, now + 2 * LASTS, about)  # longer: an old one is told why
     return f"reply+{id}.{_letters(keys.sign(_PURPOSE, id.encode())[:_CARRIED])}@{domain}"
 
 
@@ -58,7 +59,7 @@ def read(keys: Keys, store: Store, domain: str, addresses: list[str]) -> ReplyTo
         id, signature = found[1].lower(), found[2].lower()
         if not keys.verifies(_PURPOSE, id.encode(), base64.b32decode(signature.upper()), size=_CARRIED):
             continue
-        for doc in store.documents(f"reply#{id}"):
+        for doc in store.documents(names.reply_address(id)):
             return ReplyTo(
                 ConversationKey.named(doc), tuple(doc["shown"]), doc["via"], doc["mailbox"], to_time(doc["expires"])
             )

@@ -22,6 +22,7 @@ from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Answer, Place, Playbook
+from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import ConversationKey, Store
 
@@ -200,15 +201,15 @@ class Attempt:
         i, store = self.interaction, self.acknowledger.store
         if OptOuts(store).stopped(i.product, i.account, i.customer):
             return Why.OPTED_OUT
-        names = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
+        called = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
         product = platforms.product(i.product)
-        if for_somebody_else(i, names, tags_people=product.tags_people):
+        if for_somebody_else(i, called, tags_people=product.tags_people):
             return Why.TO_SOMEBODY_ELSE
         parent = store.interaction(i.product, i.account, i.parent) if i.parent and not i.private else None
-        if in_others_thread(i, c, thread, parent, names):
+        if in_others_thread(i, c, thread, parent, called):
             return Why.OTHERS_THREAD
         if product.threads_have_an_owner and begun_by_another(
-            i, c, store.conversations_in(i.product, i.account, i.thread), names
+            i, c, store.conversations_in(i.product, i.account, i.thread), called
         ):
             return Why.OTHERS_THREAD
         return ""
@@ -219,9 +220,9 @@ class Attempt:
         owner, post = f"{i.product}:{i.account}", i.post or i.thread
         author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
         limits = [
-            (f"author#{author}#{self.now:%Y%m%d}", 1, timedelta(days=1)),
-            (f"post#{owner}#{post}#{self.now:%Y%m%dT%H}", caps.post_per_hour, timedelta(hours=1)),
-            (f"account#{owner}#{self.now:%Y%m%dT%H}", caps.account_per_hour, timedelta(hours=1)),
+            (names.author_under_post(author, self.now), 1, timedelta(days=1)),
+            (names.under_post(owner, post, self.now), caps.post_per_hour, timedelta(hours=1)),
+            (names.of_account(owner, self.now), caps.account_per_hour, timedelta(hours=1)),
         ]
         # a direct message stands under no post, and its thread's name is the customer's own
         for name, limit, lasts in limits[2:] if i.private else limits:

@@ -14,6 +14,7 @@ from chalicelib.aws.queues import Queue
 from chalicelib.codec import from_time, to_time
 from chalicelib.handlers.messages import AccountAlert, Stopped, encode
 from chalicelib.platforms.base import Blocked, TokenInvalid
+from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 _UNTIL = " until "
@@ -50,7 +51,7 @@ class Breaker:
 
 
 def _name(owner: Owner) -> str:
-    return f"breaker#{owner.account.product}:{owner.account.id}"
+    return names.breaker(owner.account.product, owner.account.id)
 
 
 def _fingerprint(owner: Owner) -> str:

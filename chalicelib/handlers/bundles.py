@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice
 from chalicelib.playbook.policy import Playbook
+from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 SIBLINGS = timedelta(seconds=3)  # until a question's notice is looked at: so long its neighbours take to be counted
@@ -54,23 +55,23 @@ class Bundles:
     def has_room(self, mailbox: str, now: datetime) -> bool:
         """Takes one of the e-mails that a mailbox gets in an hour; whether there was one left."""
         most = self.playbook.bundling.emails_per_hour
-        return self.store.count(f"mailbox#{mailbox}#{now:%Y%m%dT%H}", most, timedelta(hours=2), now)
+        return self.store.count(names.mailbox(mailbox, now), most, timedelta(hours=2), now)
 
     def digest(self, mailbox: str, now: datetime) -> Gathering:
         """The digest of this quarter of an hour."""
         quarter = int(now.timestamp() // QUARTER.total_seconds())
         ends = datetime.fromtimestamp((quarter + 1) * QUARTER.total_seconds(), now.tzinfo)
-        name = f"digest#{mailbox}#{quarter}"
-        return Gathering(Bundle.DIGEST, name, ends, new=self.store.marked(queued(name)) is None)
+        name = names.digest(mailbox, quarter)
+        return Gathering(Bundle.DIGEST, name, ends, new=self.store.marked(names.gathering(name)) is None)
 
     def _group(self, post: str, mailbox: str, now: datetime) -> Gathering:
         """The group that the post's questions join: the one that is open, else a new one, if the mailbox has room."""
         wait = self.playbook.bundling.wait
         slot = int(now.timestamp() // wait.total_seconds())
-        name = f"{post}#{slot}"
+        name = names.group(post, slot)
         for n in (slot - 1, slot, slot + 1):
-            name = f"{post}#{n}"
-            at = self.store.marked(queued(name))
+            name = names.group(post, n)
+            at = self.store.marked(names.gathering(name))
             if at and to_time(at) > now + _CLOSES:
                 return Gathering(Bundle.GROUP, name, to_time(at), new=False)
             if at is None and n >= slot:
@@ -82,15 +83,9 @@ class Bundles:
         )
 
     def _post(self, c: Conversation, team: str, now: datetime) -> str:
-        within = self.playbook.bundling.within.total_seconds()
-        return f"due#{c.product}:{c.account}#{c.post}#{team}#{int(now.timestamp() // within)}"
+        return names.fell_due(c.product, c.account, c.post or "", team, now, self.playbook.bundling.within)
 
 
 def is_shared(c: Conversation) -> bool:
     """Whether it stands under a post, where others ask as well."""
     return bool(c.post) and not c.private
-
-
-def queued(name: str) -> str:
-    """The mark that says until when the e-mail called `name` is put together: its message is on the queue."""
-    return f"gathering#{name}"

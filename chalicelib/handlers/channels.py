@@ -13,6 +13,7 @@ from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import name, quoted
 from chalicelib.platforms.http import ApiCall, ConnectionRefused, Http, NoAnswer
 from chalicelib.playbook.policy import Team
+from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 LONGEST = 1500  # characters of one question
@@ -31,7 +32,7 @@ class Channels:
         """Tells each of the team's channels of the e-mail called `tag`, once."""
         say = phrases(team.language, told[0].timezone)
         for kind, url in team.channels.items():
-            if not self.store.mark(f"channel#{tag}#{kind}", "told", now):
+            if not self.store.mark(names.channel_told(tag, kind), "told", now):
                 continue
             body = json.dumps(_BODIES[kind](subject, told[:MOST], say), ensure_ascii=False).encode()
             headers = _signed(team.webhook_secret, tag, now, body) if kind == "webhook" else {}

@@ -14,6 +14,7 @@ from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
+from chalicelib.storage import names
 from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -58,16 +59,16 @@ class Escalator:
         if self.store.marked("clocks") == clocks:
             return True
         for shard in range(SHARDS):
-            done, _, since = (self.store.marked(f"clocks#{shard}") or "").partition("|")
+            done, _, since = (self.store.marked(names.replanned(shard)) or "").partition("|")
             if done == clocks and not since:
                 continue
             first = to_time(since) if done == clocks else EARLIEST
             for at, key in list(self.store.waiting(shard, first)):
                 if not until():
-                    self.store.mark(f"clocks#{shard}", f"{clocks}|{from_time(at)}", now())
+                    self.store.mark(names.replanned(shard), f"{clocks}|{from_time(at)}", now())
                     return False
                 self._guarded(key, now(), anew=True)
-            self.store.mark(f"clocks#{shard}", clocks, now())
+            self.store.mark(names.replanned(shard), clocks, now())
         self.store.mark("clocks", clocks, now())
         return True
 

@@ -18,7 +18,6 @@ from chalicelib.conversations.interaction import Interaction
 
 VERSION = 1
 PLAIN_UP_TO = 48 * 1024  # bytes: SQS bills by 64 KiB, so a larger body is compressed; escaped it is 288 KiB at most
-CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
 HEADROOM = 8 * 1024  # bytes for the envelope's other fields
 
 
@@ -42,11 +41,11 @@ class Envelope:
     interaction: Interaction | None = None
 
 
-SaveChunks = Callable[[str, Sequence[bytes], datetime], None]
-ReadChunks = Callable[[str], bytes]
+SaveBody = Callable[[str, bytes, datetime], None]  # of storage/bodies.py, which receive imports in need only
+ReadBody = Callable[[str], bytes | None]
 
 
-def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: Sequence[str] = ()) -> None:
+def enqueue(queue: Queue, envelope: Envelope, save_body: SaveBody, reasons: Sequence[str] = ()) -> None:
     """One queue message. A body that even compressed exceeds SQS's limit is put into the table first, in chunks.
 
     With `reasons` it goes to quarantine: the same message, so that a redrive after a fix works on the whole delivery
@@ -60,7 +59,7 @@ def enqueue(queue: Queue, envelope: Envelope, save_chunks: SaveChunks, reasons: 
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(envelope.body) > PLAIN_UP_TO and len(encode(message)) > MAX_MESSAGE - HEADROOM:
         name, packed = f"{envelope.id}-{token_hex(8)}" if reasons else envelope.id, zlib.compress(envelope.body)
-        save_chunks(name, [packed[n : n + CHUNK] for n in range(0, len(packed), CHUNK)], envelope.received_at)
+        save_body(name, packed, envelope.received_at)
         message = head | {"chunks": name}
     queue.send(message)
 
@@ -70,8 +69,9 @@ def part(envelope: Envelope, interaction: Interaction) -> dict[str, Any]:
     return _head(envelope) | {"interaction": dump(replace(interaction, raw=""))}
 
 
-def decode(text: str, read_chunks: ReadChunks) -> Envelope:
-    """The envelope in a queue message's body; raises UnknownVersion, ValueError or KeyError when it is none."""
+def decode(text: str, read_body: ReadBody) -> Envelope:
+    """The envelope in a queue message's body; raises AlreadyDone, and UnknownVersion, ValueError or
+    KeyError when it is none."""
     message: Mapping[str, Any] = json.loads(text)
     if message["v"] not in (VERSION - 1, VERSION):
         raise UnknownVersion(str(message["v"]))
@@ -80,7 +80,7 @@ def decode(text: str, read_chunks: ReadChunks) -> Envelope:
         platform=message["platform"],
         app=message["app"],
         received_at=to_time(message["received_at"]),
-        body=_body(message, read_chunks),
+        body=_body(message, read_body),
         interaction=load(Interaction, message["interaction"]) if "interaction" in message else None,
     )
 
@@ -95,9 +95,12 @@ def _head(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _body(message: Mapping[str, Any], read_chunks: ReadChunks) -> bytes:
+def _body(message: Mapping[str, Any], read_body: ReadBody) -> bytes:
     if "zlib" in message:
         return zlib.decompress(base64.b64decode(message["zlib"]))
     if "chunks" in message:
-        return zlib.decompress(read_chunks(message["chunks"]))
+        packed = read_body(message["chunks"])
+        if packed is None:
+            raise AlreadyDone(message["chunks"])
+        return zlib.decompress(packed)
     return str(message.get("body", "")).encode("utf-8", "surrogateescape")

@@ -19,13 +19,14 @@ from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import EscalationEmail, render, render_many
-from chalicelib.handlers.bundles import LISTED, Bundles, Gathering, queued
+from chalicelib.handlers.bundles import LISTED, Bundles, Gathering
 from chalicelib.handlers.channels import Channels
 from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.storage import names
 from chalicelib.storage.store import ConversationKey, Store
 
 REFUSED_RETRY = timedelta(minutes=2)
@@ -125,11 +126,11 @@ class Notifier:
         self.store.update_conversation(key, wait, now)
         member = hashlib.sha256(f"{dump(key)}|{name}".encode()).hexdigest()[:32]
         where = {**dump(key), "notice": name}
-        self.store.put_document(f"gathered#{gathering.name}", member, where, now + KEPT, key)
+        self.store.put_document(names.gathered(gathering.name), member, where, now + KEPT, key)
         if gathering.new:
             message = SendGathered(gathering.name, gathering.kind)
             self.escalations.send(encode(message), delay=gathering.at - now)
-            self.store.mark(queued(gathering.name), from_time(gathering.at), now)
+            self.store.mark(names.gathering(gathering.name), from_time(gathering.at), now)
 
     def send_gathered(self, message: SendGathered, now: datetime) -> None:
         """Sends one e-mail to each mailbox for what was gathered. It lists the first of them; the others follow in the
@@ -139,7 +140,7 @@ class Notifier:
             self._count_in(message, now)
             return
         name, kind = message.name, message.bundle
-        docs = self.store.document_names(f"gathered#{name}")
+        docs = self.store.document_names(names.gathered(name))
         listed, more = docs[:LISTED], max(0, len(docs) - LISTED)
         by_mailbox: dict[str, list[Member]] = {}
         with ExitStack() as claimed:
@@ -157,14 +158,14 @@ class Notifier:
             if counted and id:
                 rest = replace(message, counted_in=id, mailbox=to)
         for id, _ in listed:
-            self.store.drop_document(f"gathered#{name}", id)
+            self.store.drop_document(names.gathered(name), id)
         if more:
             self.escalations.send(encode(rest))
 
     def _count_in(self, message: SendGathered, now: datetime) -> None:
         """Records some of those that an e-mail counts and does not list as sent with it, unless somebody has answered;
         the next message does the next ones. One that goes to another mailbox by now gets an e-mail of its own."""
-        collection = f"gathered#{message.name}"
+        collection = names.gathered(message.name)
         docs = self.store.document_names(collection, LISTED)
         for document, doc in docs:
             if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
@@ -259,8 +260,7 @@ class Notifier:
         mail = event["mail"]
         tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
         kind = event.get("eventType") or event.get("notificationType")
-        for where in self.store.documents(f"notice#{tags.get('notice', '')}"):
-            key, name = ConversationKey.named(where), str(where["notice"])
+        for key, name in self.store.notices_in(tags.get("notice", "")):
             if kind == "Send":
                 self._sent(key, name, str(mail.get("messageId", "")), now)
             elif kind in ("Bounce", "Reject"):
@@ -278,7 +278,7 @@ class Notifier:
             return
         team = self.team(c, notice)
         if tags.get("to") != "team" or team.fallback_email in ("", team.email):
-            once = self.store.mark(f"undeliverable#{tags['notice']}#{tags.get('to')}", kind, now)
+            once = self.store.mark(names.undeliverable(tags["notice"], tags.get("to")), kind, now)
             if once:
                 self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
             return
@@ -291,11 +291,9 @@ class Notifier:
     def _email(
         self, members: Sequence[Member], kind: Bundle | None, team: Team, to: str, now: datetime, more: int
     ) -> Email:
-        names = "|".join(f"{m.conversation.id}|{m.name}" for m in members)
-        tag = hashlib.sha256(f"{names}|{to}".encode()).hexdigest()[:32]
-        for number, m in enumerate(members):
-            where = {**dump(m.key), "notice": m.name}
-            self.store.put_document(f"notice#{tag}", f"{number:04}", where, now + KEPT, m.key)
+        inside = "|".join(f"{m.conversation.id}|{m.name}" for m in members)
+        tag = hashlib.sha256(f"{inside}|{to}".encode()).hexdigest()[:32]
+        self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
         reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
         told = [self._told(m, team, to, bool(reply_to), now) for m in members]
         if kind is None:
@@ -337,7 +335,7 @@ class Notifier:
     def alert(self, message: AccountAlert, now: datetime) -> None:
         """Tells the shop why an account's automatic replies stopped; the mark in the store makes that once a
         credential, or once a day of blocks. Raises MailRefused for the queue to bring it again."""
-        told = f"alerted#{message.product}:{message.account}"
+        told = names.alerted(message.product, message.account)
         if self.store.marked(told) == message.token:
             return
         team = self.playbook.team(None, 1)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.apps import Apps
 from chalicelib.conversations.interaction import Interaction, Kind
+from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 REMEMBERED = timedelta(days=400)  # as long as an interaction
@@ -37,12 +38,12 @@ class Placer:
         """With the id that was the customer's first here, in place of every other that the platform knows."""
         if not i.known_as:
             return i
-        names = {id: f"person#{i.product}:{i.account}#{id}" for id in i.known_as}
-        known = {id: self._read(name) for id, name in names.items()}
+        called = {id: names.person(i.product, i.account, id) for id in i.known_as}
+        known = {id: self._read(name) for id, name in called.items()}
         first = next(filter(None, known.values()), i.known_as[0])
         for id in (id for id, value in known.items() if value != first):
             doc, customer = {"is": first}, replace(i, author=first)
-            self.store.set_document(names[id], "is", doc, now + REMEMBERED, customer)
+            self.store.set_document(called[id], "is", doc, now + REMEMBERED, customer)
         return replace(
             i,
             thread=first if i.thread in i.known_as else i.thread,
@@ -57,7 +58,7 @@ class Placer:
             return i
         if i.brand:
             return self._answers_at(i)
-        name = f"object#{i.product}#{i.id}"
+        name = names.object_home(i.product, i.id)
         account = self._read(name)
         if account is None and i.kind not in (Kind.DELETE, Kind.HIDE):
             self.store.put_document(name, "is", {"is": i.account}, now + REMEMBERED)  # the first one stays
@@ -67,7 +68,7 @@ class Placer:
     def _answers_at(self, reply: Interaction) -> Interaction:
         """What the brand says goes to the account which has the question that it answers."""
         for id in filter(None, (reply.parent, reply.thread, reply.post)):
-            account = self._read(f"object#{reply.product}#{id}")
+            account = self._read(names.object_home(reply.product, id))
             if account:
                 return self._moved(reply, account) or reply
         return reply

@@ -9,7 +9,7 @@ from chalicelib.apps import App, Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.handlers import inbox
-from chalicelib.handlers.inbox import Envelope, SaveChunks
+from chalicelib.handlers.inbox import Envelope, SaveBody
 from chalicelib.platforms.base import FOREIGN, Poison, Request, Response, Skipped, TooLarge
 from chalicelib.platforms.contract import Webhook
 from chalicelib.platforms.http import Http
@@ -34,7 +34,7 @@ class Receiver:
     apps: Apps
     inbox: Queue
     http: Http
-    save_chunks: SaveChunks
+    save_body: SaveBody
     new_id: Callable[[], str]
 
     def challenge(self, platform: str, key: str, query: Mapping[str, str]) -> Response:
@@ -58,7 +58,7 @@ class Receiver:
         if not self._has_work(app, webhook, body, request.received_at):
             return False
         envelope = Envelope(self.new_id(), platform, key, request.received_at, body)
-        inbox.enqueue(self.inbox, envelope, self.save_chunks)
+        inbox.enqueue(self.inbox, envelope, self.save_body)
         return True
 
     def _find(self, platform: str, key: str) -> tuple[App, Webhook]:

@@ -20,7 +20,7 @@ from chalicelib.conversations.why import Why
 from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Attempt
-from chalicelib.handlers.inbox import Envelope, SaveChunks
+from chalicelib.handlers.inbox import Envelope, SaveBody
 from chalicelib.handlers.messages import EscalationDue, encode
 from chalicelib.handlers.placing import Placer
 from chalicelib.intents import IntentModel
@@ -48,7 +48,7 @@ class Responder:
     apps: Apps
     inbox: Queue
     quarantine: Queue
-    save_chunks: SaveChunks
+    save_body: SaveBody
     due: Queue
     timer: Timer
     http: Http
@@ -67,7 +67,7 @@ class Responder:
             parsed = self._parsed(envelope)
         interactions, reasons = _sorted_out(parsed)
         if reasons:
-            inbox.enqueue(self.quarantine, envelope, self.save_chunks, reasons)
+            inbox.enqueue(self.quarantine, envelope, self.save_body, reasons)
         if len(interactions) > 1:
             self.inbox.send_all([inbox.part(envelope, i) for i in interactions])
             return

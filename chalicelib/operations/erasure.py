@@ -29,11 +29,12 @@ from chalicelib.operations.footprint import (
     without,
 )
 from chalicelib.platforms.http import Http
+from chalicelib.storage import names
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.optouts import SAID_AT
 from chalicelib.storage.people import mirror
 from chalicelib.storage.store import ConversationKey, Store
-from chalicelib.storage.table import Conflict, Item
+from chalicelib.storage.table import Item
 
 SECOND_PASS = timedelta(minutes=15)  # longer than any invocation runs that did not see the mark
 OPEN = "erasure-open"  # the collection of requests that nobody could be matched to
@@ -95,7 +96,7 @@ class Eraser:
 
     def state(self, code: str) -> Mapping[str, str]:
         """How far the request came: {"received": time, "erased": time}; empty when there is none of that code."""
-        return {str(doc["state"]): str(doc["at"]) for doc in self.store.documents(f"erasure#{code}")}
+        return {str(doc["state"]): str(doc["at"]) for doc in self.store.documents(names.erasure(code))}
 
     def work(self, message: Erase, now: datetime) -> None:
         """One pass for one customer: a message that `request` queued."""
@@ -127,7 +128,7 @@ class Eraser:
         for item in self.store.forgotten_interactions(trace):
             i = load(Interaction, item.doc)
             if names_person(i.id, told):
-                self._take_away(item)
+                self.store.take_away(item, unchanged=True)  # else something new came under the same id
             else:
                 self.store.forget_interaction(i, "", now)
         return erased
@@ -172,7 +173,7 @@ class Eraser:
         speaks = any(self.store.conversation(key_of(c)) for c in found.conversations)
         documents = [i for i in found.documents if not (speaks if is_identity(i) else self._stands(i, until))]
         for item in documents:
-            self.store.table.delete(item.key)
+            self.store.take_away(item)
             if other := mirror(item.key):  # it names the customer from the other side
                 self.store.table.delete(other)
         items = len(found.said) + len(found.conversations) + len(documents)
@@ -197,20 +198,13 @@ class Eraser:
             return to_time(str(item.doc[SAID_AT])) > until
         if {"product", "account", "thread", "customer"} <= item.doc.keys():
             return self.store.conversation(ConversationKey.named(item.doc)) is not None
-        product, _, rest = item.key.sk.partition(":")
-        account, _, id = rest.partition(":")
-        i = self.store.interaction(product, account, id) if id else None
+        said = names.labelled(item.key.sk)
+        i = self.store.interaction(*said) if said else None
         return bool(i and not i.deleted)
-
-    def _take_away(self, item: Item) -> None:
-        try:
-            self.store.table.delete(item.key, item.rev)
-        except Conflict:  # something new under the same id: that is not forgotten
-            return
 
     def _note(self, code: str, state: str, now: datetime) -> None:
         doc = {"state": state, "at": from_time(now)}
-        self.store.put_document(f"erasure#{code}", state, doc, now + REMEMBERED)
+        self.store.put_document(names.erasure(code), state, doc, now + REMEMBERED)
 
 
 def _after(c: Conversation, until: datetime) -> Conversation | None:

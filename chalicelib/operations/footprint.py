@@ -6,7 +6,7 @@ the brand answered there, and what others say there that names them.
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,8 +14,10 @@ from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.storage import names
 from chalicelib.storage.forgotten import before
-from chalicelib.storage.store import ConversationKey, Store, customer_key
+from chalicelib.storage.item_keys import collection_of, is_conversation, is_interaction
+from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Item
 
 MASK = "[erased]"  # stands where somebody else's words named the customer
@@ -40,12 +42,12 @@ class Footprint:
 def footprint(store: Store, customer: Customer, until: datetime, traces: Traces | None = None) -> Footprint:
     """Everything about `customer` that was said, or had come, by `until`."""
     given, found = traces or Traces(), Footprint(Traces())
-    for item in _indexed(store, customer):
-        if item.key.sk == "i":
+    for item in store.about(customer.product, customer.account, customer.id):
+        if is_interaction(item.key):
             said = load(Interaction, item.doc)
             if said.customer == customer.id and not said.brand and before(said, until):
                 found.said.append(said)
-        elif item.key.sk.startswith("c#"):
+        elif is_conversation(item.key):
             found.conversations.append(load(Conversation, item.doc))
         else:
             found.documents.append(item)
@@ -67,24 +69,18 @@ def footprint(store: Store, customer: Customer, until: datetime, traces: Traces 
 
 def first_known(store: Store, customer: Customer) -> Customer:
     """`customer` under the id that stands for all others of theirs (chalicelib/handlers/placing.py)."""
-    for doc in store.documents(f"person#{customer.product}:{customer.account}#{customer.id}"):
+    for doc in store.documents(names.person(customer.product, customer.account, customer.id)):
         return replace(customer, id=str(doc["is"]))
     return customer
 
 
 def is_identity(item: Item) -> bool:
     """Whether a document says which of a customer's ids stands for another one."""
-    return item.key.pk.startswith("d#person#")
+    return names.person_named(collection_of(item.key) or "") is not None
 
 
 def _other_id(item: Item) -> str:
-    return item.key.pk.removeprefix("d#person#").partition("#")[2] if is_identity(item) else ""
-
-
-def _indexed(store: Store, customer: Customer) -> Iterator[Item]:
-    for key in store.table.of_customer(customer_key(customer.product, customer.account, customer.id)):
-        if item := store.table.get(key):
-            yield item
+    return names.person_named(collection_of(item.key) or "") or ""
 
 
 def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:

@@ -15,12 +15,13 @@ from chalicelib.aws.client import AwsError
 from chalicelib.codec import from_time
 from chalicelib.playbook.compiled import compiled, load_compiled
 from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.storage.item_keys import documents_pk
 from chalicelib.storage.table import Item, Key, Table
 
 FRESH_FOR: Final = timedelta(minutes=4)
 STALE_FOR: Final = timedelta(minutes=1)  # when the table fails, until it is asked again
 PACKAGED_VERSION: Final = 0
-_PARTITION: Final = "d#playbook"
+_PARTITION: Final = documents_pk("playbook")
 _SERVED: Final = Key(_PARTITION, "served")
 
 

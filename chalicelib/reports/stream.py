@@ -18,7 +18,13 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.questions import Asked
-from chalicelib.storage.store import ConversationKey, conversation_key, interaction_key
+from chalicelib.storage.item_keys import (
+    ConversationKey,
+    conversation_key,
+    interaction_key,
+    is_conversation,
+    is_interaction,
+)
 from chalicelib.storage.table import Item, Key, Table
 
 TTL: Final = "dynamodb.amazonaws.com"  # who deletes what has expired
@@ -53,12 +59,12 @@ class FactsOfChanges:
 
     def everything(self) -> list[Fact]:
         """The facts of all that the table holds now: for a stack whose stream began later, and for the local run."""
-        return self.facts(Changed(i.key, None, i) for i in self.table.everything() if i.key.sk.startswith("c#"))
+        return self.facts(Changed(i.key, None, i) for i in self.table.everything() if is_conversation(i.key))
 
     def asked(self) -> Iterator[Asked]:
         """What customers wrote, as far as it is still stored and was not taken back: for the questions' own words."""
         for item in self.table.everything():
-            if item.key.sk == "i":
+            if is_interaction(item.key):
                 i = load(Interaction, item.doc)
                 if i.thread and not i.brand and i.reading and i.text:
                     r, who = i.reading, self.deriver.customer(i.product, i.account, i.customer)
@@ -67,17 +73,15 @@ class FactsOfChanges:
     def stored(self) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, found without looking at conversations."""
         for item in self.table.everything():
-            if item.key.sk == "i":
+            if is_interaction(item.key):
                 i = load(Interaction, item.doc)
                 if i.thread and not i.brand:
                     yield self.deriver.question(i.product, i.account, i.id)
 
     def _of(self, change: Changed) -> Iterator[Fact]:
-        if change.key.sk.startswith("c#"):
+        if is_conversation(change.key):
             yield from self._conversation(change)
-        elif (
-            change.key.sk == "i" and change.old and change.new
-        ):  # an interaction that is new comes with its conversation
+        elif is_interaction(change.key) and change.old and change.new:  # a new one comes with its conversation
             i = load(Interaction, change.new.doc)
             item = self.table.get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
             if item:

@@ -27,6 +27,7 @@ from chalicelib.staff import choices, page
 from chalicelib.staff.answers import Answerer, Draft, Problem, Result, draft_text
 from chalicelib.staff.choices import BadAction
 from chalicelib.staff.page import Said
+from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOut, OptOuts
 from chalicelib.storage.store import Change, ConversationKey, Store
 
@@ -252,7 +253,7 @@ class Desk:
                 "model": i.reading.model if i.reading else None,
                 "at": from_time(now),
             }
-            row_name = f"{i.product}:{i.account}:{i.id}"
+            row_name = names.label(i.product, i.account, i.id)
             self.store.set_document(LABELS, row_name, {k: v for k, v in row.items() if v}, now + KEPT, customer=i)
 
 

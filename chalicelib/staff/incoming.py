@@ -26,6 +26,7 @@ from chalicelib.playbook.policy import Playbook, Team
 from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
 from chalicelib.staff.desk import result_words
 from chalicelib.staff.mail_text import new_text
+from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 MOST_BYTES = 10 * 1024 * 1024  # of one e-mail; a larger one is refused unread
@@ -164,7 +165,8 @@ class IncomingMail:
 
     def _tell(self, sender: str, to: ReplyTo, message: EmailMessage, why: str, now: datetime, text: str = "") -> None:
         """Tells the sender, who is on the roster, why nothing was posted; once for each e-mail."""
-        once = f"told#{hashlib.sha256(f'{sender}|{_header(message, "Message-ID")}|{why}'.encode()).hexdigest()[:32]}"
+        told = f"{sender}|{_header(message, 'Message-ID')}|{why}".encode()
+        once = names.sender_told(hashlib.sha256(told).hexdigest()[:32])
         if self.store.marked(once):
             return
         say = self._say(to)

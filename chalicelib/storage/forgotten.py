@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys
+from chalicelib.storage.item_keys import forgotten_item
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Conflict, Item, Key
 
@@ -76,7 +77,7 @@ class Forgotten:
         return f"erased {self._name(product, account, customer)}"
 
     def _key(self, product: str, account: str, customer: str) -> Key:
-        return Key(f"e#{self._name(product, account, customer)}", "e")
+        return forgotten_item(self._name(product, account, customer))
 
     def _name(self, product: str, account: str, customer: str) -> str:
         return self.keys.pseudonym("\0".join(("erased", product, account, customer)))

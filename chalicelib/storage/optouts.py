@@ -14,8 +14,9 @@ from typing import Final
 
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.storage.item_keys import customer_key
 from chalicelib.storage.people import linked
-from chalicelib.storage.store import Store, customer_key
+from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, Item, Key
 
 REMEMBERED: Final = timedelta(days=3650)  # a wish does not run out by itself

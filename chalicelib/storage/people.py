@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.codec import from_time
-from chalicelib.storage.store import Store, customer_key
+from chalicelib.storage.item_keys import customer_key
+from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, Item, Key
 
 LASTS: Final = timedelta(days=400)

@@ -1,11 +1,7 @@
 """What Earshot remembers: interactions, conversations, threads, counters, and how they change without a lost update.
+What its items are called is in item_keys.py, what the small things are in names.py."""
 
-Keys: an interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread
-is `t#{product}:{account}#{thread}`, with the brand's replies under `brand` and each customer's conversation under
-`c#{customer}`.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,10 +11,28 @@ from zlib import crc32
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.interaction import Interaction, bare, merge
+from chalicelib.storage import names
+from chalicelib.storage.item_keys import (
+    ASIDE,
+    ConversationKey,
+    brand_item,
+    brand_key,
+    conversation_key,
+    counter_item,
+    customer_key,
+    documents_pk,
+    interaction_key,
+    is_conversation,
+    is_interaction,
+    mark_item,
+    parse_conversation_key,
+    thread_pk,
+)
 from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
 
+__all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Store"]
+
 SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
-ASIDE = "a#"  # the partition of what sweeps leave alone
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
 ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
@@ -38,23 +52,6 @@ class Change[T]:
 
     before: T | None
     after: T
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationKey:
-    product: str
-    account: str
-    thread: str
-    customer: str
-
-    @classmethod
-    def of(cls, noun: Conversation | Interaction) -> "ConversationKey":
-        return cls(noun.product, noun.account, noun.thread, noun.customer)
-
-    @classmethod
-    def named(cls, message: Mapping[str, Any]) -> "ConversationKey":
-        """The one that a queue message names; raises KeyError."""
-        return cls(message["product"], message["account"], message["thread"], message["customer"])
 
 
 class Store:
@@ -153,11 +150,11 @@ class Store:
                 return before
             except Conflict as conflict:
                 item = conflict.old
-        raise Contention("c#")
+        raise Contention("a conversation")
 
     def conversations_of(self, product: str, account: str, customer: str) -> list[Conversation]:
         """Every conversation of a customer at one account; eventually consistent."""
-        keys = [k for k in self.table.of_customer(customer_key(product, account, customer)) if k.sk.startswith("c#")]
+        keys = [k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k)]
         items = (self.table.get(key) for key in keys)
         return [load(Conversation, item.doc) for item in items if item]
 
@@ -165,12 +162,12 @@ class Store:
         """Every conversation that escalate has to look at, oldest first within each shard."""
         for shard in range(SHARDS):
             for key in self.table.overdue(shard, now):
-                yield _parse_conversation_key(key)
+                yield parse_conversation_key(key)
 
     def waiting(self, shard: int, since: datetime) -> Iterator[tuple[datetime, ConversationKey]]:
         """Every conversation of a shard that escalate has to look at some day, from `since` on, with that day."""
         for at, key in self.table.waiting(shard, since):
-            yield at, _parse_conversation_key(key)
+            yield at, parse_conversation_key(key)
 
     def set_aside(self, key: ConversationKey, now: datetime) -> None:
         """Notes that work on a conversation failed: the first time it is tried again by the next sweep, then after
@@ -189,28 +186,68 @@ class Store:
         rows = self.table.partition(ASIDE)
         return {ConversationKey.named(row.doc) for row in rows if to_time(str(row.doc["until"])) > now}
 
+    # --- everything: a scan, for exports, reports and the local page, never on the way of an interaction ---
+
+    def everything(self) -> Iterator[Conversation | Interaction]:
+        """Every conversation and interaction."""
+        for item in self.table.everything():
+            if is_conversation(item.key):
+                yield load(Conversation, item.doc)
+            elif is_interaction(item.key):
+                yield load(Interaction, item.doc)
+
+    def conversations(self) -> Iterator[Conversation]:
+        return (noun for noun in self.everything() if isinstance(noun, Conversation))
+
+    def interactions(self) -> Iterator[Interaction]:
+        return (noun for noun in self.everything() if isinstance(noun, Interaction))
+
+    def about(self, product: str, account: str, customer: str) -> Iterator[Item]:
+        """Every item about a customer of an account; eventually consistent."""
+        for key in self.table.of_customer(customer_key(product, account, customer)):
+            if item := self.table.get(key):
+                yield item
+
+    def take_away(self, item: Item, *, unchanged: bool = False) -> None:
+        """Takes an item away; `unchanged`: unless somebody wrote in between."""
+        try:
+            self.table.delete(item.key, item.rev if unchanged else None)
+        except Conflict:
+            return
+
+    # --- e-mails ---
+
+    def note_email(self, tag: str, notices: Sequence[tuple[ConversationKey, str]], expires_at: datetime) -> None:
+        """Keeps which notices stand in the e-mail called `tag`; an erasure takes a customer's along."""
+        for number, (key, name) in enumerate(notices):
+            self.put_document(names.notice(tag), f"{number:04}", {**dump(key), "notice": name}, expires_at, key)
+
+    def notices_in(self, tag: str) -> list[tuple[ConversationKey, str]]:
+        """The notices that stand in the e-mail called `tag`."""
+        return [(ConversationKey.named(doc), str(doc["notice"])) for doc in self.documents(names.notice(tag))]
+
     # --- threads ---
 
     def thread(self, product: str, account: str, thread: str) -> Thread:
-        item = self.table.get(Key(thread_pk(product, account, thread), "brand"))
+        item = self.table.get(brand_item(product, account, thread))
         return load(Thread, item.doc) if item else Thread(product, account, thread)
 
     def conversations_in(self, product: str, account: str, thread: str) -> list[Conversation]:
         """Every conversation of a thread, read consistently."""
         items = self.table.partition(thread_pk(product, account, thread))
-        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+        return [load(Conversation, item.doc) for item in items if is_conversation(item.key)]
 
     def change_thread(
         self, product: str, account: str, thread: str, change: Callable[[Thread], Thread], now: datetime
     ) -> Thread:
-        key = Key(thread_pk(product, account, thread), "brand")
+        key = brand_item(product, account, thread)
         first = Thread(product, account, thread)
         return self._change(key, Thread, lambda old: change(old or first), lambda _: {}, now, new=True).after
 
     def reduce_thread(self, product: str, account: str, thread: str, kept: Callable[[Thread], Thread | None]) -> None:
         """Writes `kept(stored)`, or takes away what the brand said in the thread where that is None. Raises
         Contention."""
-        key = Key(thread_pk(product, account, thread), "brand")
+        key = brand_item(product, account, thread)
         item = self.table.get(key)
         for _ in range(ATTEMPTS):
             if item is None:
@@ -225,7 +262,7 @@ class Store:
                 return
             except Conflict as conflict:
                 item = conflict.old
-        raise Contention("t#")
+        raise Contention("a thread")
 
     def said_by_brand(self, product: str, account: str, thread: str) -> list[Interaction]:
         """Everything that the brand said in the thread; eventually consistent."""
@@ -236,15 +273,15 @@ class Store:
 
     def count(self, name: str, limit: int, lasts: timedelta, now: datetime) -> bool:
         """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did."""
-        return self.table.count(Key(f"n#{name}", "n"), limit, now + lasts)
+        return self.table.count(counter_item(name), limit, now + lasts)
 
     def counted(self, name: str) -> int:
         """How many were counted under `name`."""
-        return self.table.counted(Key(f"n#{name}", "n"))
+        return self.table.counted(counter_item(name))
 
     def mark(self, name: str, value: str, now: datetime) -> bool:
         """Sets the mark `name` to `value`; False when it already stood so."""
-        key = Key(f"m#{name}", "m")
+        key = mark_item(name)
         while True:
             old = self.table.get(key)
             if old and old.doc.get("value") == value:
@@ -259,7 +296,7 @@ class Store:
 
     def marked(self, name: str) -> str | None:
         """The value of the mark `name`."""
-        item = self.table.get(Key(f"m#{name}", "m"))
+        item = self.table.get(mark_item(name))
         return str(item.doc["value"]) if item else None
 
     def put_document(
@@ -274,7 +311,7 @@ class Store:
         conversation goes with an erasure."""
         index = _of_customer(about.product, about.account, about.customer) if about else {}
         try:
-            self.table.put(Item(Key(f"d#{collection}", name), doc, expires_at=expires_at, **index))
+            self.table.put(Item(Key(documents_pk(collection), name), doc, expires_at=expires_at, **index))
         except Conflict:
             return
 
@@ -282,7 +319,7 @@ class Store:
         self, collection: str, name: str, doc: dict[str, Any], expires_at: datetime, customer: Interaction
     ) -> None:
         """Keeps a plain document about the author of `customer`, replacing an older one; an erasure takes it along."""
-        key = Key(f"d#{collection}", name)
+        key = Key(documents_pk(collection), name)
         for _ in range(ATTEMPTS):
             old = self.table.get(key)
             index = _of_customer(customer.product, customer.account, customer.author)
@@ -295,16 +332,16 @@ class Store:
 
     def document_names(self, collection: str, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Each with its name; only the first `most`, where that is given."""
-        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(f"d#{collection}", most)]
+        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(documents_pk(collection), most)]
 
     def documents(self, collection: str) -> list[dict[str, Any]]:
-        return [dict(item.doc) for item in self.table.partition(f"d#{collection}")]
+        return [dict(item.doc) for item in self.table.partition(documents_pk(collection))]
 
     def drop_document(self, collection: str, name: str) -> None:
-        self.table.delete(Key(f"d#{collection}", name))
+        self.table.delete(Key(documents_pk(collection), name))
 
     def drop_documents(self, collection: str) -> None:
-        for item in self.table.partition(f"d#{collection}"):
+        for item in self.table.partition(documents_pk(collection)):
             self.table.delete(item.key)
 
     # --- the one way in which anything changes ---
@@ -335,35 +372,7 @@ class Store:
                 return Change(before, after)
             except Conflict as conflict:
                 item = conflict.old
-        raise Contention(key.sk[:2])
-
-
-def interaction_key(product: str, account: str, id: str) -> Key:
-    return Key(f"i#{product}:{account}#{id}", "i")
-
-
-def thread_pk(product: str, account: str, thread: str) -> str:
-    return f"t#{product}:{account}#{thread}"
-
-
-def conversation_key(key: ConversationKey) -> Key:
-    return Key(thread_pk(key.product, key.account, key.thread), f"c#{key.customer}")
-
-
-def customer_key(product: str, account: str, customer: str) -> str:
-    """The customer index's key: everything that one account knows of one customer."""
-    return f"{product}:{account}#{customer}"
-
-
-def _parse_conversation_key(key: Key) -> ConversationKey:
-    owner, thread = key.pk.removeprefix("t#").split("#", 1)
-    product, account = owner.split(":", 1)
-    return ConversationKey(product, account, thread, key.sk.removeprefix("c#"))
-
-
-def brand_key(product: str, account: str, thread: str) -> str:
-    """What the brand said in a thread stands in the same index; no customer's id holds white space."""
-    return f"{product}:{account}# {thread}"
+        raise Contention(cls.__name__)
 
 
 def _interaction_index(i: Interaction) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 
-from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation, Outcome, State
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.simulation import SimulatedMessage
@@ -63,12 +62,10 @@ class Shop:
         self.until(lambda: all(any(p.target in place for p in self.local_run.stand_in.posted) for place in places))
 
     def conversations(self) -> list[Conversation]:
-        items = self.local_run.services.store.table.everything()
-        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+        return list(self.local_run.services.store.conversations())
 
     def interactions(self) -> list[Interaction]:
-        items = self.local_run.services.store.table.everything()
-        return [load(Interaction, item.doc) for item in items if item.key.pk.startswith("i#")]
+        return list(self.local_run.services.store.interactions())
 
     def of(self, said: SimulatedMessage) -> Conversation:
         """The conversation of who said that, once it is stored."""

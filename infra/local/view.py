@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import platforms
-from chalicelib.codec import from_time, load
+from chalicelib.codec import from_time
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.why import Why
@@ -39,12 +39,11 @@ def state(local_run: LocalRun) -> dict[str, Any]:
     """All of it, read from the table and from SES."""
     conversations: list[Conversation] = []
     said: dict[tuple[str, str, str], list[Interaction]] = defaultdict(list)
-    for item in local_run.services.store.table.everything():
-        if item.key.sk.startswith("c#"):
-            conversations.append(load(Conversation, item.doc))
-        elif item.key.pk.startswith("i#"):
-            interaction = load(Interaction, item.doc)
-            said[interaction.product, interaction.account, interaction.thread].append(interaction)
+    for noun in local_run.services.store.everything():
+        if isinstance(noun, Conversation):
+            conversations.append(noun)
+        else:
+            said[noun.product, noun.account, noun.thread].append(noun)
     shown = [_conversation(c, said[c.product, c.account, c.thread]) for c in conversations]
     emails = [
         {"id": e.id, "at": from_time(e.at), "to": e.to, "subject": e.subject, "html": e.html, "text": e.text}

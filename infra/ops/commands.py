@@ -208,7 +208,7 @@ def erase(services: Services, customer: Customer, now: datetime, request: str = 
 def _names(body: str, customer: Customer, services: Services) -> bool:
     """Whether a message of the inbox names the customer, however its delivery is packed."""
     try:
-        envelope = inbox.decode(body, services.read_chunks)
+        envelope = inbox.decode(body, services.bodies.read)
     except (inbox.AlreadyDone, inbox.UnknownVersion, KeyError, ValueError):
         return json.dumps(customer.id)[1:-1] in body
     told = envelope.body.decode("utf-8", "replace") + json.dumps(dump(envelope.interaction))

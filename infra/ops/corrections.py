@@ -15,8 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.codec import from_time, load
-from chalicelib.conversations.conversation import Conversation
+from chalicelib.codec import from_time
 from chalicelib.services import Services
 from chalicelib.staff.desk import LABELS
 from chalicelib.storage.store import Store
@@ -31,10 +30,7 @@ def corrections(store: Store) -> Iterator[dict[str, Any]]:
 
 def answers(store: Store) -> Iterator[dict[str, Any]]:
     """{"text", "intent", "answer", "at"} for each question that a person answered; `intent` is what the model read."""
-    for item in store.table.everything():
-        if not item.key.sk.startswith("c#"):
-            continue
-        c = load(Conversation, item.doc)
+    for c in store.conversations():
         for id, question in c.questions.items():
             if not question.answered_by or not question.answered_at:
                 continue

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 from chalicelib import platforms
 from chalicelib.apps import Apps, AppsError, read_apps
-from chalicelib.codec import load, to_time
+from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.keys import new_keys
@@ -301,8 +301,7 @@ class Replay:
 
     def conversations(self) -> list[Conversation]:
         """Every conversation as it stands at the end."""
-        items = self._services.store.table.everything()
-        return [load(Conversation, item.doc) for item in items if item.key.sk.startswith("c#")]
+        return list(self._services.store.conversations())
 
 
 def replay(

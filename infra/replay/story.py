@@ -22,7 +22,6 @@ from chalicelib.emails import links
 from chalicelib.emails.links import LinkError
 from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, NoAnswer
 from chalicelib.services import Services
-from chalicelib.storage.store import ConversationKey
 from infra.local.loopback import Answered, Call
 from infra.local.post_office import notice
 from infra.local.stand_in import endpoint_of
@@ -248,8 +247,7 @@ class StaffRoom:
         for email in reversed(self.sent()):
             if tier is not None and email.tags.get("tier") != str(tier):
                 continue
-            for doc in self.services.store.documents(f"notice#{email.tags.get('notice', '')}"):
-                k = ConversationKey.named(doc)
+            for k, _ in self.services.store.notices_in(email.tags.get("notice", "")):
                 if _base(conversation) == f"{k.product}:{k.account}:{k.thread}:{k.customer}":
                     return email
         return None

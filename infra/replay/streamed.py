@@ -10,6 +10,7 @@ from chalicelib.reports.columns import Fact
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.questions import Asked
 from chalicelib.reports.stream import Changed, FactsOfChanges
+from chalicelib.storage.item_keys import is_conversation, is_interaction
 from chalicelib.storage.table import Item, Key
 from infra.replay.memory import MemoryTable
 
@@ -40,7 +41,7 @@ class StreamedTable(MemoryTable):
             self._changed(key, old, None)
 
     def _changed(self, key: Key, old: Item | None, new: Item | None) -> None:
-        if self.deriver is None or not (key.sk.startswith("c#") or key.sk == "i"):
+        if self.deriver is None or not (is_conversation(key) or is_interaction(key)):
             return
         self._changes.append(Changed(key, old, new))
         if len(self._changes) >= BATCH:

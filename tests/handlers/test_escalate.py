@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.codec import dump
 from chalicelib.conversations.conversation import Conversation, State
+from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import ConversationKey
 from chalicelib.storage.table import Item
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
@@ -98,7 +99,7 @@ def test_a_conversation_that_cannot_be_worked_on_is_set_aside_counted_and_keeps_
 
     class Breaks(Bounded):
         def put(self, item: Item) -> Item:
-            if item.key.sk == "c#psid-0":
+            if is_conversation(item.key) and item.doc["customer"] == "psid-0":
                 raise ValueError(STRANGE)
             return super().put(item)
 

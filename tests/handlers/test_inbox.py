@@ -12,6 +12,9 @@ from chalicelib.aws.queues import MAX_MESSAGE, encode
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
+from chalicelib.storage.bodies import BodyStore
+from chalicelib.storage.store import Store
+from infra.replay.memory import MemoryTable
 from tests.test_orders import COMMON
 from tests.world import APPS, NOW, MemoryWorld, comment, delivery
 
@@ -19,11 +22,13 @@ AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
 class Kept:
-    """A queue and a chunk store that keep what they get."""
+    """A queue and a store of bodies that keep what they get."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
-        self.chunks: dict[str, list[bytes]] = {}
+        self.store = Store(MemoryTable())
+        bodies = BodyStore(self.store)
+        self.save, self.read = bodies.save, bodies.read
 
     def send(self, message: Any, delay: Any = None) -> None:
         self.messages.append(encode(message))
@@ -31,11 +36,8 @@ class Kept:
     def send_all(self, messages: Any) -> None:
         raise AssertionError("one message a delivery")
 
-    def save(self, name: str, chunks: Any, now: datetime) -> None:
-        self.chunks[name] = list(chunks)
-
-    def read(self, name: str) -> bytes:
-        return b"".join(self.chunks[name])
+    def chunks(self) -> list[bytes]:
+        return [item.doc["bytes"] for item in self.store.table.everything()]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +60,8 @@ def test_any_body_comes_out_as_it_went_in_and_in_one_message(body: bytes) -> Non
     (message,) = kept.messages
     assert len(message) <= MAX_MESSAGE
     assert inbox.decode(message, kept.read) == envelope
-    assert bool(kept.chunks) == (len(body) >= 900 * 1024 and body[:9] != b"xxxxxxxxx")
-    assert all(len(chunk) <= 350_000 for chunks in kept.chunks.values() for chunk in chunks)
+    assert bool(kept.chunks()) == (len(body) >= 900 * 1024 and body[:9] != b"xxxxxxxxx")
+    assert all(len(chunk) <= 350_000 for chunk in kept.chunks())
 
 
 def test_a_single_interaction_travels_with_everything_that_is_known_of_it() -> None:

@@ -28,6 +28,7 @@ from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import ledger
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.storage.forgotten import Forgotten
+from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.deliveries import DEMO_APPS
@@ -195,7 +196,7 @@ def test_duplicates_and_disorder_of_the_stream_change_nothing(sample: StreamedTa
 
 def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> None:
     table = told((comment("c1", QUESTION), NOW))
-    (item,) = [i for i in table.everything() if i.key.sk.startswith("c#")]
+    (item,) = [i for i in table.everything() if is_conversation(i.key)]
     facts = FactsOfChanges(table, DERIVER)
     expired = _record(1, item.key, item, None) | {"userIdentity": {"principalId": stream.TTL, "type": "Service"}}
     assert facts.facts([stream.changed(expired)]) == []

@@ -19,8 +19,9 @@ from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import BrandReply, Conversation, Notice, Outcome, Question, State, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.handlers.inbox import VERSION, Envelope, UnknownVersion, decode, part
-from chalicelib.storage.store import ConversationKey, Store, conversation_key, thread_pk
-from chalicelib.storage.table import Item, Key
+from chalicelib.storage.item_keys import ConversationKey, brand_item, conversation_key
+from chalicelib.storage.store import Store
+from chalicelib.storage.table import Item
 from infra.replay.memory import MemoryTable
 from tests.world import playbook
 
@@ -71,7 +72,7 @@ def test_the_store_changes_an_item_of_the_release_before() -> None:
     table = MemoryTable()
     store = Store(table)
     table.put(Item(conversation_key(KEY), written("conversation")))
-    table.put(Item(Key(thread_pk("facebook", "100200300", "c1"), "brand"), written("thread")))
+    table.put(Item(brand_item("facebook", "100200300", "c1"), written("thread")))
     change = store.change_conversation(KEY, lambda old: replace(old or pytest.fail(), delivery="d2"), NOW)
     assert change.after.delivery == "d2"
     stored = store.conversation(KEY)

@@ -1,0 +1,31 @@
+"""The packed bodies of deliveries that one queue message cannot carry: in chunks, until they have been worked on."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.storage import names
+from chalicelib.storage.store import Store
+
+CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
+KEPT = timedelta(days=14)  # as long as a message may lie in a queue
+
+
+@dataclass(frozen=True, slots=True)
+class BodyStore:
+    """Keeps them beside everything else, as documents."""
+
+    store: Store
+
+    def save(self, name: str, packed: bytes, now: datetime) -> None:
+        for number, start in enumerate(range(0, len(packed), CHUNK)):
+            chunk = {"bytes": packed[start : start + CHUNK]}
+            self.store.put_document(names.body(name), f"{number:04}", chunk, now + KEPT)
+
+    def read(self, name: str) -> bytes | None:
+        """None when it was worked on, and dropped, before."""
+        chunks = self.store.documents(names.body(name))
+        return b"".join(bytes(doc["bytes"]) for doc in chunks) if chunks else None
+
+    def drop(self, name: str) -> None:
+        """Forgets a body that has been worked on: customers' words stay no longer than needed."""
+        self.store.drop_documents(names.body(name))

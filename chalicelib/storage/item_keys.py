@@ -1,0 +1,95 @@
+"""The table's keys: what an item is called, and what it is by its key. Nobody outside this package knows them.
+
+An interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread is
+`t#{product}:{account}#{thread}`, with the brand's replies under `brand` and each customer's conversation under
+`c#{customer}`. What is small (names.py) is a mark, a counter or a document.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.storage.table import Key
+
+ASIDE = "a#"  # the partition of what sweeps leave alone
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    product: str
+    account: str
+    thread: str
+    customer: str
+
+    @classmethod
+    def of(cls, noun: Conversation | Interaction) -> "ConversationKey":
+        return cls(noun.product, noun.account, noun.thread, noun.customer)
+
+    @classmethod
+    def named(cls, message: Mapping[str, Any]) -> "ConversationKey":
+        """The one that a queue message names; raises KeyError."""
+        return cls(message["product"], message["account"], message["thread"], message["customer"])
+
+
+def interaction_key(product: str, account: str, id: str) -> Key:
+    return Key(f"i#{product}:{account}#{id}", "i")
+
+
+def thread_pk(product: str, account: str, thread: str) -> str:
+    return f"t#{product}:{account}#{thread}"
+
+
+def conversation_key(key: ConversationKey) -> Key:
+    return Key(thread_pk(key.product, key.account, key.thread), f"c#{key.customer}")
+
+
+def customer_key(product: str, account: str, customer: str) -> str:
+    """The customer index's key: everything that one account knows of one customer."""
+    return f"{product}:{account}#{customer}"
+
+
+def parse_conversation_key(key: Key) -> ConversationKey:
+    owner, thread = key.pk.removeprefix("t#").split("#", 1)
+    product, account = owner.split(":", 1)
+    return ConversationKey(product, account, thread, key.sk.removeprefix("c#"))
+
+
+def brand_key(product: str, account: str, thread: str) -> str:
+    """What the brand said in a thread stands in the same index; no customer's id holds white space."""
+    return f"{product}:{account}# {thread}"
+
+
+def brand_item(product: str, account: str, thread: str) -> Key:
+    """Where the brand's replies in a thread stand."""
+    return Key(thread_pk(product, account, thread), "brand")
+
+
+def forgotten_item(pseudonym: str) -> Key:
+    return Key(f"e#{pseudonym}", "e")
+
+
+def mark_item(name: str) -> Key:
+    return Key(f"m#{name}", "m")
+
+
+def counter_item(name: str) -> Key:
+    return Key(f"n#{name}", "n")
+
+
+def documents_pk(collection: str) -> str:
+    return f"d#{collection}"
+
+
+def collection_of(key: Key) -> str | None:
+    """The collection of a document; None for anything else."""
+    return key.pk.removeprefix("d#") if key.pk.startswith("d#") else None
+
+
+def is_conversation(key: Key) -> bool:
+    return key.sk.startswith("c#")
+
+
+def is_interaction(key: Key) -> bool:
+    return key.pk.startswith("i#")

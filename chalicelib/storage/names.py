@@ -1,0 +1,124 @@
+"""What the small things are called that are remembered beside interactions and conversations: marks, counters and
+documents. One function a name, so that none is made twice and no two meet; all of them have an expiry."""
+
+from datetime import datetime, timedelta
+
+# --- marks: what has been done, or stands so ---
+
+
+def breaker(product: str, account: str) -> str:
+    """Which credentials the platform refuses."""
+    return f"breaker#{product}:{account}"
+
+
+def alerted(product: str, account: str) -> str:
+    """What the account's owner was told last of its breaker."""
+    return f"alerted#{product}:{account}"
+
+
+def replanned(shard: int) -> str:
+    """By which clocks of the playbook the conversations of a shard are planned."""
+    return f"clocks#{shard}"
+
+
+def gathering(name: str) -> str:
+    """Until when the e-mail called `name` is put together: its message is on the queue."""
+    return f"gathering#{name}"
+
+
+def channel_told(tag: str, channel: str) -> str:
+    return f"channel#{tag}#{channel}"
+
+
+def undeliverable(tag: str, to: str | None) -> str:
+    return f"undeliverable#{tag}#{to}"
+
+
+def sender_told(digest: str) -> str:
+    return f"told#{digest}"
+
+
+# --- counters, each of a window of its own ---
+
+
+def author_under_post(digest: str, now: datetime) -> str:
+    return f"author#{digest}#{now:%Y%m%d}"
+
+
+def under_post(owner: str, post: str, now: datetime) -> str:
+    return f"post#{owner}#{post}#{now:%Y%m%dT%H}"
+
+
+def of_account(owner: str, now: datetime) -> str:
+    return f"account#{owner}#{now:%Y%m%dT%H}"
+
+
+def mailbox(address: str, now: datetime) -> str:
+    return f"mailbox#{address}#{now:%Y%m%dT%H}"
+
+
+def fell_due(product: str, account: str, post: str, team: str, now: datetime, within: timedelta) -> str:
+    return f"due#{product}:{account}#{post}#{team}#{int(now.timestamp() // within.total_seconds())}"
+
+
+# --- collections of documents ---
+
+
+def notice(tag: str) -> str:
+    """The notices that stand in the e-mail called `tag`."""
+    return f"notice#{tag}"
+
+
+def digest(address: str, quarter: int) -> str:
+    """What a mailbox gets with the end of this quarter of an hour: the name of a gathering."""
+    return f"digest#{address}#{quarter}"
+
+
+def group(post: str, window: int) -> str:
+    """What fell due under `post` (of `fell_due`): the name of a gathering."""
+    return f"{post}#{window}"
+
+
+def gathered(name: str) -> str:
+    """The notices that are gathered under `name`."""
+    return f"gathered#{name}"
+
+
+def reply_address(id: str) -> str:
+    return f"reply#{id}"
+
+
+def person(product: str, account: str, id: str) -> str:
+    """Which of a customer's ids stands for `id`."""
+    return f"person#{product}:{account}#{id}"
+
+
+def person_named(collection: str) -> str | None:
+    """The id that `person` made the name `collection` of; None where another function made it."""
+    kind, _, rest = collection.partition("#")
+    return rest.partition("#")[2] if kind == "person" else None
+
+
+def object_home(product: str, id: str) -> str:
+    """At which account an object that several were told of is at home."""
+    return f"object#{product}#{id}"
+
+
+def body(name: str) -> str:
+    return f"body#{name}"
+
+
+def erasure(code: str) -> str:
+    return f"erasure#{code}"
+
+
+def label(product: str, account: str, id: str) -> str:
+    """A corrected text's own name among all of them."""
+    return f"{product}:{account}:{id}"
+
+
+def labelled(name: str) -> tuple[str, str, str] | None:
+    """The interaction that `label` made `name` of."""
+    product, _, rest = name.partition(":")
+    account, _, id = rest.partition(":")
+    return (product, account, id) if id else None
