@@ -106,9 +106,17 @@ def slower(playbook: Playbook, pace: float) -> Playbook:
     def stretched(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
         return tuple(replace(tier, after=tier.after * pace) for tier in tiers)
 
+    def slowed(wait: timedelta | None) -> timedelta | None:
+        return wait * pace if wait else None
+
     urgency = replace(playbook.urgency, tiers=stretched(playbook.urgency.tiers))
+    teams = {
+        name: replace(team, answer_within=slowed(team.answer_within), tell_after=slowed(team.tell_after))
+        for name, team in playbook.teams.items()
+    }
     return replace(
         playbook,
+        teams=teams,
         later_tiers=stretched(playbook.later_tiers),
         urgency=urgency,
         answer_within=playbook.answer_within * pace,

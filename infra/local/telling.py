@@ -1,10 +1,12 @@
 """Says in the terminal what happens, as it happens: one line an event, in columns, coloured only where people look."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
 from typing import Any, TextIO
@@ -12,13 +14,15 @@ from typing import Any, TextIO
 from chalicelib import platforms
 from chalicelib.conversations.interaction import Rung
 from chalicelib.conversations.why import Why as Silent
-from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.emails.safe_text import duration
+from chalicelib.outcomes.types import Escalated, Handled, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted
 from infra.local.local_run import Refusals
 from infra.local.stand_in import RATE_S, Fault, Refusal
 
 _COLOURS = {"in": "36", "out": "32", "warn": "33", "bad": "31", "dim": "2", "head": "1"}
 _WIDTH = 120  # where nobody looks at a terminal
+_PLACE = 11  # characters of a platform's name
 
 _FAULTS = {
     Fault.RATE: ("out", f"says: too many requests. Earshot tries again in {RATE_S} s"),
@@ -29,11 +33,18 @@ _FAULTS = {
 
 @dataclass(slots=True)
 class Teller:
-    """Writes lines to `out`; `names` are the customers' by id, `repeats` counts what came more than once."""
+    """Writes lines to `out`; `names` are the customers' by id, `repeats` counts what came more than once, `replied` are
+    the questions that a reply was told of, `notified` the e-mails. While `spotlight` names customers, e-mails about
+    others are held back; what the `crowd` of customers hears is not told one by one."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     names: dict[str, str] = field(default_factory=dict)
     repeats: int = 0
+    replied: set[str] = field(default_factory=set)
+    spotlight: frozenset[str] | None = None
+    crowd: frozenset[str] = frozenset()
+    notified: list[Notified] = field(default_factory=list)
+    _held: list[tuple[frozenset[str], tuple[str, str, str, str, float]]] = field(default_factory=list)
     _since: float = field(default_factory=monotonic)
     _lock: Any = field(default_factory=Lock)
 
@@ -45,14 +56,34 @@ class Teller:
         """What the next lines are about."""
         self._write("\n" + self._coloured("head", words))
 
-    def line(self, colour: str, product: str, who: str, words: str = "") -> None:
-        """Time, platform, who does what, and the words (cut to the width of the terminal)."""
-        where = platforms.title(product)
-        start = f"{monotonic() - self._since:6.1f} s  {where:<10} {who:<24} "
+    def line(self, colour: str, product: str, who: str, words: str = "", at: float = 0.0) -> None:
+        """The time, platform, who does what, and the words, cut to the width of the terminal."""
+        where = platforms.title(product)[:_PLACE]
+        start = f"{at or self.elapsed:6.1f} s  {where:<{_PLACE}} {who:<24} "
         room = max(20, self._width() - len(start))
         words = " ".join(words.split())
         shown = words if len(words) <= room else words[: room - 1] + "…"
-        self._write(self._coloured("dim", start[:20]) + self._coloured(colour, start[20:] + shown).rstrip())
+        at_and_where = len(start) - 25
+        self._write(
+            self._coloured("dim", start[:at_and_where]) + self._coloured(colour, start[at_and_where:] + shown).rstrip()
+        )
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return monotonic() - self._since
+
+    def about(self, customers: frozenset[str] | None) -> None:
+        """From now on e-mails about these customers only are told, and what was held back about them is; None: all."""
+        with self._lock:
+            self.spotlight = customers
+            now = [held for held in self._held if self._is_lit(held[0])]
+            self._held = [held for held in self._held if held not in now]
+        for _, row in now:
+            self.line(*row)
+
+    def _is_lit(self, customers: frozenset[str]) -> bool:
+        return self.spotlight is None or bool(customers & self.spotlight)
 
     def table(self, head: Sequence[str], rows: Sequence[tuple[str, object, object]]) -> None:
         """Rows of what, expected, actual; those that differ are marked."""
@@ -76,7 +107,6 @@ class Teller:
         place = event.interaction.product
         if not event.news and event.why:  # without a reason it is a retry that went well
             self.repeats += 1
-            self.line("dim", place, "Earshot", "knows it already: nothing to do")
         elif event.why == Silent.NOT_SURE:
             self.line("warn", place, "Earshot", "is not sure what this is about, so says nothing")
         elif event.why == Silent.GUARD and event.interaction.reading:
@@ -84,19 +114,18 @@ class Teller:
             self.line("warn", place, "Earshot", f"says nothing: what it reads is {guards}")
 
     def _replied(self, event: Replied) -> None:
-        if event.result == "sent" and event.rung and event.rung != Rung.OWN:
-            self.line("dim", event.interaction.product, "Earshot", f"(not its own reply: the {event.rung} one)")
-        if event.result == "unknown":
-            name = self._name(event.interaction.customer)
+        place, name = event.interaction.product, self._name(event.interaction.customer)
+        if event.result == "sent" and event.interaction.customer not in self.crowd:
             self.line(
-                "warn",
-                event.interaction.product,
-                "Earshot",
-                f"cannot know, so never posts it again; {name} is left to the timer",
+                "out", place, _REPLIES[event.rung] if event.person is None else f"{event.person} answers", event.text
             )
+        elif event.result == "unknown":
+            self.line("warn", place, "Earshot", f"cannot know, so never posts it again; {name} is left to the timer")
+        if event.result != "refused":  # for the moment: it is tried again
+            self.replied.add(event.interaction.id)
 
     def _posted(self, event: Posted) -> None:
-        self.line("out", event.product, "Earshot replies", event.text)
+        """Told when Earshot has recorded it."""
 
     def _refusal(self, event: Refusal) -> None:
         colour, words = _FAULTS[event.fault]
@@ -106,18 +135,26 @@ class Teller:
         self.line("out", "", "Earshot refuses it", f"{event.status}")
 
     def _escalated(self, event: Escalated) -> None:
-        who = self._name(event.conversation.customer)
-        waited = not (event.notice.urgent and event.notice.tier == 1)
-        what = f"nobody has answered {who}" if waited else f"{who} cannot wait"
-        words = f"{what}: tier {event.notice.tier} goes to {event.team.replace('_', ' ')}"
-        self.line("warn", event.conversation.product, "Time is up" if waited else "Urgent", words)
+        """Told when the e-mail is out."""
 
     def _notified(self, event: Notified) -> None:
-        product = event.conversation.product if event.conversation else ""
+        c = event.conversation
+        product, words = c.product if c else "", event.code
         if event.result == "sent":
-            self.line("out", product, "E-mail", f"to {event.to}: {event.subject}")
-        else:
-            self.line("warn", product, f"E-mail {event.result}", event.code)
+            words = f"to {event.to.partition('@')[0]}: {_SUBJECT.sub(r'\1', event.subject)}{_timely(event)}"
+        row = ("out" if event.result == "sent" else "warn", product, _email(event), words, self.elapsed)
+        about = frozenset(c.customer for c in (c, *event.others) if c)
+        with self._lock:
+            lit = self._is_lit(about)
+            if not lit:
+                self._held.append((about, row))
+        if lit:
+            self.line(*row)
+        self.notified.append(event)
+
+    def _handled(self, event: Handled) -> None:
+        if event.result != "sent":  # that is told as the answer it became
+            self.line("warn", "", "An answer by e-mail", f"{event.result}: {event.why}")
 
     # --- writing ---
 
@@ -138,6 +175,33 @@ class Teller:
             print(line, file=self.out, flush=True)
 
 
+_REPLIES = {
+    "": "Earshot replies",
+    Rung.OWN: "Earshot replies",
+    Rung.TOPIC: "Earshot, on the topic",
+    Rung.GENERAL: "Earshot, in general",
+}
+# "[Earshot] Ana: Late delivery on Facebook (Example Shop)" without what the line says anyway
+_SUBJECT = re.compile(r"^(?:Re: )?\[Earshot\] (.*?)(?: on [^()]+ \(.*\))?$")
+
+
+def _email(event: Notified) -> str:
+    """What kind of e-mail, and its step."""
+    if event.result != "sent":
+        return f"E-mail {event.result}"
+    return "E-mail, urgent" if "URGENT" in event.subject and event.tier == 1 else f"E-mail, step {event.tier}"
+
+
+def _timely(event: Notified) -> str:
+    """How long before the time that was promised, or after it."""
+    c, now = event.conversation, datetime.now(UTC)
+    times = [q.promised_by for q in (c.questions.values() if c else ()) if q.pending and q.promised_by]
+    if not times or "URGENT" in event.subject:
+        return ""
+    early = min(times) >= now
+    return f", {duration(abs(min(times) - now))} {'before' if early else 'after'} the promised time"
+
+
 _EVENTS: Mapping[type, Callable[[Teller, Any], None]] = {
     Stored: Teller._stored,
     Replied: Teller._replied,
@@ -146,4 +210,5 @@ _EVENTS: Mapping[type, Callable[[Teller, Any], None]] = {
     Refusals: Teller._refusals,
     Escalated: Teller._escalated,
     Notified: Teller._notified,
+    Handled: Teller._handled,
 }
