@@ -237,6 +237,7 @@ def answered_by_mail(shop: Shop) -> None:
         "Jo still waits, and now it is urgent: the press office is told at once, and answers by e-mail."
     )
     shop.about("Jo")
+    shop.email("log in to my account")
     shop.tell(shop.customer("whatsapp", "Jo", "Somebody has hacked my account and is ordering things!"))
     if email := shop.email("hacked my account", subject="URGENT"):
         words, sender = "Jo, we have locked your account. Nothing will be charged.", f"Rosa <{email.to}>"

@@ -134,6 +134,8 @@ class LocalRun:
     services: LocalServices
     stand_in: StandIn
     apps: Apps
+    browse: Callable[[Call], Answered]
+    """What the deployed API would answer to a call."""
 
     def say(self, *said: SimulatedMessage, secret: str = "") -> int:
         """Delivers what was said, signed, and returns the status."""
@@ -170,7 +172,7 @@ def local_run(
         services, before = LocalServices(settings, on_event, pace), functions.services
         services.warm()
         functions.services = services
-        running.append(LocalRun(url, aws, services, stand_in, registrations))
+        running.append(LocalRun(url, aws, services, stand_in, registrations, gateway.answer))
         stand_in.echo = _Echo(running[0])
         try:
             with QueuePoller(aws, sources(functions), functions.sweep, sweep_every_s):

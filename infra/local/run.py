@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Condition, Event
@@ -28,6 +28,7 @@ from infra.local.view import state
 from infra.ops import access
 
 PAGE = Path(__file__).with_name("page.html")
+DESK = "/local/desk/"
 PORT, PORTS = 8000, 20  # the first port tried, and how many
 PACE = 3.0
 _LONG_POLL_S = 15.0
@@ -48,7 +49,7 @@ class Page:
 
     def answer(self, running: LocalRun, call: Call) -> Answered | None:
         """The page's own addresses; None for all others."""
-        found = _ADDRESSES.get((call.method, call.path))
+        found = Page.desk if call.path.startswith(DESK) else _ADDRESSES.get((call.method, call.path))
         if found is None:
             return None
         if not _is_here(call):
@@ -93,6 +94,14 @@ class Page:
             return _json(400, {"error": "expected product, text and name, or answer"})
         return _json(200 if status == 200 else 502, {"status": status})
 
+    def desk(self, running: LocalRun, call: Call) -> Answered:
+        """The page behind an e-mail's link, as the API gives it, but so that this page may show it inside itself."""
+        found = running.browse(replace(call, path=f"/act/{call.path.removeprefix(DESK)}"))
+        policy = found.headers.get("Content-Security-Policy", "").replace(
+            "frame-ancestors 'none'", "frame-ancestors 'self'"
+        )
+        return replace(found, headers={**found.headers, "Content-Security-Policy": policy})
+
     def icon(self, running: LocalRun, call: Call) -> Answered:
         """Browsers ask for one."""
         return Answered(200, {"Content-Type": "image/svg+xml", "Cache-Control": "max-age=86400"}, _ICON)
@@ -110,12 +119,19 @@ _ADDRESSES: Mapping[tuple[str, str], Callable[[Page, LocalRun, Call], Answered]]
 }
 
 
+_FORM = "application/x-www-form-urlencoded"
+
+
 def _is_here(call: Call) -> bool:
     """Whether a page of this address asks, not another site's through the visitor's browser."""
     host = call.header("host")
     origin = call.header("origin")
-    json_only = call.method == "GET" or call.header("content-type").startswith("application/json")
-    return host.rsplit(":", 1)[0] in ("127.0.0.1", "localhost") and origin in ("", f"http://{host}") and json_only
+    at_desk = call.path.startswith(DESK)  # its pages send no referrer, so their forms' origin is "null"
+    right_kind = call.method == "GET" or call.header("content-type").startswith(
+        _FORM if at_desk else "application/json"
+    )
+    own = ("", f"http://{host}", *(("null",) if at_desk else ()))
+    return host.rsplit(":", 1)[0] in ("127.0.0.1", "localhost") and origin in own and right_kind
 
 
 def _json(status: int, data: Any) -> Answered:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib import platforms
 from chalicelib.codec import from_time
-from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, PersonalAnswer
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.why import Why
 from chalicelib.emails.phrases import phrases
@@ -59,13 +59,14 @@ def state(local_run: LocalRun) -> dict[str, Any]:
 
 
 def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:
-    ours = {ack.id for ack in c.acknowledgements.values()}
+    ours = {ack.id for ack in c.acknowledgements.values()} | {answer.id for answer in c.answers.values()}
     lines = [line for i in said if i.id in c.questions for line in _asked(c, i)]
     lines += [
         _line("brand", "", i.text, i.at)
         for i in said
         if i.brand and i.kind is Kind.BRAND_REPLY and i.id not in ours and not i.ours
     ]
+    lines += [_line("brand", a.who or "Somebody", a.text, a.at, _how(a)) for a in c.answers.values()]
     name = next((i.author_name for i in said if i.id in c.questions and i.author_name), None)
     return {
         "id": c.id,
@@ -105,6 +106,11 @@ def _read(c: Conversation, i: Interaction) -> str:
 def _acknowledged(ack: Acknowledgement) -> dict[str, Any]:
     rung = f"{ack.rung} reply" if ack.rung else ""
     return _line("earshot", "", ack.text, ack.at, " · ".join(filter(None, (rung, _NOTES.get(ack.state, "")))))
+
+
+def _how(a: PersonalAnswer) -> str:
+    """By which way a person answered, and what became of it."""
+    return " · ".join(filter(None, ("by e-mail" if a.by_mail else "from the desk", _NOTES.get(a.state, ""))))
 
 
 def _line(who: str, name: str, text: str, at: datetime, note: str = "") -> dict[str, Any]:

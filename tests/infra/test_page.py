@@ -1,8 +1,12 @@
 """The local page in a real browser: it shows what happens, and a customer's words never become part of it."""
 
 import json
+from pathlib import Path
 
+from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.deliveries import author_id
 from infra.local.local_run import local_run
+from infra.local.loopback import Call
 from infra.local.run import Page
 from tests.infra.browser import tab
 
@@ -39,3 +43,50 @@ def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
         assert browser.value("document.querySelector('iframe').srcdoc.includes('&lt;b&gt;Eve')")
         assert browser.value("document.title") == "Earshot"
         assert browser.errors == []
+
+
+FRAME = "document.querySelector('.email.open + div iframe').contentDocument"
+
+
+def test_the_desk_opens_inside_the_page_and_what_is_typed_there_stays(tmp_path: Path) -> None:
+    page = Page()
+    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
+        browser.until("document.querySelectorAll('#ask option').length === 10")
+        urgent = SimulatedMessage("facebook", URGENT, author_id("Fay"), "Fay")
+        running.say(urgent)
+        browser.until("document.querySelectorAll('.email').length === 1")
+        browser.value("document.querySelector('.email').click()")
+        browser.until(f"!!{FRAME}?.querySelector('.button.main')")
+        browser.value(f"{FRAME}.querySelector('.button.main').click()")  # Answer now
+        browser.until(f"!!{FRAME}?.querySelector('#text')")
+        browser.value(f"{FRAME}.querySelector('#text').value = 'Fay, please call us: 0800 000'")
+        browser.value(f"{FRAME}.querySelector('#who_answer').value = 'Noor'")
+
+        running.say(SimulatedMessage("facebook", URGENT, author_id("Ike"), "Ike"))
+        browser.until("document.querySelectorAll('.email').length === 2")
+        assert browser.value(f"{FRAME}.querySelector('#text').value").startswith("Fay, please")
+
+        browser.value(f"{FRAME}.querySelector('#answer button').click()")
+        browser.until(f"{FRAME}?.querySelector('[role=status]')?.textContent.includes('Your answer is on Facebook')")
+        browser.until("document.getElementById('conversations').textContent.includes('from the desk')")
+        posted = [p.text for p in running.stand_in.posted]
+        assert posted == ["Fay, please call us: 0800 000"]
+        assert browser.errors == []
+        for name, width in (("wide", 1280), ("phone", 360)):
+            browser.call(
+                "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+            )
+            assert browser.value("document.documentElement.scrollWidth") <= width
+            browser.picture(tmp_path / f"{name}.png")
+
+
+def test_another_site_cannot_use_the_desk_through_the_visitors_browser() -> None:
+    page = Page()
+    with local_run(page.on_event, own=page.answer) as running:
+        form = (("Content-Type", "application/x-www-form-urlencoded"),)
+        here = (("Host", running.url.removeprefix("http://")),)
+        for headers in ((*here, *form, ("Origin", "https://evil.example.com")), (("Host", "evil.example.com"), *form)):
+            refused = page.answer(running, Call("POST", "/local/desk/x.y", "", headers, b"action=close"))
+            assert refused and refused.status == 403
+        damaged = page.answer(running, Call("GET", "/local/desk/x.y", "", here))
+        assert damaged and damaged.status == 404 and "frame-ancestors 'self'" in str(damaged.headers)
