@@ -31,8 +31,26 @@ _NAMES = ("username", "handle", "api_username")  # of an account's options: what
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """What was asked once for one interaction: the `token` of its claim, or `why` there must be none."""
+
+    token: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The `ids` of the acknowledgements that were claimed, or `why` none was. `unasked`: the conversation with which a
+    permit has to be asked for first."""
+
+    ids: tuple[str, ...] = ()
+    why: str = ""
+    unasked: Conversation | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledger:
-    """The acknowledger that acknowledging works with. `new_token` makes claim tokens."""
+    """What acknowledging works with. `new_token` makes claim tokens."""
 
     store: Store
     playbook: Playbook
@@ -85,58 +103,46 @@ class Acknowledger:
         except Refused as error:
             return Outcome.REFUSED, None, None, error.code
 
-
-@dataclass(slots=True)
-class Attempt:
-    """The decision to acknowledge one interaction. It runs inside a conditional write, perhaps more than once; what it
-    counts (caps) it counts once."""
-
-    acknowledger: Acknowledger
-    interaction: Interaction
-    now: datetime
-    token: str = ""
-    why: str = ""
-    _allowed: str | None = None
-    _counted: bool = False
-
-    def claim(self, conversation: Conversation, thread: Thread) -> Conversation:
-        """`conversation` with the acknowledgement claimed, or with the reason why not, and `why` set; `thread` has what
-        the brand's people said there."""
-        self.token = self.why = ""
-        decision = self._decide(conversation, thread)
+    def claim(
+        self, c: Conversation, thread: Thread, i: Interaction, permit: Permit | None, now: datetime
+    ) -> tuple[Conversation, Claim]:
+        """`c` with the acknowledgement of `i` claimed, or with the reason why not; `thread` has what the brand's people
+        said there. It is asked within a conditional write, perhaps more than once, and changes nothing itself."""
+        decision = self._decide(c, thread, i, permit, now)
+        if decision is None:
+            return c, Claim(unasked=c)
         if isinstance(decision, str):
-            self.why = decision
-            return (
-                conversation
-                if decision in _PASSING
-                else rules.keep_silence(conversation, self.interaction.id, decision)
-            )
-        self.token = self.acknowledger.new_token()
-        both = decision.place is Place.BOTH
+            return c if decision in _PASSING else rules.keep_silence(c, i.id, decision), Claim(why=decision)
+        assert permit
+        both, claimed = decision.place is Place.BOTH, []
         for private in [False, True] if both else [decision.place is Place.PRIVATE]:
-            id, token = self.interaction.id, self.token
+            id, token = i.id, permit.token
             if private and both:
                 id, token = f"{id}/private", f"{token}-private"
-            conversation = rules.claim(conversation, id, self._acknowledgement(decision, token, private))
-        return conversation
+            c = rules.claim(c, id, self._acknowledgement(i, decision, token, private, now))
+            claimed.append(id)
+        return c, Claim(tuple(claimed))
 
-    def claimed(self, conversation: Conversation) -> list[str]:
-        """The ids of the acknowledgements that this attempt claimed in `conversation`."""
-        acks = conversation.acknowledgements.items()
-        return [
-            id for id, ack in acks if self.token and ack.token.startswith(self.token) and ack.state is Outcome.CLAIMED
-        ]
+    def permit(self, c: Conversation, thread: Thread, i: Interaction, now: datetime) -> Permit:
+        """Asks for what the claim of `i` needs, and takes it: once an interaction, before its claim is written."""
+        owner = self.apps.owner(i.product, i.account)
+        why: str = self._aside(c, thread, i, owner.account) if owner else Why.NO_ACCOUNT
+        if owner and not why:
+            held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time
+            why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
+        return Permit(why=why) if why else Permit(self.new_token())
 
-    def _acknowledgement(self, answer: Answer, token: str, private: bool) -> Acknowledgement:
-        i = self.interaction
+    def _acknowledgement(
+        self, i: Interaction, answer: Answer, token: str, private: bool, now: datetime
+    ) -> Acknowledgement:
         reading = i.reading or Reading("", 0.0, 0.0, None, False)
-        owner = self.acknowledger.apps.owner(i.product, i.account)
+        owner = self.apps.owner(i.product, i.account)
         words = answer.private_text if private else answer.text
         if owner:
             words = platforms.product(i.product).wording(owner.account, i, words, private and not i.private)
         return Acknowledgement(
             state=Outcome.CLAIMED,
-            at=self.now,
+            at=now,
             token=token,
             text=words,
             intent=reading.intent,
@@ -146,12 +152,14 @@ class Attempt:
             rung=answer.rung,
         )
 
-    def _decide(self, c: Conversation, thread: Thread) -> Answer | str:
-        """The playbook's answer, or the label of what speaks against it; the cheap reasons first."""
-        i, r = self.interaction, self.acknowledger
+    def _decide(
+        self, c: Conversation, thread: Thread, i: Interaction, permit: Permit | None, now: datetime
+    ) -> Answer | str | None:
+        """The playbook's answer, or the label of what speaks against it, the cheap reasons first; None where a permit
+        has to be asked for."""
         ack = c.acknowledgements.get(i.id)
         question = c.questions.get(i.id)
-        if ack and (ack.state is not Outcome.PENDING or (ack.not_before and self.now < ack.not_before)):
+        if ack and (ack.state is not Outcome.PENDING or (ack.not_before and now < ack.not_before)):
             return Why.ALREADY
         if c.state is not State.OPEN or question is None or not question.pending:
             return Why.NOTHING_OPEN
@@ -163,42 +171,34 @@ class Attempt:
             return Why.AUTHOR_UNKNOWN
         if not i.repliable:
             return Why.NOT_REPLIABLE
-        if i.window and c.window_closes_at and c.window_closes_at <= self.now:
+        if i.window and c.window_closes_at and c.window_closes_at <= now:
             return Why.WINDOW
-        answer = r.playbook.acknowledgement(
+        answer = self.playbook.acknowledgement(
             i.reading,
             product=i.product,
             account=i.account,
             private=i.private,
-            now=self.now,
+            now=now,
             asked_at=min(i.at, i.received_at),
             by=question.promised_by,
             seed=i.id,
         )
         if not isinstance(answer, Answer):
             return answer.why
-        if person_wrote(c, thread, automatic(c, thread, r.playbook), self.now):
+        if person_wrote(c, thread, automatic(c, thread, self.playbook), now):
             return Why.PERSON_WROTE
-        lasts = timedelta(hours=r.playbook.caps.author_per_thread_hours)
+        lasts = timedelta(hours=self.playbook.caps.author_per_thread_hours)
         if any(
-            a.at > self.now - lasts and a.state is not Outcome.PENDING
-            for id, a in c.acknowledgements.items()
-            if id != i.id
+            a.at > now - lasts and a.state is not Outcome.PENDING for id, a in c.acknowledgements.items() if id != i.id
         ):
             return Why.RECENT
-        owner = r.apps.owner(i.product, i.account)
-        if owner is None:
+        if self.apps.owner(i.product, i.account) is None:
             return Why.NO_ACCOUNT
-        if self._allowed is None:
-            self._allowed = self._aside(c, thread, owner.account)
-        if not self._allowed and not self._counted:
-            self._counted = True
-            self._allowed = Why.BREAKER if r.breaker.is_open(owner, self.now) else "" if ack else self._count()
-        return self._allowed or answer
+        return (permit.why or answer) if permit else None
 
-    def _aside(self, c: Conversation, thread: Thread, account: Account) -> str:
+    def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""
-        i, store = self.interaction, self.acknowledger.store
+        store = self.store
         if OptOuts(store).stopped(i.product, i.account, i.customer):
             return Why.OPTED_OUT
         called = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
@@ -214,18 +214,18 @@ class Attempt:
             return Why.OTHERS_THREAD
         return ""
 
-    def _count(self) -> str:
+    def _count(self, i: Interaction, now: datetime) -> str:
         """Takes one place of each cap; the label of what forbids, "" when nothing does."""
-        i, caps = self.interaction, self.acknowledger.playbook.caps
+        caps = self.playbook.caps
         owner, post = f"{i.product}:{i.account}", i.post or i.thread
         author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
         limits = [
-            (names.author_under_post(author, self.now), 1, timedelta(days=1)),
-            (names.under_post(owner, post, self.now), caps.post_per_hour, timedelta(hours=1)),
-            (names.of_account(owner, self.now), caps.account_per_hour, timedelta(hours=1)),
+            (names.author_under_post(author, now), 1, timedelta(days=1)),
+            (names.under_post(owner, post, now), caps.post_per_hour, timedelta(hours=1)),
+            (names.of_account(owner, now), caps.account_per_hour, timedelta(hours=1)),
         ]
         # a direct message stands under no post, and its thread's name is the customer's own
         for name, limit, lasts in limits[2:] if i.private else limits:
-            if not self.acknowledger.store.count(name, limit, lasts, self.now):
+            if not self.store.count(name, limit, lasts, now):
                 return Why.CAP
         return ""

@@ -8,6 +8,7 @@ only what is missing.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
@@ -19,7 +20,7 @@ from chalicelib.conversations.interaction import Interaction, Kind, Reading, bar
 from chalicelib.conversations.why import Why
 from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
-from chalicelib.handlers.acknowledge import Acknowledger, Attempt
+from chalicelib.handlers.acknowledge import Acknowledger, Claim, Permit
 from chalicelib.handlers.inbox import Envelope, SaveBody
 from chalicelib.handlers.messages import EscalationDue, encode
 from chalicelib.handlers.placing import Placer
@@ -106,14 +107,6 @@ class Responder:
             return None
         calm = None if reading.intent in self.playbook.urgency.intents else reading.intent
         return self.playbook.urgent(reading) or calm
-
-
-class _Left(Exception):
-    """The interaction belongs to another conversation than before."""
-
-    def __init__(self, old: Interaction, new: Interaction) -> None:
-        super().__init__()
-        self.old, self.new = old, new
 
 
 def _leaves(old: Interaction, new: Interaction) -> bool:
@@ -220,21 +213,23 @@ class Step:
     def _stored(self, incoming: Interaction) -> Change[Interaction]:
         """Stores it. Where that changes whose conversation it is in (its author or thread became known), it leaves the
         old one first: a process that ends in between does so again, and nobody waits in both."""
-        r = self.responder
-
-        def change(old: Interaction | None) -> Interaction:
-            new = r.read(merge(old, incoming))
-            if old and _leaves(old, new) and old not in left:
-                raise _Left(old, new)
-            return new
-
-        left: list[Interaction] = []
+        left: tuple[Interaction, ...] = ()
         while True:
-            try:
-                return r.store.change_interaction(incoming, change, self.now())
-            except _Left as found:
-                self._leave(found.old, found.new)
-                left.append(found.old)
+            done = self.responder.store.decide_interaction(incoming, partial(self._merged, incoming, left), self.now())
+            if done.change:
+                return done.change
+            old, new = done.result
+            self._leave(old, new)
+            left += (old,)
+
+    def _merged(
+        self, incoming: Interaction, left: tuple[Interaction, ...], old: Interaction | None
+    ) -> tuple[Interaction | None, tuple[Interaction, Interaction]]:
+        """`old` with what came in; None, so that nothing is written, where its conversation has to be left first.
+        Behind it both, for who leaves it."""
+        new = self.responder.read(merge(old, incoming))
+        stays = old is None or not _leaves(old, new) or old in left
+        return new if stays else None, (old or new, new)
 
     def _leave(self, old: Interaction, new: Interaction) -> None:
         """Nothing about `old` is open in its conversation any more; what was posted about it is known in the new one,
@@ -263,23 +258,20 @@ class Step:
     def _customer(self, interaction: Interaction, *, known: bool) -> Stored:
         r = self.responder
         OptOuts(r.store).heed(interaction)  # before anything is said to them
-        attempt = Attempt(r.acknowledger, interaction, self.now())
-        change = self._fold(interaction, attempt, known=known)
-        after = change.after
+        after, claim = self._applied(interaction, known=known)
         self._schedule(after)
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
             r.store.keep_interaction(interaction, after.wake_at, self.now())
-        claimed = attempt.claimed(after)
-        if claimed and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
+        if claim.ids and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
             return Stored(bare(interaction), "", why=Why.ERASED)
-        for id in claimed:
+        for id in claim.ids:
             replied = r.acknowledger.post(after, interaction, id, self.now)
             if replied.not_before:
                 r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())
             r.outcomes.replied(replied)
         self._heed_failures(after, interaction)
         intent = interaction.reading.intent if interaction.reading else ""
-        return Stored(interaction, after.id, intent, why=attempt.why)
+        return Stored(interaction, after.id, intent, why=claim.why)
 
     def _heed_failures(self, c: Conversation, interaction: Interaction) -> None:
         """The platform may have said that a private reply did not arrive before its sending was recorded."""
@@ -302,25 +294,31 @@ class Step:
         self._schedule(after)
         return after
 
-    def _fold(self, interaction: Interaction, claim: Attempt | None, *, known: bool) -> Change[Conversation]:
-        """`known`: the interaction came before, so its conversation is read first. A claim on the guess that there is
-        none would count against the caps, and a reply that a rate limit held back would then never go out."""
-        r = self.responder
+    def _applied(self, interaction: Interaction, *, known: bool) -> tuple[Conversation, Claim]:
+        """The conversation with the interaction in it and its acknowledgement claimed, or why not. `known`: the
+        interaction came before, so its conversation is read first. A claim on the guess that there is none would count
+        against the caps, and a reply that a rate limit held back would then never go out."""
+        r, now = self.responder, self.now()
         thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
         intent = r.intent(interaction.reading)
         needs_answer = not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
 
-        def change(old: Conversation | None) -> Conversation:
+        def decide(permit: Permit | None, old: Conversation | None) -> tuple[Conversation | None, Claim]:
             new = rules.apply_interaction(
                 old, interaction, thread, r.playbook, self.now(), intent=intent, needs_answer=needs_answer
             )
             if new != old:
                 new = replace(new, delivery=self.envelope.id)
-            return claim.claim(new, thread) if claim else new
+            new, claim = r.acknowledger.claim(new, thread, interaction, permit, now)
+            return None if claim.unasked else new, claim
 
-        return r.store.change_conversation(
-            ConversationKey.of(interaction), change, self.now(), new=not known and not interaction.private
-        )
+        key, new = ConversationKey.of(interaction), not known and not interaction.private
+        done = r.store.decide_conversation(key, partial(decide, None), self.now(), new=new)
+        if asked := done.result.unasked:
+            permit = r.acknowledger.permit(asked, thread, interaction, now)
+            done = r.store.decide_conversation(key, partial(decide, permit), self.now(), new=new, seen=done.seen)
+        assert done.change
+        return done.change.after, done.result
 
     def _schedule(self, conversation: Conversation) -> None:
         """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""

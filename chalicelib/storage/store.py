@@ -30,7 +30,7 @@ from chalicelib.storage.item_keys import (
 )
 from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
 
-__all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Store"]
+__all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
 
 SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
@@ -42,16 +42,22 @@ class Contention(Exception):
     """Others kept writing the same item; the message comes back from the queue."""
 
 
-class _Gone(Exception):
-    """The item that was to be changed is not there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change[T]:
     """What stood before (None: nothing) and what stands now."""
 
     before: T | None
     after: T
+
+
+@dataclass(frozen=True, slots=True)
+class Decided[T, R]:
+    """What a decision about an item led to: its `result`, and the `change`; None where it was decided to write
+    nothing. Another decision about what was `seen` need not read it again."""
+
+    change: Change[T] | None
+    result: R
+    seen: Item | None = None
 
 
 class Store:
@@ -67,14 +73,28 @@ class Store:
         self, interaction: Interaction, merge: Callable[[Interaction | None], Interaction], now: datetime
     ) -> Change[Interaction]:
         """Writes `merge(stored)` if nobody wrote in between; most interactions are new, so nothing is read first."""
+        done = self.decide_interaction(interaction, lambda old: (merge(old), None), now).change
+        assert done
+        return done
+
+    def decide_interaction[R](
+        self,
+        interaction: Interaction,
+        decide: Callable[[Interaction | None], tuple[Interaction | None, R]],
+        now: datetime,
+    ) -> Decided[Interaction, R]:
+        """Writes the first of `decide(stored)`, unless that is None; the other is the result. A decision is asked again
+        when somebody wrote in between, so it changes nothing itself. Raises Contention."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
-        return self._change(key, Interaction, merge, _interaction_index, now, new=True)
+        return self._change(key, Interaction, decide, _interaction_index, now, new=True)
 
     def forget_interaction(self, interaction: Interaction, trace: str, now: datetime) -> None:
         """Leaves the bare tombstone of `interaction`, found under `trace`. Raises Contention."""
         key, gone = interaction_key(interaction.product, interaction.account, interaction.id), bare(interaction)
         index = {"customer": trace} if trace else {}
-        self._change(key, Interaction, lambda old: merge(old, gone), lambda _: index, now, new=False, always=True)
+        self._change(
+            key, Interaction, lambda old: (merge(old, gone), None), lambda _: index, now, new=False, always=True
+        )
 
     def forgotten_interactions(self, trace: str) -> list[Item]:
         """The tombstones under `trace`; eventually consistent."""
@@ -107,23 +127,30 @@ class Store:
         new: bool = False,
     ) -> Change[Conversation]:
         """Writes `change(stored)`; `new` says that there probably is none yet. Raises Contention."""
-        return self._change(conversation_key(key), Conversation, change, _conversation_index, now, new=new)
+        done = self.decide_conversation(key, lambda old: (change(old), None), now, new=new).change
+        assert done
+        return done
+
+    def decide_conversation[R](
+        self,
+        key: ConversationKey,
+        decide: Callable[[Conversation | None], tuple[Conversation | None, R]],
+        now: datetime,
+        *,
+        new: bool = False,
+        seen: Item | None = None,
+    ) -> Decided[Conversation, R]:
+        """Writes the first of `decide(stored)`, unless that is None; the other is the result. A decision is asked again
+        when somebody wrote in between, so it changes nothing itself. Raises Contention."""
+        item = conversation_key(key)
+        return self._change(item, Conversation, decide, _conversation_index, now, new=new, seen=seen)
 
     def update_conversation(
         self, key: ConversationKey, change: Callable[[Conversation], Conversation], now: datetime
     ) -> Change[Conversation] | None:
         """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
         Raises Contention."""
-
-        def only_what_is_there(old: Conversation | None) -> Conversation:
-            if old is None:
-                raise _Gone
-            return change(old)
-
-        try:
-            return self.change_conversation(key, only_what_is_there, now)
-        except _Gone:
-            return None
+        return self.decide_conversation(key, lambda old: (change(old) if old else None, None), now).change
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
         item = self.table.get(conversation_key(key))
@@ -242,7 +269,9 @@ class Store:
     ) -> Thread:
         key = brand_item(product, account, thread)
         first = Thread(product, account, thread)
-        return self._change(key, Thread, lambda old: change(old or first), lambda _: {}, now, new=True).after
+        done = self._change(key, Thread, lambda old: (change(old or first), None), lambda _: {}, now, new=True).change
+        assert done
+        return done.after
 
     def reduce_thread(self, product: str, account: str, thread: str, kept: Callable[[Thread], Thread | None]) -> None:
         """Writes `kept(stored)`, or takes away what the brand said in the thread where that is None. Raises
@@ -346,30 +375,33 @@ class Store:
 
     # --- the one way in which anything changes ---
 
-    def _change[T](
+    def _change[T, R](
         self,
         key: Key,
         cls: type[T],
-        change: Callable[[T | None], T],
+        decide: Callable[[T | None], tuple[T | None, R]],
         index: Callable[[T], dict[str, Any]],
         now: datetime,
         *,
         new: bool,
         always: bool = False,
-    ) -> Change[T]:
-        item = None if new else self.table.get(key)
+        seen: Item | None = None,
+    ) -> Decided[T, R]:
+        item = seen or (None if new else self.table.get(key))
         for _ in range(ATTEMPTS):
             before = load(cls, item.doc) if item else None
-            after = change(before)
+            after, result = decide(before)
+            if after is None:
+                return Decided(None, result, item)
             if after == before and not always:
-                return Change(before, after)
+                return Decided(Change(before, after), result)
             found = index(after)
             needed = max(now, found.get("wake_at") or now)  # what somebody is waiting for outlives any retention
             expires_at = in_days(needed, self._retention_days)
             written = Item(key, dump(after), item.rev if item else 0, expires_at=expires_at, **found)
             try:
                 self.table.put(written)
-                return Change(before, after)
+                return Decided(Change(before, after), result)
             except Conflict as conflict:
                 item = conflict.old
         raise Contention(cls.__name__)
