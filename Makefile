@@ -85,7 +85,8 @@ backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was m
 
 replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAYBOOK=… UNTIL=72h]; a sample without them
 	@$(if $(DELIVERIES),,$(PYTHON) -m infra.replay.sample --out build/deliveries.jsonl)
-	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),infra/local/demo_apps.json) \
+	@$(if $(APPS),,$(PYTHON) -m infra.local.demo_apps > /dev/null)
+	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),build/demo_apps.json) \
 	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h) \
 	  --report $(or $(REPORT),build/report.html) $(if $(FACTS),--facts $(FACTS))
 

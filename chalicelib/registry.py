@@ -1,4 +1,5 @@
-"""The registry: one line a platform (as in /webhooks/{platform}/…), one line a product (what an account is of).
+"""The registry: one line a product (what an account is of), with the platform whose webhook tells of it, as in
+/webhooks/{platform}/….
 
 Names only, so that the apps file can be checked without importing a platform; `chalicelib.platforms` imports a module
 when its first delivery comes.
@@ -18,16 +19,6 @@ class Product(NamedTuple):
     direct: bool = False
 
 
-WEBHOOKS: Mapping[str, str] = {
-    "meta": "meta.webhook",
-    "x": "x.platform",
-    "standard": "standard",
-    "telegram": "telegram.platform",
-    "discourse": "discourse",
-    "line": "line",
-    "google": "google.platform",
-}
-
 PRODUCTS: Mapping[str, Product] = {
     "facebook": Product("meta", "meta.facebook", direct=True),
     "messenger": Product("meta", "meta.messenger"),
@@ -39,4 +30,9 @@ PRODUCTS: Mapping[str, Product] = {
     "discourse": Product("discourse", "discourse", ("api_username", "base_url", "brand_users", "private_messages")),
     "line": Product("line", "line"),
     "google": Product("google", "google.platform", ("client_id", "client_secret", "refresh_token")),
+    "mastodon": Product("mastodon", "mastodon", ("base_url",), direct=True),
 }
+
+# platform → the module with its webhook: that of its product, but where one webhook serves several
+_SHARED = {"meta": "meta.webhook"}
+WEBHOOKS: Mapping[str, str] = {p.platform: _SHARED.get(p.platform, p.module) for p in PRODUCTS.values()}

@@ -109,6 +109,17 @@ def each(
             yield Poison(reason(error), raw(part), product, account)
 
 
+Listed = Interaction | Poison
+
+
+def listed(
+    context: PartContext, rows: Iterable[Any], read_row: Callable[[Any], Parsed | Iterator[Parsed]]
+) -> Iterator[Listed]:
+    """What a `backfill` gives: the interactions in the rows of a list, and what could not be understood of them."""
+    found = each(rows, read_row, context.account.product, context.account.id)
+    return (f for f in found if not isinstance(f, Skipped))
+
+
 def for_the_account(
     app: App,
     product: str,
@@ -132,6 +143,7 @@ class Webhook:
     - `verify(app, request)` returns when the request is proven to come from the platform; raises SignatureError;
     - `parse(app, body, received_at)`: every part of the delivery; raises PayloadError when the body is none as a whole;
     - `send(app, said, secret)`: headers and body of one signed delivery that tells what was `said`;
+    - `demo`: the invented shop's registration on this machine, as in the apps file;
     - `challenge(app, query)`: the answer to the platform's handshake (GET), where it has one;
     - `prepare(http, app, request)` is called before `verify` where keys must be fetched first; raises nothing;
     - `content(request)` is called after `verify`: what `parse` gets instead of the raw body, where only the headers say
@@ -142,6 +154,7 @@ class Webhook:
     verify: Callable[[App, Request], None]
     parse: Callable[[App, bytes, datetime], Iterator[Parsed]]
     send: Sender
+    demo: Mapping[str, Any]
     challenge: Callable[[App, Mapping[str, str]], Response] = posts_only
     prepare: Callable[[Http, App, Request], None] = no_keys
     content: Callable[[Request], bytes] = whole_body
@@ -195,10 +208,10 @@ def unchecked(http: Http, app: App, account: Account) -> list[Finding]:
     return []
 
 
-def not_listed(why: str) -> Callable[[Http, App, Account, datetime, datetime], Iterator[Interaction]]:
+def not_listed(why: str) -> Callable[[Http, App, Account, datetime, datetime], Iterator[Listed]]:
     """The `backfill` of a platform that lists no past messages; `why` goes to whoever asks."""
 
-    def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+    def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
         raise Unsupported(why)
 
     return backfill
@@ -240,7 +253,7 @@ class Product:
     wording: Callable[[Account, Interaction, str, bool], str] = as_they_are
     fetch: Callable[[Http, Account, Interaction], dict[str, Any]] = nothing_left_out
     check: Callable[[Http, App, Account], list[Finding]] = unchecked
-    backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Interaction]] = _unlisted
+    backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Listed]] = _unlisted
     ids_of: Callable[[Http, App, Account, str], tuple[str, ...] | None] = nobody_tells
     tells_answers: bool = True
     tags_people: bool = False

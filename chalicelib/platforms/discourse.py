@@ -6,7 +6,6 @@ posts are taken for automatic ones. The event's name stands in a header only, so
 Source: https://meta.discourse.org/t/configure-webhooks-that-trigger-on-discourse-events-to-integrate-with-external-services/49045
 """
 
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -30,10 +29,10 @@ from chalicelib.platforms.base import (
     fit,
     hmac_hex,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, for_the_account, signature
+from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, for_the_account, listed, signature
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.rest import Verdicts, call, pages
-from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
+from chalicelib.platforms.rest import Verdicts, call, pages, server
+from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
 MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
@@ -145,7 +144,7 @@ def _words(post: dict[str, Any]) -> str:
     """The Markdown as written, else the text of the HTML."""
     if words := read.text(post.get("raw")):
         return words
-    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", read.text(post.get("cooked")))).split())
+    return read.html_text(post.get("cooked"))
 
 
 def _number(value: Any) -> int:
@@ -156,11 +155,8 @@ def _number(value: Any) -> int:
 
 
 def _api(http: Http, account: Account, method: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    base_url = read.text(account.options.get("base_url")).rstrip("/")
-    if not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        raise Refused("base_url")
     headers = {"Api-Key": account.token, "Api-Username": read.text(account.options.get("api_username"))}
-    return call(http, method, f"{base_url}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
+    return call(http, method, f"{server(account)}{path}", headers=headers, data=data, verdicts=_VERDICTS).data
 
 
 def fetch(http: Http, account: Account, interaction: Interaction) -> dict[str, Any]:
@@ -212,7 +208,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return [Finding(account.id, what, fix)]
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The posts made from `since` on, newest first. Raises ReplyError.
 
     Source: https://docs.discourse.org/#tag/Posts/operation/listPosts
@@ -225,10 +221,9 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
         lowest = min((_number(p.get("id")) for p in posts), default=0)
         return recent, f"?before={lowest - 1}" if len(recent) == len(posts) and lowest > 1 else ""
 
-    for post in chain.from_iterable(pages(turn, MAX_PAGES)):
-        parsed = _event(PartContext(app, account, now, now), {"post": post})
-        if isinstance(parsed, Interaction):
-            yield parsed
+    context = PartContext(app, account, now, now)
+    posts = chain.from_iterable(pages(turn, MAX_PAGES))
+    yield from listed(context, posts, lambda post: _event(context, {"post": post}))
 
 
 # --- the local run ---------------------------------------------------------------------------------------------------
@@ -272,7 +267,13 @@ _POST = Endpoint(
 )
 _ECHO = "sent by api_username"
 
-WEBHOOK = Webhook(verify, parse, send, content=content)
+_COMMUNITY = {"id": "forum", "name": f"{SHOP} Community", "token": "invented-api-key", "api_username": "earshot"}
+_DEMO = {
+    "secrets": ["invented-discourse-secret-of-the-demo-shop"],
+    "accounts": [{**_COMMUNITY, "base_url": "https://community.marigold.example.com"}],
+}
+
+WEBHOOK = Webhook(verify, parse, send, _DEMO, content=content)
 PRODUCT = Product(
     name="discourse",
     title="the forum",

@@ -33,7 +33,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import PartContext, Product, Webhook, each, not_listed, signature
 from chalicelib.platforms.http import Answer, Http
 from chalicelib.platforms.rest import call, header, utf16
-from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, number, wire
+from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, number, wire
 
 MAX_REPLY = 5000  # UTF-16 code units
 MAX_EVENTS = 1000  # in one delivery
@@ -237,7 +237,12 @@ _SEND = Endpoint(
     lambda id: {"sentMessages": [{"id": id}]},
 )
 
-WEBHOOK = Webhook(verify, parse, send)
+_DEMO = {
+    "secrets": ["invented-channel-secret-of-the-demo-shop"],
+    "accounts": [{"id": "U0123456789abcdef0123456789abcdef", "name": SHOP, "token": "invented-line-token"}],
+}
+
+WEBHOOK = Webhook(verify, parse, send, _DEMO)
 PRODUCT = Product(
     name="line",
     title="LINE",

@@ -3,6 +3,7 @@
 Adapters use it as a namespace: `read.text(message.get("text"))`.
 """
 
+import html
 import json
 import re
 import unicodedata
@@ -77,6 +78,22 @@ def text(value: Any) -> str:
         return ""
     kept: str = value[:MAX_TEXT]
     return kept if kept.isascii() else kept.encode("utf-8", "replace").decode()
+
+
+_BREAKS = re.compile(r"(?:</(?:p|div|li|h\d|blockquote|pre)|<br)\b[^<>]*>", re.IGNORECASE)
+_TAGS = re.compile(r"<[^<>]*>")
+
+
+def html_text(value: Any) -> str:
+    """The words of the HTML in `value`, a line for each of its lines and paragraphs."""
+    words = html.unescape(_TAGS.sub("", _BREAKS.sub("\n", text(value))))
+    return "\n".join(filter(None, (" ".join(line.split()) for line in words.splitlines())))
+
+
+def link(value: Any) -> str | None:
+    """`value` if it is an address of the web."""
+    address = text(value)
+    return address if address.startswith(("https://", "http://")) else None
 
 
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling needs them

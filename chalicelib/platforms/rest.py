@@ -5,9 +5,12 @@ A platform with error codes of its own (Meta) classes by those instead.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Unpack
 
+from chalicelib.apps import Account
+from chalicelib.platforms import read
 from chalicelib.platforms.base import Carried, NotSent, OutcomeUnknown, Refused, ReplyError, TokenInvalid, call_once
 from chalicelib.platforms.http import Answer, Http
 
@@ -71,6 +74,24 @@ def pages[Page](turn: Callable[[str], tuple[Page, str]], most: int) -> Iterator[
 def header(answer: Answer, name: str) -> str:
     """The answer's header `name` (lower case), "" when it is missing."""
     return next((value for key, value in answer.headers.items() if key.lower() == name), "")
+
+
+def seconds_to(answer: Answer, name: str) -> int | None:
+    """Until the time in the answer's header `name`, by the platform's own clock (its Date); None where untold."""
+    told = header(answer, name)
+    try:
+        until = datetime.fromtimestamp(int(told), UTC) if told.isdecimal() else datetime.fromisoformat(told)
+        return max(int((until - parsedate_to_datetime(header(answer, "date"))).total_seconds()), 0)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+
+
+def server(account: Account) -> str:
+    """The address of the account's own server, its option `base_url`: https, or on this machine. Raises Refused."""
+    address = read.text(account.options.get("base_url")).rstrip("/")
+    if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise Refused("base_url")
+    return address
 
 
 def utf16(words: str) -> int:

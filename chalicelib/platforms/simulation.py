@@ -14,6 +14,7 @@ from typing import Any
 
 from chalicelib.apps import Account, App
 
+SHOP = "Marigold & Finch"  # who speaks in the local run
 POST = "9000000001"  # the brand's post, photo or video under which customers comment
 
 _numbers = count(time_ns() // 1_000_000)

@@ -37,7 +37,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import PartContext, Product, Webhook, each, not_listed
 from chalicelib.platforms.http import Http, json_body
 from chalicelib.platforms.rest import call
-from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
+from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 MAX_REPLY = 10_000  # characters
 TOLERANCE = timedelta(minutes=5)  # how far the signed time may be from ours, both ways
@@ -140,7 +140,7 @@ def _interaction(context: PartContext, type: str, event: dict[str, Any], content
         private=content.get("private") is True,
         repliable=content.get("repliable") is not False and author.get("bot") is not True,
         attachments=_count(content.get("attachments")),
-        link=_link(content.get("url")),
+        link=read.link(content.get("url")),
         hidden_at=happened_at if kind is Kind.HIDE else None,
         shown_at=happened_at if type == "interaction.shown" else None,
         ours=brand and bool(token),
@@ -153,11 +153,6 @@ def _count(attachments: Any) -> int:
     if isinstance(attachments, list):
         return len(attachments)
     return min(max(attachments, 0), 1000) if isinstance(attachments, int) else 0
-
-
-def _link(url: Any) -> str | None:
-    link = read.text(url)
-    return link if link.startswith(("https://", "http://")) else None
 
 
 # --- replies ---------------------------------------------------------------------------------------------------------
@@ -277,7 +272,15 @@ def _read(path: re.Match[str], data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 _REPLY = Endpoint(re.compile(r".+"), _read, lambda id: {"id": id}, having="data")
 
-WEBHOOK = Webhook(verify, parse, send)
+_DEMO = {
+    "app": "forum",
+    "secrets": ["whsec_aW52ZW50ZWQgc2VjcmV0IG9mIHRoZSBkZW1vIHNob3A="],
+    "accounts": [
+        {"id": "forum", "name": f"{SHOP} Forum", "reply_url": "https://forum.marigold.example.com/earshot"},
+    ],
+}
+
+WEBHOOK = Webhook(verify, parse, send, _DEMO)
 PRODUCT = Product(
     name="standard",
     title="the website",

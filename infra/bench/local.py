@@ -10,10 +10,10 @@ from typing import Any
 from chalice.app import Chalice
 
 import app
-from chalicelib.apps import read_apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
-from infra.local.deliveries import DEMO_APPS, Delivery, author_id, deliver
+from infra.local.deliveries import Delivery, author_id, deliver
+from infra.local.demo_apps import demo_apps
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
 from infra.replay.memory import VirtualClock
@@ -26,7 +26,7 @@ REQUESTS = 2_000
 
 
 def main() -> int:
-    apps, playbook = read_apps(DEMO_APPS), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
+    apps, playbook = demo_apps(), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
     start = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
     made = [_comment(apps, number, start) for number in range(DELIVERIES)]
     recorded = [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]

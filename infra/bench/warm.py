@@ -23,12 +23,12 @@ from unittest.mock import patch
 
 import app
 from chalicelib import wire
-from chalicelib.apps import load_apps
 from chalicelib.aws.client import SQS, Identity, signed
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.services import Services
 from infra.bench.certificate import made
-from infra.local.deliveries import DEMO_APPS, Delivery, deliver
+from infra.local.deliveries import Delivery, deliver
+from infra.local.demo_apps import demo_apps
 from infra.local.events import Context, rest_event
 from infra.local.loopback import Call
 from infra.replay.replay import NO_SETTINGS
@@ -52,7 +52,7 @@ def main() -> int:
 def measure(scheme: str) -> tuple[float, float]:
     """Seconds of CPU a call: (raw socket, receive), the median of rounds taken in turn."""
     with tempfile.TemporaryDirectory() as folder, _queue(scheme, Path(folder)) as (port, trusted):
-        apps = load_apps(DEMO_APPS.read_text("utf-8"))
+        apps = demo_apps()
         said = SimulatedMessage("facebook", "Can I return this dress?", author="70009", id="1")
         delivery = deliver(apps, said)
         call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)

@@ -21,9 +21,8 @@ from chalicelib.apps import Apps, Owner, read_apps
 from chalicelib.aws.queues import encode
 from chalicelib.handlers.inbox import Envelope, enqueue
 from chalicelib.platforms.simulation import SimulatedMessage
+from infra.local.demo_apps import demo_apps
 from infra.local.events import message, sqs_event
-
-DEMO_APPS = Path(__file__).with_name("demo_apps.json")
 
 
 class CannotSay(ValueError):
@@ -102,13 +101,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", default="Robin", help="who asks; the same name is the same customer")
     parser.add_argument("--answer", metavar="ID", default="", help="speak as the shop, to this comment or customer")
     parser.add_argument("--to", metavar="URL", default="http://127.0.0.1:8000", help="where Earshot listens")
-    parser.add_argument("--apps", type=Path, default=DEMO_APPS, help="the apps file whose secrets sign")
+    parser.add_argument("--apps", type=Path, help="the apps file whose secrets sign, instead of the demo's")
     parser.add_argument("--curl", action="store_true", help="print the curl command instead of sending")
     options = parser.parse_args(arguments)
     author = "" if options.answer else author_id(options.name)
     said = SimulatedMessage(options.product, options.text, author, options.name if author else "", to=options.answer)
     try:
-        delivery = deliver(read_apps(options.apps), said)
+        delivery = deliver(read_apps(options.apps) if options.apps else demo_apps(), said)
     except KeyError:
         print(f"{options.apps} has no account of {options.product}", file=sys.stderr)
         return 2

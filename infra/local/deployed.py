@@ -19,7 +19,7 @@ from typing import Any
 import app as source
 from chalicelib.apps import Apps, load_apps
 from chalicelib.settings import variables
-from infra.local.deliveries import DEMO_APPS
+from infra.local.demo_apps import demo_text
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.events import schedule_event
 from infra.local.gateway import Gateway
@@ -193,7 +193,7 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None, *, p
         aws = stack.enter_context(embedded_aws())
         via = stack.enter_context(serve(lambda call: answer(call) or stand_in.answer(call)))
         url = stack.enter_context(serve(gateway.answer))
-        registrations = DEMO_APPS.read_text("utf-8")
+        registrations = demo_text()
         secrets = client("secretsmanager", aws.endpoint)
         secrets.put_secret_value(SecretId=aws.settings.apps_secret, SecretString=registrations)
         settings = replace(aws.settings, platforms_via=via, public_url="", stage="tested")

@@ -15,7 +15,8 @@ from chalicelib.platforms.simulation import Posted, SimulatedMessage
 from chalicelib.playbook.policy import Playbook, Tier
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from infra.local.deliveries import DEMO_APPS, deliver
+from infra.local.deliveries import deliver
+from infra.local.demo_apps import demo_apps, demo_text
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered, Call, serve
@@ -147,16 +148,18 @@ def local_run(
     on_event: OnEvent,
     *,
     playbook: Path = DEMO_PLAYBOOK,
-    apps: Path = DEMO_APPS,
+    apps: Path | None = None,
     port: int = 0,
     pace: float = 1.0,
     sweep_every_s: float = 300.0,
     own: Callable[[LocalRun, Call], Answered | None] = lambda local_run, call: None,
 ) -> Iterator[LocalRun]:
-    """Runs while inside. `own` answers before the gateway does. Raises OSError when `port` is taken."""
+    """Runs while inside, with the registrations in the file `apps` or the demo's. `own` answers before the gateway
+    does. Raises OSError when `port` is taken."""
     import app as functions
 
-    registrations = read_apps(apps)
+    registrations = read_apps(apps) if apps else demo_apps()
+    text = apps.read_text("utf-8") if apps else demo_text()
     stand_in = StandIn(on_event=on_event)
     gateway = Gateway(functions.app)
     running: list[LocalRun] = []
@@ -167,7 +170,7 @@ def local_run(
         return own(running[0], call) or gateway.answer(call)
 
     with serve(answer, port) as url, embedded_aws() as aws, serve(stand_in.answer) as via:
-        _keep_secret(aws, apps.read_text("utf-8"))
+        _keep_secret(aws, text)
         settings = replace(aws.settings, playbook_file=str(playbook), platforms_via=via, public_url=url)
         services, before = LocalServices(settings, on_event, pace), functions.services
         services.warm()

@@ -20,7 +20,7 @@ from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import PlaybookError
 from chalicelib.settings import variables
-from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
+from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.embedded import reach
 from infra.local.local_run import DEMO_PLAYBOOK, LocalRun, local_run
 from infra.local.loopback import Answered, Call
@@ -187,7 +187,7 @@ def run(options: argparse.Namespace, until: Event) -> int:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local.run", description="Runs Earshot on this machine.")
     parser.add_argument("--port", type=int, default=PORT)
-    parser.add_argument("--apps", type=Path, default=DEMO_APPS, help="an apps file; its tokens are not used")
+    parser.add_argument("--apps", type=Path, help="an apps file instead of the demo's; its tokens are not used")
     parser.add_argument("--playbook", type=Path, default=DEMO_PLAYBOOK)
     parser.add_argument(
         "--pace", type=float, default=PACE, help="how much longer than in the playbook people are given"

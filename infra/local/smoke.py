@@ -20,9 +20,9 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.apps import load_apps
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, deliver
+from infra.local.deliveries import deliver
+from infra.local.demo_apps import demo_apps, write
 from infra.local.gateway import Gateway
 from infra.local.loopback import serve
 from infra.stack.package import BUILD, ROOT, package, report
@@ -226,9 +226,9 @@ def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     from infra.ops.commands import main as ops
 
     print(f"deployed: {outputs['WebhookURL']}")
-    if ops(["--stage", STAGE, "apps", "--file", str(DEMO_APPS)]):
+    if ops(["--stage", STAGE, "apps", "--file", str(write())]):
         raise SmokeError("the apps file was not taken")
-    apps = load_apps(DEMO_APPS.read_text("utf-8"))
+    apps = demo_apps()
     api = make("apigatewayv2")
     (integration,) = api.get_integrations(ApiId=outputs["ApiId"])["Items"]
     routes = {r["RouteKey"] for r in api.get_routes(ApiId=outputs["ApiId"])["Items"]}

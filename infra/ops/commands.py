@@ -30,7 +30,8 @@ from chalicelib.handlers import inbox
 from chalicelib.handlers.inbox import Envelope
 from chalicelib.keys import KeysError, load_keys, new_keys
 from chalicelib.operations.doctor import written
-from chalicelib.platforms.base import Finding, ReplyError, Unsupported
+from chalicelib.platforms.base import Finding, Poison, ReplyError, Unsupported
+from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import PlaybookError
 from chalicelib.services import Services
 from chalicelib.settings import Settings, read_settings
@@ -220,7 +221,7 @@ def _names(body: str, customer: Customer, services: Services) -> bool:
 
 def backfill(services: Services, name: str, since: datetime, now: datetime) -> int:
     """Asks the platform what was said to the account (product:id) since then, and puts it on the inbox; how many. What
-    is known already changes nothing. Raises OpsError."""
+    is known already changes nothing; what could not be understood is said. Raises OpsError."""
     product, _, id = name.partition(":")
     owner = services.apps.owner(product, id)
     if owner is None:
@@ -228,12 +229,17 @@ def backfill(services: Services, name: str, since: datetime, now: datetime) -> i
     app, account = owner
     count = 0
     try:
-        for interaction in platforms.product(product).backfill(services.http, app, account, since, now):
+        for found in platforms.product(product).backfill(services.http, app, account, since, now):
+            if isinstance(found, Poison):
+                print(f"one that {product} lists could not be understood: {found.reason}", file=sys.stderr)
+                continue
             envelope = Envelope(services.new_token(), app.platform, app.key, now)
-            services.inbox.send(inbox.part(envelope, interaction))
+            services.inbox.send(inbox.part(envelope, found))
             count += 1
     except Unsupported as error:
         raise OpsError(f"{product} has no way to list what was missed: {error}") from None
+    except PayloadError as error:
+        raise OpsError(f"{product} answered otherwise than documented after {count} interactions: {error}") from None
     except ReplyError as error:
         raise OpsError(f"{product} refused after {count} interactions ({error.code}): see make doctor") from None
     return count

@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chalicelib import platforms
-from chalicelib.apps import Apps, read_apps
+from chalicelib.apps import Apps
 from chalicelib.codec import from_time
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, Delivery, author_id, deliver
+from infra.local.deliveries import Delivery, author_id, deliver
+from infra.local.demo_apps import demo_apps
 
 TEXTS = (
     "How do I return a dress that I bought online?",
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    rows = sorted(recording(read_apps(DEMO_APPS), datetime.now(UTC)), key=lambda row: row[0])
+    rows = sorted(recording(demo_apps(), datetime.now(UTC)), key=lambda row: row[0])
     with options.out.open("w", encoding="utf-8") as out:
         for at, delivery in rows:
             row = {"at": from_time(at), "method": "POST", "path": delivery.path, "query": {}}

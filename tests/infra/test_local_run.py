@@ -8,9 +8,9 @@ import pytest
 from urllib3 import PoolManager
 
 import app
-from chalicelib.apps import load_apps
 from chalicelib.platforms.simulation import Posted, SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, author_id, deliver
+from infra.local.deliveries import author_id, deliver
+from infra.local.demo_apps import demo_apps
 from infra.local.events import rest_event
 from infra.local.gateway import Gateway
 from infra.local.local_run import LocalRun, local_run
@@ -19,7 +19,7 @@ from infra.local.run import Page
 from infra.local.stand_in import Fault, Refusal, StandIn
 from tests.patience import until
 
-APPS = load_apps(DEMO_APPS.read_text("utf-8"))
+APPS = demo_apps()
 
 
 # --- the gateway --------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
 from chalicelib.settings import variables
-from infra.local.deliveries import DEMO_APPS
+from infra.local.demo_apps import demo_text, write
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.ops import commands as ops
 
@@ -49,8 +49,8 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
 
 
 @pytest.fixture
-def registered(operator: Operator) -> Operator:
-    assert operator.run("apps", "--file", str(DEMO_APPS)) == 0
+def registered(operator: Operator, tmp_path: Path) -> Operator:
+    assert operator.run("apps", "--file", str(write(tmp_path / "apps.json"))) == 0
     return operator
 
 
@@ -143,7 +143,7 @@ def test_a_rotated_secret_verifies_beside_the_old_one_until_it_is_finished(
 def test_rotating_keeps_what_this_release_does_not_know(registered: Operator) -> None:
     secrets = client("secretsmanager", registered.aws.endpoint)
     settings = registered.aws.settings
-    data = json.loads(DEMO_APPS.read_text("utf-8"))
+    data = json.loads(demo_text())
     data["apps"][0]["later"] = {"kept": True}
     secrets.put_secret_value(SecretId=settings.apps_secret, SecretString=json.dumps(data))
     ops.rotate_secret(settings, "meta", "main", "a-new-secret", finish=False)

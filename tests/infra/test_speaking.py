@@ -6,16 +6,16 @@ from datetime import timedelta
 import pytest
 
 from chalicelib import platforms
-from chalicelib.apps import read_apps
 from chalicelib.conversations.interaction import Kind
 from chalicelib.platforms.base import Reply
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, CannotSay, author_id, deliver
+from infra.local.deliveries import CannotSay, author_id, deliver
+from infra.local.demo_apps import demo_apps
 from infra.replay.replay import RecordedHttp
 from tests.http_doubles import StandInHttp
 from tests.world import MemoryWorld
 
-APPS = read_apps(DEMO_APPS)
+APPS = demo_apps()
 WORDS = "How do I return a dress that I bought online? ☕"
 TELLING = [name for name in platforms.PRODUCTS if platforms.product(name).simulation.tells_brand]
 

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 import pytest
 
 from chalicelib import platforms
-from chalicelib.apps import read_apps
 from chalicelib.aws.queues import encode
 from chalicelib.conversations.customer import Customer
 from chalicelib.outcomes.telemetry import Telemetry
 from chalicelib.platforms.http import Answer, ApiCall
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import DEMO_APPS, CannotSay, Delivery, deliver
+from infra.local.deliveries import CannotSay, Delivery, deliver
+from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryQueue
 from infra.replay.replay import RecordedHttp
 from tests.world import MemoryWorld
 
-APPS = read_apps(DEMO_APPS)
+APPS = demo_apps()
 WORDS, NAME, ID = "canarywords", "Canaryname", "770099887766"
 CANARIES = (WORDS, NAME, ID)
 OTHER, OTHER_NAME = "660011223344", "Robin"

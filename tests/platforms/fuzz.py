@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,80 +24,12 @@ from chalicelib.conversations.interaction import Interaction, merge
 from chalicelib.platforms.base import Poison, Request, SignatureError, Skipped
 from chalicelib.platforms.contract import Webhook
 from chalicelib.platforms.read import PayloadError
-from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
+from tests.platforms.case import RECEIVED_AT, Json, PlatformCase
+from tests.platforms.cases import CASES
 
-Json = Any
 Random = random.Random
 
-# --- what says that the brand wrote it, read from the payload without the parsers ------------------------------------
-
-
-def _id(value: Json) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _get(value: Json, *path: str) -> Json:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _facebook(raw: Json, own: set[str]) -> bool:
-    return _id(_get(raw, "from", "id")) in own or (not _get(raw, "from", "id") and _id(_get(raw, "sender_id")) in own)
-
-
-def _direct(raw: Json, own: set[str]) -> bool:
-    event = next((e for e in ("message", "message_edit", "postback") if isinstance(raw, dict) and e in raw), "")
-    return _get(raw, event, "is_echo") is True or _id(_get(raw, "sender", "id")) in own
-
-
-def _instagram_comment(raw: Json, own: set[str]) -> bool:
-    return _id(_get(raw, "from", "id")) in own
-
-
-def _post(raw: Json, own: set[str]) -> bool:
-    is_tweet = _get(raw, "user") is not None  # Account Activity's shape, else X Activity's
-    return _id(_get(raw, "user", "id_str") if is_tweet else _get(raw, "author_id")) in own
-
-
-def _x_message(raw: Json, own: set[str]) -> bool:
-    has_parts = isinstance(_get(raw, "message_create"), dict)
-    return _id(_get(raw, "message_create", "sender_id") if has_parts else _get(raw, "sender_id")) in own
-
-
-def _staff(raw: Json, own: set[str]) -> bool:
-    return any(_get(raw, key) is True for key in ("staff", "admin", "moderator"))
-
-
-# Where the account's id is also who writes; elsewhere it names a forum, a shop, a channel
-ACCOUNTS_WRITE = {"facebook", "messenger", "instagram", "whatsapp", "x"}
-
-# For each product, public and private: (its own JSON, the brand's ids) → whether it says that the brand wrote it
-BRAND_MARKS: Mapping[tuple[str, bool], Callable[[Json, set[str]], bool]] = {
-    ("facebook", False): _facebook,
-    ("messenger", True): _direct,
-    ("instagram", False): _instagram_comment,
-    ("instagram", True): _direct,
-    ("x", False): _post,
-    ("x", True): _x_message,
-    ("standard", False): lambda raw, own: _get(raw, "data", "author", "brand") is True,
-    ("discourse", False): _staff,
-}
-
-
-def _echoed(body: bytes) -> set[str]:
-    """The messages in WhatsApp's lists of echoes: there the field says who wrote them, not the message."""
-    found: set[str] = set()
-    for entry in _list(_get(_json(body), "entry")):
-        for change in _list(_get(entry, "changes")):
-            if _get(change, "field") == "smb_message_echoes":
-                messages = _list(_get(change, "value", "message_echoes"))
-                found |= {json.dumps(m, separators=(",", ":")) for m in messages}
-    return found
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
+BY_PRODUCT = {case.product: case for case in CASES}
 
 
 def _json(text: str | bytes) -> Json:
@@ -246,7 +178,7 @@ def judge(case: PlatformCase, body: bytes) -> Counter[str]:
     webhook = platforms.webhook(case.app.platform)
     assert webhook
     counts: Counter[str] = Counter()
-    echoed = _echoed(body) if case.app.platform == "meta" else set()
+    echoed = case.echoes(_json(body))
     try:
         for found in webhook.parse(case.app, body, RECEIVED_AT):
             if isinstance(found, Interaction):
@@ -269,9 +201,9 @@ def _judge_interaction(app: App, found: Interaction, echoed: set[str]) -> None:
     _require(found.account in own, "an account of the app")
     _require(bool(found.id), "an id")
     if not found.brand:
-        is_author = found.product in ACCOUNTS_WRITE and found.author in own
+        is_author = BY_PRODUCT[found.product].writes and found.author in own
         _require(not is_author, "the brand's own id is not a customer")
-        marked = BRAND_MARKS.get((found.product, found.private))
+        marked = BY_PRODUCT[found.product].marks.get(found.private)
         named = found.author is not None  # nobody is answered whom the payload does not name
         _require(
             not (named and marked and marked(_json(found.raw), own)), "what is marked as the brand's is the brand's"

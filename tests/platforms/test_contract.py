@@ -31,7 +31,8 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import Webhook, storable
 from chalicelib.platforms.read import PayloadError
 from chalicelib.storage.item_keys import ConversationKey, conversation_key, customer_key, interaction_key
-from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
+from tests.platforms.case import RECEIVED_AT, PlatformCase
+from tests.platforms.cases import CASES
 
 FILES = [pytest.param(c, p, id=f"{c.product}-{p.stem}") for c in CASES for p in c.payloads()]
 

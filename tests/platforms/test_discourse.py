@@ -11,7 +11,8 @@ from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.platforms import discourse
 from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, ReplyError, Request
 from chalicelib.platforms.http import NoAnswer
-from tests.platforms.cases import CASES, DISCOURSE
+from tests.platforms.cases import CASES
+from tests.platforms.cases.discourse import DISCOURSE
 from tests.platforms.scripted_http import NOW, answer, http, reply_to
 
 CASE = next(case for case in CASES if case.product == "discourse")
@@ -128,7 +129,8 @@ def test_backfill_lists_back_to_the_time_that_was_missed() -> None:
     first = {"latest_posts": [post(30, 1), post(29, 2, staff=True), post(28, 3, post_type=3)]}
     second = {"latest_posts": [post(27, 4), post(26, 90)]}
     wire = http(answer(data=first), answer(data=second))
-    found = list(discourse.backfill(wire, DISCOURSE, ACCOUNT, NOW - timedelta(hours=1), NOW))
+    listed = discourse.backfill(wire, DISCOURSE, ACCOUNT, NOW - timedelta(hours=1), NOW)
+    found = [i for i in listed if isinstance(i, Interaction)]
     assert [(i.id, i.brand) for i in found] == [("30", False), ("29", True), ("27", False)]
     assert [s.url for s in wire.sent] == [
         "https://forum.example.com/posts.json",

@@ -17,7 +17,14 @@ from chalicelib.platforms.http import Answer, ConnectionRefused
 from chalicelib.platforms.meta import instagram
 from chalicelib.platforms.telegram import platform as telegram
 from tests.http_doubles import PaperHttp
-from tests.platforms.cases import CASES, DISCOURSE, GOOGLE, LINE, META, RECEIVED_AT, TELEGRAM, PlatformCase, X
+from tests.platforms.case import RECEIVED_AT, PlatformCase
+from tests.platforms.cases import CASES
+from tests.platforms.cases.discourse import DISCOURSE
+from tests.platforms.cases.google import GOOGLE
+from tests.platforms.cases.line import LINE
+from tests.platforms.cases.meta import META
+from tests.platforms.cases.telegram import TELEGRAM
+from tests.platforms.cases.x import X
 from tests.platforms.scripted_http import answer, http, reply_to
 from tests.world import MemoryWorld
 

@@ -3,7 +3,8 @@
 import pytest
 
 from chalicelib import platforms
-from tests.platforms.cases import CASES, PlatformCase
+from tests.platforms.case import PlatformCase
+from tests.platforms.cases import CASES
 from tests.platforms.fuzz import run_payloads, run_signatures
 
 PAYLOADS, SIGNATURES, SEED = 3000, 500, 20261121

@@ -29,7 +29,8 @@ from chalicelib.platforms.google import api as google_api
 from chalicelib.platforms.google import oidc
 from chalicelib.platforms.google import platform as google
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
-from tests.platforms.cases import CASES, GOOGLE
+from tests.platforms.cases import CASES
+from tests.platforms.cases.google import GOOGLE
 from tests.platforms.scripted_http import NOW, answer, http, reply_to
 from tests.platforms.signed_tokens import base64url, key_set, private_key, token
 
@@ -378,7 +379,8 @@ def test_backfill_lists_reviews_with_their_replies_back_to_the_time_that_was_mis
         answer(data={"reviews": [answered], "nextPageToken": "p2"}),
         answer(data={"reviews": [other, {}, old]}),
     )
-    found = list(google.backfill(wire, GOOGLE, ACCOUNT, NOW - timedelta(hours=2), NOW))
+    listed = google.backfill(wire, GOOGLE, ACCOUNT, NOW - timedelta(hours=2), NOW)
+    found = [i for i in listed if isinstance(i, Interaction)]
     assert [(i.id, i.brand, i.parent) for i in found] == [
         ("AbFvOqmExample1", False, None),
         ("AbFvOqmExample1/reply-b5fd2a7c8cbc", True, "AbFvOqmExample1"),  # by its words: a person can replace ours

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.platforms import line
 from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, Reply, ReplyError, TokenInvalid, Unsupported
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
-from tests.platforms.cases import LINE
+from tests.platforms.cases.line import LINE
 from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
 
 ACCOUNT = LINE.accounts[0]

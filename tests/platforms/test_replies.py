@@ -33,7 +33,9 @@ from chalicelib.platforms.meta import webhook as meta_webhook
 from chalicelib.platforms.x import api as x_api
 from chalicelib.platforms.x import platform as x
 from tests.http_doubles import PaperHttp
-from tests.platforms.cases import META, PAYLOADS, X
+from tests.platforms.case import PAYLOADS
+from tests.platforms.cases.meta import META
+from tests.platforms.cases.x import X
 from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
 
 PAGE, IG, WA, ME = "100200300400500", "17841400000000001", "106500000000001", "700100200300400500"
@@ -601,7 +603,8 @@ def iso(**ago: float) -> str:
 
 def listed(module: Any, wire: PaperHttp, product: str, since: datetime = SINCE, **options: Any) -> list[Interaction]:
     app = X if product == "x" else META
-    return list(module.PRODUCT.backfill(wire, app, account_of(product, **options), since, NOW))
+    found = module.PRODUCT.backfill(wire, app, account_of(product, **options), since, NOW)
+    return [i for i in found if isinstance(i, Interaction)]
 
 
 def test_comments_and_posts_are_listed_from_facebook() -> None:

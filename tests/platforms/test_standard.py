@@ -28,7 +28,8 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
 from chalicelib.platforms.read import PayloadError
-from tests.platforms.cases import CASES, STANDARD
+from tests.platforms.cases import CASES
+from tests.platforms.cases.standard import STANDARD
 from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
 
 CASE = next(case for case in CASES if case.product == "standard")

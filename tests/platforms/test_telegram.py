@@ -11,7 +11,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.platforms.base import NotSent, OutcomeUnknown, Refused, ReplyError, Skipped, TokenInvalid, Unsupported
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
 from chalicelib.platforms.telegram import platform as telegram
-from tests.platforms.cases import TELEGRAM
+from tests.platforms.cases.telegram import TELEGRAM
 from tests.platforms.scripted_http import NOW, answer, http, reply_to
 
 ACCOUNT = TELEGRAM.accounts[0]

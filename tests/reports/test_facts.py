@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chalicelib.apps import Apps, load_apps
+from chalicelib.apps import Apps
 from chalicelib.conversations.conversation import Act, Conversation, Deed, Outcome, PersonalAnswer, Question, tag
 from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
@@ -31,7 +31,7 @@ from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
-from infra.local.deliveries import DEMO_APPS
+from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryQueue, VirtualClock
 from infra.replay.replay import Recorded, RecordedHttp, replay
 from infra.replay.sample import TEXTS, recording
@@ -159,7 +159,7 @@ def test_what_is_written_after_an_answer_is_the_reaction(intent: str, reaction: 
 
 @pytest.fixture(scope="module")
 def sample() -> StreamedTable:
-    apps = load_apps(DEMO_APPS.read_text("utf-8"))
+    apps = demo_apps()
     table = StreamedTable(DERIVER)
     rows = sorted(recording(apps, NOW), key=lambda row: row[0])
     recorded = [Recorded(at, "POST", d.path, {}, dict(d.headers), d.body) for at, d in rows]

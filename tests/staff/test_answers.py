@@ -13,7 +13,8 @@ from chalicelib.playbook.policy import Playbook
 from infra.local.stand_in import Fault
 from tests.handlers.test_notify import Postman
 from tests.http_doubles import StandInHttp
-from tests.platforms.cases import CASES, RECEIVED_AT, PlatformCase
+from tests.platforms.case import RECEIVED_AT, PlatformCase
+from tests.platforms.cases import CASES
 from tests.staff.desk_browser import Page, newest, open_page
 from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -40,10 +40,10 @@ from chalicelib.platforms.base import (
     fit,
     same,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, each
+from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.google.api import NOTIFICATIONS, REVIEWS, ask
 from chalicelib.platforms.google.oidc import known_keys, refresh, verified_claims
-from chalicelib.platforms.google.simulation import SIMULATION, send
+from chalicelib.platforms.google.simulation import DEMO, SIMULATION, send
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import pages, utf8
 
@@ -263,7 +263,7 @@ def _location(account: Account) -> str:
     return account.id
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The reviews changed from `since` on, newest first, each with its reply. Raises ReplyError, Unsupported.
 
     Source: https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/list
@@ -274,24 +274,25 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
         page = ask(http, account, "GET", url, query={**query, "pageToken": token} if token else query)
         return read.rows(page.get("reviews")), read.ident(page.get("nextPageToken"))
 
-    for review in map(read.obj, chain.from_iterable(pages(turn, MAX_PAGES))):
-        if read.when(review.get("updateTime"), now) < since:
-            return
-        yield from _listed(app, account, review, now)
+    context = PartContext(app, account, now, now)
+    reviews = map(read.obj, chain.from_iterable(pages(turn, MAX_PAGES)))
+    late = takewhile(lambda review: read.when(review.get("updateTime"), now) >= since, reviews)
+    yield from listed(context, late, partial(_listed, context))
 
 
-def _listed(app: App, account: Account, review: dict[str, Any], now: datetime) -> Iterator[Interaction]:
+def _listed(context: PartContext, review: dict[str, Any]) -> Iterator[Interaction]:
     id = read.ident(review.get("reviewId"))
     if not id:
         return
-    found = PartContext(app, account, now, now).interaction(review, id, Kind.NEW, now)
-    fields = _fields(replace(found, thread=id, reply_to=f"{account.id}/reviews/{id}"), review)
+    found = context.interaction(review, id, Kind.NEW, context.entry_at)
+    found = replace(found, thread=id, reply_to=f"{context.account.id}/reviews/{id}")
+    fields = _fields(found, review)
     more = fields.pop("more", ())
-    yield replace(found, thread=id, reply_to=f"{account.id}/reviews/{id}", **fields)
+    yield replace(found, **fields)
     yield from more
 
 
-WEBHOOK = Webhook(verify, parse, send, prepare=prepare)
+WEBHOOK = Webhook(verify, parse, send, DEMO, prepare=prepare)
 PRODUCT = Product(
     name="google",
     title="Google reviews",

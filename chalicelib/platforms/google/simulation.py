@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.apps import App
 from chalicelib.platforms import read
-from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
+from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 _REVIEW = re.compile(r"mybusiness\.googleapis\.com/v4/accounts/[\w-]+/locations/[\w-]+/reviews/([\w-]+)", re.ASCII)
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017, section 9.2, note 1
@@ -80,3 +80,24 @@ _REPLY = Endpoint(
     lambda id: {"comment": ""},
 )
 SIMULATION = Simulation((_REPLY,), look=_look, tells_brand=False)
+
+# A key set with its private half, so that this machine can sign for Google; real ones never have it
+_N = (
+    "h9qcLZVWlvpzhYpb7Ds6HjdE1EAXtkXzbpGmq6QfW_7bEq5xAUp_hqLq0VAuTOC1JDqcrSyKfQC8GOoEGUEXdRJezJf7EI23v7dB"
+    "P3_CbQ7HFSNErAhT_bQyZYSw5ncb7564XpRQmx4O59A24sP5zOkcqH1_clc83EZFewA-k6dX1vKhT_dgdccwgjhQJ0fA7l8fkII3"
+    "ICPm6nTVybqAyKABgRuHWLqNfTK4IoxjO5LKJt_xuHjFxku75ru0SF3Egbwsn0Z3dqi0ZAJ8uJft-Fxi3GgvLBKRRdWjN4M_wIj4"
+    "lAo6ly79y130vKoRF0xV51UQPBCe-xCUUJ5X-mIaXQ"
+)
+_D = (
+    "JEFxQLEEJNK-FbtxAMBlqD6zvblFGr3cU3vHcTMhs1l2eavYOLH7CqFb7XRqhtXJQdvqiETEyMtzZ2q8oUi_y9yVNCCzPh20FhP_"
+    "88RSzOwOsVNyNj8auzBl6rXYyAitietf5M3MHTmOXMsyep42gjsMDONBKfCiK18Nl9_e02SH_OyMBDEJlEy-dxIz1dhl3c9fk0jO"
+    "1Huou0BNpNl14Yl7toCdBThtpxXlGhNh9vlVUrnTcpWFBiKFRQc-mQS02hZPO-LWmuzLyNM60gGay_9sY4xSuttvBwKrrRlpd5mb"
+    "gLt2fKxksGjqMK3CjZubMte-JMjReGbNP0VcmzwueQ"
+)
+_KEY = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "demo", "n": _N, "e": "AQAB", "d": _D}
+DEMO = {
+    "secrets": [wire({"keys": [_KEY]}).decode()],
+    "verify_token": "https://earshot.example.com/webhooks/google/main",
+    "app_id": "push@marigold.example.com",
+    "accounts": [{"id": "accounts/111222333/locations/444555666", "name": SHOP, "token": "invented-google-token"}],
+}

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +17,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Reply, fit
-from chalicelib.platforms.contract import PartContext, Product
+from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
     ANY_GRAPH,
@@ -186,31 +188,37 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     ]
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Posts on the wall since `since`, and comments since then under posts of the 30 days before. Raises ReplyError.
 
     Source: https://developers.facebook.com/docs/graph-api/reference/page/feed
     """
     fields = "id,from,message,created_time,updated_time"
     query = {"fields": fields, "since": str(int((since - BACKFILL_POSTS).timestamp())), "limit": "100"}
+    context = PartContext(app, account, now, now)
     for post in pages(http, account, f"{segment(account.id)}/feed", query):
-        at = read.when(post.get("created_time"), now)
-        if at >= since:
-            yield _listed(app, account, {"item": "post", "post_id": post.get("id"), **post}, now)
-        if read.when(post.get("updated_time"), now) < since:
-            continue
-        fields = "id,from,message,created_time,parent{id}"
-        query = {"fields": fields, "filter": "stream", "order": "reverse_chronological", "limit": "100"}
-        for comment in pages(http, account, f"{segment(read.need_ident(post.get('id')))}/comments", query):
-            if read.when(comment.get("created_time"), now) < since:
-                break
-            parent = read.obj(comment.get("parent")).get("id") or post.get("id")
-            ids = {"comment_id": comment.get("id"), "post_id": post.get("id"), "parent_id": parent}
-            yield _listed(app, account, {"item": "comment", **ids, **comment}, now)
+        if read.when(post.get("created_time"), now) >= since:
+            yield from listed(context, [{"item": "post", "post_id": post.get("id"), **post}], partial(_told, context))
+        id = read.given_id(post.get("id"))
+        if id and read.when(post.get("updated_time"), now) >= since:
+            yield from _comments(http, context, id, since)
 
 
-def _listed(app: App, account: Account, value: dict[str, Any], now: datetime) -> Interaction:
-    return _interaction(PartContext(app, account, now, now), "feed", str(value["item"]), "add", Kind.NEW, value)
+def _comments(http: Http, context: PartContext, post: str, since: datetime) -> Iterator[Listed]:
+    query = {"fields": "id,from,message,created_time,parent{id}", "filter": "stream"}
+    query |= {"order": "reverse_chronological", "limit": "100"}
+    comments = pages(http, context.account, f"{segment(post)}/comments", query)
+    late = takewhile(lambda c: read.when(c.get("created_time"), context.received_at) >= since, comments)
+    values = (
+        {"item": "comment", "comment_id": c.get("id"), "post_id": post}
+        | {"parent_id": read.obj(c.get("parent")).get("id") or post, **c}
+        for c in late
+    )
+    yield from listed(context, values, partial(_told, context))
+
+
+def _told(context: PartContext, value: dict[str, Any]) -> Interaction:
+    return _interaction(context, "feed", str(value["item"]), "add", Kind.NEW, value)
 
 
 # --- the local run ---------------------------------------------------------------------------------------------------

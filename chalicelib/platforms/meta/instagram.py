@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, fit
-from chalicelib.platforms.contract import PartContext, Product
+from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import ANY_GRAPH, GRAPH, check_account, check_fields, check_webhook, graph, pages
 from chalicelib.platforms.meta.messenger import list_direct, parse_direct, send_direct
@@ -210,24 +211,31 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings + check_webhook(http, app, account, "instagram", FIELDS)
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Comments since `since` under media of the 30 days before, then direct messages. Raises ReplyError.
 
     Source: https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-media/comments
     """
-    host = _host(account)
+    host, context = _host(account), PartContext(app, account, now, now)
     fields = "id,from,text,timestamp,parent_id"
     query = {"fields": f"{fields},replies{{{fields}}}", "limit": "50"}
     for media in pages(http, account, f"{segment(account.id)}/media", {"fields": "id,timestamp", "limit": "50"}, host):
         if read.when(media.get("timestamp"), now) < since - BACKFILL_MEDIA:
             break
-        for comment in pages(http, account, f"{segment(read.need_ident(media.get('id')))}/comments", query, host):
-            replies = read.rows(read.obj(comment.get("replies")).get("data"))
-            for value in (comment, *({"parent_id": comment.get("id"), **read.obj(r)} for r in replies)):
-                found = _comment(PartContext(app, account, now, now), {**value, "media": {"id": media.get("id")}})
-                if found.at >= since:
-                    yield found
+        if (id := read.given_id(media.get("id"))) is None:
+            continue
+        comments = pages(http, account, f"{segment(id)}/comments", query, host)
+        values = ({**value, "media": {"id": id}} for c in comments for value in _with_replies(c))
+        found = listed(context, values, partial(_comment, context))
+        yield from (f for f in found if not isinstance(f, Interaction) or f.at >= since)
     yield from list_direct(http, app, account, f"{segment(_messenger(account))}/conversations", since, now, host)
+
+
+def _with_replies(comment: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield comment
+    replies = read.obj(comment.get("replies")).get("data")
+    for reply in replies if isinstance(replies, list) else ():
+        yield {"parent_id": comment.get("id"), **read.obj(reply)}
 
 
 # --- the local run ---------------------------------------------------------------------------------------------------

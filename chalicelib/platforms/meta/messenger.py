@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from chalicelib.apps import Account, App
@@ -16,7 +17,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
 from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
-from chalicelib.platforms.contract import PartContext, Product
+from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
     ANY_GRAPH,
@@ -196,7 +197,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     ]
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The direct messages since `since`, both sides'. Raises ReplyError.
 
     Source: https://developers.facebook.com/docs/graph-api/reference/page/conversations
@@ -206,24 +207,22 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
 
 def list_direct(
     http: Http, app: App, account: Account, path: str, since: datetime, now: datetime, host: str = GRAPH
-) -> Iterator[Interaction]:
+) -> Iterator[Listed]:
     """The direct messages of the conversations that `path` lists, newest conversations first, back to `since`."""
     message_fields = "messages.limit(50){id,from,to,message,created_time,attachments{id}}"
     query = {"platform": account.product, "fields": f"updated_time,{message_fields}", "limit": "50"}
+    context = PartContext(app, account, now, now)
     for conversation in pages(http, account, path, query, host=host):
         if read.when(conversation.get("updated_time"), now) < since:
             return
-        for message in read.rows(read.obj(conversation.get("messages")).get("data")):
-            at = read.when(read.obj(message).get("created_time"), now)
-            if at < since:
-                break
-            found = parse_direct(PartContext(app, account, now, now), _listed(message, at))
-            if isinstance(found, Interaction):
-                yield found
+        messages = map(read.obj, read.rows(read.obj(conversation.get("messages")).get("data")))
+        late = takewhile(lambda message: read.when(message.get("created_time"), now) >= since, messages)
+        yield from listed(context, late, lambda message: parse_direct(context, _delivered(message, now)))
 
 
-def _listed(message: dict[str, Any], at: datetime) -> dict[str, Any]:
+def _delivered(message: dict[str, Any], now: datetime) -> dict[str, Any]:
     """A message as Graph lists it, in the shape of a delivery."""
+    at = read.when(message.get("created_time"), now)
     recipients = read.rows(read.obj(message.get("to")).get("data"))
     content = {
         "mid": message.get("id"),

@@ -23,7 +23,7 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.contract import MAX_BODY, PartContext, Webhook, signature
 from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
-from chalicelib.platforms.simulation import Said, SimulatedMessage, wire
+from chalicelib.platforms.simulation import SHOP, Said, SimulatedMessage, wire
 
 LARGEST_BODY = 3 * 1024 * 1024  # WhatsApp's documented limit; the other products stay below 1 MiB
 MAX_ENTRIES = 1000  # updates in one delivery
@@ -171,4 +171,17 @@ def send(app: App, said: Said, secret: str) -> tuple[Mapping[str, str], bytes]:
     return {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)}, body
 
 
-WEBHOOK = Webhook(verify, parse, send, challenge=challenge, max_body=LARGEST_BODY)
+_PAGE = {"id": "100200300400500", "name": SHOP, "token": "invented-page-token"}
+_DEMO = {
+    "secrets": ["invented-secret-of-the-demo-shop"],
+    "verify_token": "invented-verify-token",
+    "app_id": "424242",
+    "accounts": [
+        {"product": "facebook", **_PAGE},
+        {"product": "messenger", **_PAGE},
+        {"product": "instagram", "id": "17841400000000001", "name": "marigoldandfinch", "page_id": _PAGE["id"]}
+        | {"token": "invented-instagram-token"},
+        {"product": "whatsapp", "id": "106500000000001", "name": SHOP, "token": "invented-whatsapp-token"},
+    ],
+}
+WEBHOOK = Webhook(verify, parse, send, _DEMO, challenge=challenge, max_body=LARGEST_BODY)

@@ -30,7 +30,7 @@ from chalicelib.platforms.contract import PartContext, Product, Webhook, for_the
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import Verdicts, call, utf16
 from chalicelib.platforms.telegram.messages import bot, message, pressed
-from chalicelib.platforms.telegram.simulation import SIMULATION, send
+from chalicelib.platforms.telegram.simulation import DEMO, SIMULATION, send
 
 MAX_REPLY = 4096  # UTF-16 code units
 
@@ -144,7 +144,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
-WEBHOOK = Webhook(verify, parse, send)
+WEBHOOK = Webhook(verify, parse, send, DEMO)
 PRODUCT = Product(
     name="telegram",
     title="Telegram",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.apps import Account, App
-from chalicelib.platforms.simulation import Endpoint, Said, SimulatedMessage, Simulation, number, wire
+from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, number, wire
 
 _CONNECTION = "local-run"
 _OWNER = 42  # the person whose business account the bot is connected to
@@ -55,3 +55,7 @@ _SEND = Endpoint(
     lambda id: {"ok": True, "result": {"message_id": int(id)}},
 )
 SIMULATION = Simulation((_SEND,), _echo, direct=True)
+DEMO = {
+    "secrets": ["invented-telegram-secret-of-the-demo-shop"],
+    "accounts": [{"id": "7000000001", "name": SHOP, "token": "7000000001:invented-bot-token"}],
+}

@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -28,8 +27,8 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     fit,
 )
-from chalicelib.platforms.http import Answer, Http
-from chalicelib.platforms.rest import Verdicts, call, header, pages
+from chalicelib.platforms.http import Http
+from chalicelib.platforms.rest import Verdicts, call, pages, seconds_to
 
 API = "https://api.x.com"
 MAX_REPLY = 280  # weighted characters of a post
@@ -88,7 +87,9 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
 
 
 # 402: the app's credits are used up; nothing can be posted until they are filled up
-_VERDICTS = Verdicts({402: Blocked, 403: Refused}, lambda answer: _seconds(answer), usual_s=900, longest_s=86_400)
+_VERDICTS = Verdicts(
+    {402: Blocked, 403: Refused}, lambda answer: seconds_to(answer, "x-rate-limit-reset"), usual_s=900, longest_s=86_400
+)
 
 
 def _call(
@@ -138,16 +139,6 @@ def signed(app: App, account: Account, method: str, url: str, query: Mapping[str
 
 def _escape(value: str) -> str:
     return quote(value, safe="")
-
-
-def _seconds(answer: Answer) -> int | None:
-    """Until the rate limit's window ends, by X's own clock (the answer's date); None where it does not say."""
-    try:
-        reset = datetime.fromtimestamp(int(header(answer, "x-rate-limit-reset")), UTC)
-        wait = reset - parsedate_to_datetime(header(answer, "date"))
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-    return max(int(wait.total_seconds()), 0)
 
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:

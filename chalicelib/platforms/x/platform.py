@@ -32,11 +32,11 @@ from chalicelib.platforms.base import (
     hmac_base64,
     verify_any,
 )
-from chalicelib.platforms.contract import PartContext, Product, Webhook, each
+from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
 from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, spoken_of, users_by_id
-from chalicelib.platforms.x.simulation import SIMULATION, send
+from chalicelib.platforms.x.simulation import DEMO, SIMULATION, send
 
 # X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
 _CRC_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{1,128}={0,2}", re.ASCII)
@@ -85,7 +85,7 @@ _POSTS = {
     "post.reply.create": Kind.NEW,
     "post.quote.create": Kind.NEW,
 }
-_DIRECT = {"dm.received", "dm.sent"}
+_MESSAGES = {"dm.received", "dm.sent"}
 _CHAT = {"chat.received", "chat.sent"}
 
 
@@ -95,7 +95,7 @@ def _activity(app: App, received_at: datetime, event: Any) -> Iterator[Parsed]:
         return
     type_, payload = read.text(event.get("event_type")), read.obj(event.get("payload"))
     id = read.ident(read.obj(event.get("filter")).get("user_id"))
-    if not id and (type_ in _POSTS or type_ in _DIRECT):
+    if not id and (type_ in _POSTS or type_ in _MESSAGES):
         id = spoken_of(app, payload)
     account = app.account("x", id)
     if not id:  # a filter by keyword, or none: the news, or a revoked permission
@@ -114,7 +114,7 @@ def _event(context: PartContext, type_: str, payload: dict[str, Any], event: dic
         yield _post(context, _POSTS[type_], payload, names)
     elif type_ == "post.delete":
         yield _deletion(context, payload.get("id"), payload.get("author_id"), context.received_at)
-    elif type_ in _DIRECT:
+    elif type_ in _MESSAGES:
         names = users_by_id(read.obj(payload.get("users")))
         several = "direct_message_events" in payload
         for message in read.rows(payload.get("direct_message_events")) if several else [payload]:
@@ -260,7 +260,7 @@ _LISTS: dict[str, _Reader] = {
 }
 
 
-def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Interaction]:
+def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Mentions and direct messages since `since`. Raises ReplyError.
 
     X can also send its deliveries of the last 24 h again (POST /2/webhooks/replay); they come by the webhook then.
@@ -268,20 +268,25 @@ def backfill(http: Http, app: App, account: Account, since: datetime, now: datet
     """
     context = PartContext(app, account, now, now)
     for posts, users in list_mentions(http, app, account, since):
-        for post in posts:
-            found = _post(context, Kind.MENTION, read.obj(post), users_by_id(users))
-            if isinstance(found, Interaction):
-                yield found
+        names = users_by_id(users)
+        yield from listed(context, map(read.obj, posts), partial(_mention, context, names))
     for messages, users in list_direct(http, app, account):
-        for message in messages:
-            found = direct(context, read.obj(message), users_by_id(users))
-            if isinstance(found, Interaction):
-                if found.at < since:
-                    return
-                yield found
+        names = users_by_id(users)
+        for found in listed(context, map(read.obj, messages), partial(_direct, context, names)):
+            if isinstance(found, Interaction) and found.at < since:
+                return
+            yield found
 
 
-WEBHOOK = Webhook(verify, parse, send, challenge=challenge)
+def _mention(context: PartContext, users: dict[str, dict[str, Any]], post: dict[str, Any]) -> Parsed:
+    return _post(context, Kind.MENTION, post, users)
+
+
+def _direct(context: PartContext, users: dict[str, dict[str, Any]], message: dict[str, Any]) -> Parsed:
+    return direct(context, message, users)
+
+
+WEBHOOK = Webhook(verify, parse, send, DEMO, challenge=challenge)
 PRODUCT = Product(
     name="x",
     title="X",

@@ -47,3 +47,8 @@ _DIRECT = Endpoint(
     lambda id: {"data": {"dm_event_id": id}},
 )
 SIMULATION = Simulation((_POST, _DIRECT), lambda p: SimulatedMessage("x", p.text, id=p.id, to=p.target))
+DEMO = {
+    "secrets": ["invented-consumer-secret-of-the-demo-shop"],
+    "app_id": "55667788",
+    "accounts": [{"id": "700100200300400500", "name": "MarigoldFinch", "token": "invented-x-token"}],
+}
