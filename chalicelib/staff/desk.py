@@ -36,6 +36,28 @@ KEPT = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
+class Submitted:
+    """A form that was sent: by whose link, about which conversation as it stood then, what its page had shown, `who`
+    says to have done it, in which words they are answered, and when."""
+
+    link: Link
+    conversation: Conversation
+    form: Mapping[str, str]
+    shown: tuple[str, ...]
+    who: str
+    say: Phrases
+    now: Callable[[], datetime]
+
+    @property
+    def id(self) -> str:
+        """What makes it happen once; "" where the form names none."""
+        return self.form.get("once", "")
+
+    def field(self, name: str, otherwise: str = "") -> str:
+        return self.form.get(name, otherwise)
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What the desk works with."""
 
@@ -59,22 +81,28 @@ class Desk:
     def act(self, token: str, form: Mapping[str, str], now: Callable[[], datetime]) -> str:
         """Does what the page's form asks for and returns the page again. Raises LinkError, BadAction."""
         link, before = self._open(token, now())
-        say = self._say(link, before)
-        action = form.get("action", "")
-        shown = tuple(form.get("shown", "").split())  # a form that names no version has shown nothing
-        who = name(form.get("who") or form.get("name") or "")
+        asked = Submitted(
+            link=link,
+            conversation=before,
+            form=form,
+            shown=tuple(form.get("shown", "").split()),  # a form that names no version has shown nothing
+            who=name(form.get("who") or form.get("name") or ""),
+            say=self._say(link, before),
+            now=now,
+        )
+        said = self._done(asked, form.get("action", ""))
+        return page.render(self._view(link, self._conversation(link), now(), asked.shown), said, self.new_token())
+
+    def _done(self, asked: Submitted, action: str) -> Said:
         if action == "answer":
-            said = self._answer(link, form, shown, who, say, now)
-        elif action == "undo":
-            said = self._undo(link, form.get("act", ""), say, now())
-        elif action in _AUTOMATIC:
-            said = self._automatic(link, _AUTOMATIC[action], who, say, now())
-        elif action in _DEEDS:
-            said = self._deed(link, before, Deed(action), form, shown, who, say, now())
-        else:
-            raise BadAction(say("choose_button"))
-        view = self._view(link, self._conversation(link), now(), shown)
-        return page.render(view, said, self.new_token())
+            return self._answer(asked)
+        if action == "undo":
+            return self._undo(asked)
+        if action in _AUTOMATIC:
+            return self._automatic(asked, _AUTOMATIC[action])
+        if action in _DEEDS:
+            return self._deed(asked, Deed(action))
+        raise BadAction(asked.say("choose_button"))
 
     def problem(self, words: str) -> str:
         """A readable page for a link that opens nothing, or a form that asks for what there is not."""
@@ -140,91 +168,65 @@ class Desk:
 
     # --- doing ---
 
-    def _answer(
-        self,
-        link: Link,
-        form: Mapping[str, str],
-        shown: tuple[str, ...],
-        who: str,
-        say: Phrases,
-        now: Callable[[], datetime],
-    ) -> Said:
+    def _answer(self, asked: Submitted) -> Said:
         draft = Draft(
-            id=form.get("once") or self.new_token(),
-            who=who,
-            text=draft_text(form.get("text", "")),
-            shown=shown,
-            private=form.get("place") == "private",
-            again=form.get("again") == "yes",
+            id=asked.id or self.new_token(),
+            who=asked.who,
+            text=draft_text(asked.field("text")),
+            shown=asked.shown,
+            private=asked.field("place") == "private",
+            again=asked.field("again") == "yes",
         )
-        result = self.answerer.answer(link.key, draft, now)
-        words, bad = result_words(result, say, say.place(link.key.product))
+        result = self.answerer.answer(asked.link.key, draft, asked.now)
+        words, bad = result_words(result, asked.say, asked.say.place(asked.link.key.product))
         look = result.problem in (Problem.UNSURE, Problem.ANSWERED)
-        return Said(words, bad, draft.text if bad else "", look_first=look, name=who)
+        return Said(words, bad, draft.text if bad else "", look_first=look, name=asked.who)
 
-    def _deed(
-        self,
-        link: Link,
-        before: Conversation,
-        deed: Deed,
-        form: Mapping[str, str],
-        shown: tuple[str, ...],
-        who: str,
-        say: Phrases,
-        now: datetime,
-    ) -> Said:
-        wish = self._wish(link, before, deed, form, shown, who, say, now)
-        done = self.store.update_conversation(link.key, lambda old: staff_rules.act(old, wish, self.playbook, now), now)
+    def _deed(self, asked: Submitted, deed: Deed) -> Said:
+        key, now, wish = asked.link.key, asked.now(), self._wish(asked, deed)
+        done = self.store.update_conversation(key, lambda old: staff_rules.act(old, wish, self.playbook, now), now)
         if done is None or wish.id not in done.after.acts:
-            return Said(say("nothing_changed"), bad=True, name=who)
+            return Said(asked.say("nothing_changed"), bad=True, name=asked.who)
         if deed is Deed.CORRECT:
-            self._learn(before, wish, now)
-        self._tell(link.key, done, now)
-        return Said(_after(wish, say), name=who)
+            self._learn(asked.conversation, wish, now)
+        self._tell(key, done, now)
+        return Said(_after(wish, asked.say), name=asked.who)
 
-    def _wish(
-        self,
-        link: Link,
-        c: Conversation,
-        deed: Deed,
-        form: Mapping[str, str],
-        shown: tuple[str, ...],
-        who: str,
-        say: Phrases,
-        now: datetime,
-    ) -> Wish:
+    def _wish(self, asked: Submitted, deed: Deed) -> Wish:
         """What the form asks for, read strictly. Raises BadAction."""
+        own, say = self._team(asked.link, asked.conversation), asked.say
         held = deed in (Deed.CLAIM, Deed.SNOOZE)
-        intent = choices.intent(form.get("intent", ""), say) if deed is Deed.CORRECT else ""
-        team = choices.team(form.get("team", ""), self.playbook, say) if deed is Deed.HAND_OVER else ""
+        intent = choices.intent(asked.field("intent"), say) if deed is Deed.CORRECT else ""
+        team = choices.team(asked.field("team"), self.playbook, say) if deed is Deed.HAND_OVER else ""
         if deed is Deed.CORRECT:
             right = self.playbook.team(intent, 1).name
-            team = right if right != self._team(link, c).name else ""
+            team = right if right != own.name else ""
         return Wish(
-            id=form.get("once") or self.new_token(),
+            id=asked.id or self.new_token(),
             deed=deed,
-            who=who,
-            shown=shown,
-            until=choices.until(form.get("until", "2h"), self._team(link, c).hours, now, say) if held else None,
+            who=asked.who,
+            shown=asked.shown,
+            until=choices.until(asked.field("until", "2h"), own.hours, asked.now(), say) if held else None,
             team=team,
             intent=intent,
-            note=draft_text(form.get("note", ""))[:1000],
-            link=link.via,
+            note=draft_text(asked.field("note"))[:1000],
+            link=asked.link.via,
         )
 
-    def _undo(self, link: Link, id: str, say: Phrases, now: datetime) -> Said:
-        done = self.store.update_conversation(link.key, lambda old: staff_rules.undo(old, id, self.playbook, now), now)
+    def _undo(self, asked: Submitted) -> Said:
+        key, id, now = asked.link.key, asked.field("act"), asked.now()
+        done = self.store.update_conversation(key, lambda old: staff_rules.undo(old, id, self.playbook, now), now)
         if done is None or done.before == done.after:
-            return Said(say("nothing_changed"), bad=True)
-        self._tell(link.key, done, now)
-        return Said(say("undone_now"), name=name(done.after.acts[id].who))
+            return Said(asked.say("nothing_changed"), bad=True)
+        self._tell(key, done, now)
+        return Said(asked.say("undone_now"), name=name(done.after.acts[id].who))
 
-    def _automatic(self, link: Link, stopped: bool, who: str, say: Phrases, now: datetime) -> Said:
+    def _automatic(self, asked: Submitted, stopped: bool) -> Said:
         """Whether the customer gets automatic replies, as they told a person."""
-        key = link.key
-        word = OptOut(stopped, now, who or say("somebody"))
+        key = asked.link.key
+        word = OptOut(stopped, asked.now(), asked.who or asked.say("somebody"))
         OptOuts(self.store).note(key.product, key.account, key.customer, word)
-        return Said(say("automatic_off_now" if stopped else "automatic_on_now"), name=who)
+        return Said(asked.say("automatic_off_now" if stopped else "automatic_on_now"), name=asked.who)
 
     def _tell(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
         """Sends the notices that an act made, and wakes for what falls due by it. What a queue does not take now the
