@@ -28,7 +28,7 @@ from infra.local.embedded import ACCOUNT, client
 from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, function
 from infra.local.loopback import Call
-from infra.ops.commands import NEEDED_AT_ONCE
+from infra.ops.doctor import NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import Bucket, parameters, placed
 from infra.stack.layers import names as layer_names

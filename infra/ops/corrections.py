@@ -20,7 +20,7 @@ from chalicelib.services import Services
 from chalicelib.staff.desk import LABELS
 from chalicelib.storage.store import Store
 from infra.ops import access
-from infra.ops.commands import OpsError, settings_of
+from infra.ops.stage import OpsError, settings_of
 
 
 def corrections(store: Store) -> Iterator[dict[str, Any]]:

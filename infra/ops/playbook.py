@@ -1,5 +1,6 @@
 """`make playbook`: a playbook checked, kept as a version, and served within five minutes without a deployment."""
 
+import argparse
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -7,11 +8,31 @@ from typing import Final
 from chalicelib.playbook.live import FRESH_FOR, PACKAGED_VERSION, PlaybookVersions
 from chalicelib.playbook.policy import PlaybookError
 from chalicelib.playbook.reader import load_playbook
+from chalicelib.services import Services
 from chalicelib.storage.table import Conflict, Table
 from chalicelib.textfile import NotText, read_text
+from infra.ops.stage import OpsError
 
 _MEANWHILE: Final = "somebody else put or chose one at this moment: look with make playbook, then try again"
 _SOON: Final = f"is served everywhere within {int(FRESH_FOR.total_seconds()) // 60} minutes"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", default="", help="checks it and serves it within five minutes")
+    parser.add_argument("--version", default="", help="serves this older one again; 0: the deployment's own")
+
+
+def run(given: argparse.Namespace, services: Services) -> int:
+    if file := services.settings.playbook_file:
+        raise OpsError(f"this stage serves the file {file}: change that one, and start it again")
+    table = services.store.table
+    if given.file:
+        print(put(table, Path(given.file), services.now()))
+    elif given.version:
+        print(serve(table, given.version))
+    else:
+        print(listed(table))
+    return 0
 
 
 def put(table: Table, file: Path, now: datetime) -> str:

@@ -29,7 +29,7 @@ from chalicelib.reports.span import last_days, policy_of, whole_days
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.reports.wording import count, percent
 from chalicelib.services import Services
-from infra.ops.commands import OpsError, client, settings_of
+from infra.ops.stage import OpsError, client, settings_of
 from infra.reports.made import make
 
 DAYS = 28  # of a report, where none are named

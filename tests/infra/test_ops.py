@@ -23,7 +23,11 @@ from chalicelib.services import Services
 from chalicelib.settings import variables
 from infra.local.demo_apps import demo_text, write
 from infra.local.embedded import Embedded, client, embedded_aws
-from infra.ops import commands as ops
+from infra.ops import doctor, redrive, rotate_key, rotate_secret
+from infra.ops.commands import main
+from infra.ops.given import since
+from infra.ops.stage import OpsError, settings_of
+from infra.ops.stage import client as operators
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PAGE = "100200300400500"
@@ -37,7 +41,7 @@ class Operator:
     services: Services
 
     def run(self, *arguments: str) -> int:
-        return ops.main(["--stage", "local", *arguments])
+        return main(["--stage", "local", *arguments])
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_redrive_loses_nothing_when_the_queue_does_not_take_it(operator: Operato
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        ops.redrive(Refusing(), operator.aws.queue_url("DueQueue"), print)
+        redrive.redrive(Refusing(), operator.aws.queue_url("DueQueue"), print)
     assert operator.aws.counts("DueDeadLetters") == 1
 
 
@@ -146,7 +150,7 @@ def test_rotating_keeps_what_this_release_does_not_know(registered: Operator) ->
     data = json.loads(demo_text())
     data["apps"][0]["later"] = {"kept": True}
     secrets.put_secret_value(SecretId=settings.apps_secret, SecretString=json.dumps(data))
-    ops.rotate_secret(settings, "meta", "main", "a-new-secret", finish=False)
+    rotate_secret.rotate_secret(settings, "meta", "main", "a-new-secret", finish=False)
     assert json.loads(secrets.get_secret_value(SecretId=settings.apps_secret)["SecretString"])["apps"][0]["later"]
 
 
@@ -193,12 +197,12 @@ def test_backfill_says_what_stands_in_its_way(
 
 
 def test_since_is_a_time_or_so_long_ago() -> None:
-    assert ops.since("36h", NOW) == NOW - timedelta(hours=36)
-    assert ops.since("90min", NOW) == NOW - timedelta(minutes=90)
-    assert ops.since("7d", NOW) == NOW - timedelta(days=7)
-    assert ops.since("2026-11-20T10:00", NOW) == datetime(2026, 11, 20, 10, tzinfo=UTC)
-    with pytest.raises(ops.OpsError):
-        ops.since("yesterday", NOW)
+    assert since("36h", NOW) == NOW - timedelta(hours=36)
+    assert since("90min", NOW) == NOW - timedelta(minutes=90)
+    assert since("7d", NOW) == NOW - timedelta(days=7)
+    assert since("2026-11-20T10:00", NOW) == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    with pytest.raises(OpsError):
+        since("yesterday", NOW)
 
 
 # --- doctor ---
@@ -218,7 +222,7 @@ def healthy(registered: Operator, monkeypatch: pytest.MonkeyPatch) -> Operator:
     for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
         module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
         monkeypatch.setattr(module, "PRODUCT", replace(module.PRODUCT, check=lambda *arguments: []))
-    monkeypatch.setattr(ops, "sandbox", lambda: [])
+    monkeypatch.setattr(doctor, "sandbox", lambda: [])
     return registered
 
 
@@ -256,8 +260,8 @@ def test_the_sandbox_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         def get_account(self) -> dict[str, Any]:
             return {"ProductionAccessEnabled": False, "SendingEnabled": False}
 
-    monkeypatch.setattr(ops, "client", lambda service: Ses())
-    assert [f.account for f in ops.sandbox()] == ["ses", "ses"]
+    monkeypatch.setattr(doctor, "client", lambda service: Ses())
+    assert [f.account for f in doctor.sandbox()] == ["ses", "ses"]
 
 
 def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
@@ -292,26 +296,26 @@ def test_without_a_stack_the_command_says_so(
 ) -> None:
     with embedded_aws():
         monkeypatch.delenv("EARSHOT_TABLE", raising=False)
-        assert ops.main(["--stage", "nowhere", "doctor"]) == 2
+        assert main(["--stage", "nowhere", "doctor"]) == 2
     assert "no stack earshot-nowhere" in capsys.readouterr().err
 
 
 def test_stage_and_settings_agree(operator: Operator) -> None:
-    assert ops.settings_of("local") == replace(operator.aws.settings)
+    assert settings_of("local") == replace(operator.aws.settings)
 
 
 def test_a_new_key_signs_and_the_one_of_before_still_opens_links(operator: Operator) -> None:
-    secrets = ops.client("secretsmanager")
+    secrets = operators("secretsmanager")
 
     def keys() -> Keys:
         id = operator.aws.settings.keys_secret
         return load_keys(secrets.get_secret_value(SecretId=id)["SecretString"])
 
     before = keys()
-    ops.rotate_key(operator.aws.settings)
+    rotate_key.rotate_key(operator.aws.settings)
     assert keys().verifies("act", b"m", before.sign("act", b"m"))
     assert keys().current != before.current
-    ops.rotate_key(operator.aws.settings, fresh=True)
+    rotate_key.rotate_key(operator.aws.settings, fresh=True)
     assert not keys().verifies("act", b"m", before.sign("act", b"m"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chalicelib.platforms.http import Answer, ApiCall
-from infra.ops import commands as ops
+from infra.ops.given import customer_named
 from tests.http_doubles import PostedOnPaper
 from tests.world import NOW, PAGE, QUESTION, MemoryWorld, comment, delivery
 
@@ -69,7 +69,7 @@ def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_
     assert code in finding.fix and f"facebook:{PAGE}" in finding.what and "asid-1" not in f"{finding}"
 
     eraser = world.services.eraser
-    eraser.erase(ops.customer_named(f"facebook:{PAGE}:5001"), code, world.services.now())
+    eraser.erase(customer_named(f"facebook:{PAGE}:5001"), code, world.services.now())
     eraser.close(code)
     world.run(TWENTY)
     assert "erased" in eraser.state(code)

@@ -19,7 +19,7 @@ from chalicelib.services import Services
 from infra.local.deliveries import deliver
 from infra.local.deployed import Deployed, deployed, until
 from infra.local.embedded import client
-from infra.ops import commands as ops
+from infra.ops.erase import erase
 
 WORDS, NAME, ID = "canarywords", "Canaryname", "770099887766"
 QUEUES = ("InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue", "InboxDeadLetters", "EscalationsDeadLetters")
@@ -64,7 +64,7 @@ def test_after_an_erasure_the_canary_is_nowhere(running: Deployed) -> None:
     for product in ("facebook", "messenger"):
         exported = json.dumps(services.eraser.export(Customer(product, page, ID), datetime.now(UTC)), default=str)
         assert WORDS in exported
-        erased, _ = ops.erase(services, Customer(product, page, ID), datetime.now(UTC))
+        erased, _ = erase(services, Customer(product, page, ID), datetime.now(UTC))
         assert erased >= 2
         assert services.eraser.export(Customer(product, page, ID), datetime.now(UTC)) == []
     for place, text in _everything(running).items():
@@ -80,7 +80,7 @@ def test_a_delivery_that_comes_again_after_the_erasure_revives_nothing(running: 
     delivery = deliver(running.apps, comment)
     assert delivery.send(running.url)[0] == 200
     until(lambda: any(p.target == comment.id for p in running.stand_in.posted))
-    ops.erase(Services(running.aws.settings), Customer("facebook", page, "770011"), datetime.now(UTC))
+    erase(Services(running.aws.settings), Customer("facebook", page, "770011"), datetime.now(UTC))
     assert delivery.send(running.url)[0] == 200
     until(lambda: not running.aws.counts("InboxQueue"))
     assert "hat?" not in json.dumps(running.items())
@@ -92,7 +92,7 @@ def test_dead_letters_about_the_customer_are_taken_out_and_others_stay(running: 
     page = running.apps.apps[0].accounts[0].id
     for raw in ('{"from":{"id":"770022"}}', '{"from":{"id":"770033"}}'):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"v": 1, "reason": "odd", "raw": raw}))
-    _, taken = ops.erase(Services(running.aws.settings), Customer("facebook", page, "770022"), datetime.now(UTC))
+    _, taken = erase(Services(running.aws.settings), Customer("facebook", page, "770022"), datetime.now(UTC))
     assert taken == 1
     assert running.aws.counts("InboxDeadLetters") == 1
 

@@ -1,0 +1,93 @@
+"""`make doctor`: what is wrong with the registrations, the stack and its account, and how to fix each."""
+
+import argparse
+from datetime import datetime
+
+from botocore.exceptions import ClientError
+
+from chalicelib.operations.doctor import written
+from chalicelib.platforms.base import Finding
+from chalicelib.services import Services
+from infra.ops.queues import QUEUES, dead_letters_of, queue_url
+from infra.ops.stage import client
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def run(given: argparse.Namespace, services: Services) -> int:
+    found = findings(services, services.now())
+    accounts = sum(len(app.accounts) for app in services.apps.apps)
+    print(
+        written(found)
+        if found
+        else f"nothing found: {accounts} accounts, queues, alarms and e-mail are as they should be"
+    )
+    return 1 if found else 0
+
+
+def findings(services: Services, now: datetime) -> list[Finding]:
+    """What the daily visit looks at, and what an operator's credentials see: alarms, SES's sandbox, dead letters."""
+    return [
+        *services.doctor.findings(now),
+        *sandbox(),
+        *concurrency(services.settings.stage),
+        *alarms(f"earshot-{services.settings.stage}"),
+        *dead_letters(services),
+    ]
+
+
+NEEDED_AT_ONCE = 12  # the readers' maxima of the default deployment, the sweep and receive
+
+
+def concurrency(stage: str) -> list[Finding]:
+    """Whether the account runs as many functions at once as the stack's readers may take, receive beside them."""
+    if stage == "local":
+        return []
+    try:
+        limit = int(client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
+    except ClientError:
+        return [Finding("lambda", "Lambda does not tell its quota", "allow the operator lambda:GetAccountSettings")]
+    if limit >= NEEDED_AT_ONCE:
+        return []
+    fix = "ask for more under Service Quotas, Lambda, Concurrent executions"
+    return [Finding("lambda", f"this account runs {limit} functions at once, Earshot may need {NEEDED_AT_ONCE}", fix)]
+
+
+def sandbox() -> list[Finding]:
+    """Whether SES sends to verified addresses only, or not at all."""
+    try:
+        account = client("sesv2").get_account()
+    except ClientError:
+        return [Finding("ses", "SES does not tell whether it is in its sandbox", "allow the operator ses:GetAccount")]
+    found = []
+    if not account.get("ProductionAccessEnabled"):
+        fix = "ask for production access (DEPLOYING.md, E-mail), or verify each team's address or domain"
+        found.append(Finding("ses", "the account is in SES's sandbox: only verified addresses get e-mail", fix))
+    if account.get("SendingEnabled") is False:
+        found.append(Finding("ses", "SES has paused sending", "see the reason in the SES console, Account dashboard"))
+    return found
+
+
+def alarms(stack: str) -> list[Finding]:
+    """The stack's alarms that are ringing."""
+    pages = (
+        client("cloudwatch")
+        .get_paginator("describe_alarms")
+        .paginate(AlarmNamePrefix=f"{stack}-", StateValue="ALARM", AlarmTypes=["MetricAlarm"])
+    )
+    names = [str(alarm["AlarmName"]) for page in pages for alarm in page["MetricAlarms"]]
+    return [Finding("alarm", name, f"see RUNBOOK.md, {name.removeprefix(f'{stack}-')}") for name in names]
+
+
+def dead_letters(services: Services) -> list[Finding]:
+    """Queues whose dead-letter queue holds something."""
+    sqs, found = client("sqs"), []
+    for name in QUEUES:
+        dead = dead_letters_of(sqs, queue_url(services.settings, name))
+        attribute = "ApproximateNumberOfMessages"
+        count = int(sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[attribute])["Attributes"][attribute])
+        if count:
+            found.append(Finding("queue", f"{count} messages are dead letters of {name}", f"make redrive QUEUE={name}"))
+    return found

@@ -1,0 +1,30 @@
+"""`make export`: everything that one account knows of a customer, as JSON."""
+
+import argparse
+import base64
+import json
+from typing import Any
+
+from chalicelib.services import Services
+from infra.ops.given import customer_named
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--customer", required=True)
+
+
+def run(given: argparse.Namespace, services: Services) -> int:
+    print(
+        json.dumps(
+            services.eraser.export(customer_named(given.customer), services.now()),
+            indent=2,
+            ensure_ascii=False,
+            default=_plain,
+        )
+    )
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's numbers and bytes as JSON has them."""
+    return base64.b64encode(bytes(value)).decode() if isinstance(value, bytes) else float(value)

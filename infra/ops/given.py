@@ -1,0 +1,28 @@
+"""What operators write: a customer, a time."""
+
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.conversations.customer import Customer
+from infra.ops.stage import OpsError
+
+
+def customer_named(text: str) -> Customer:
+    """The customer in product:account:id; raises OpsError."""
+    product, colon, rest = text.partition(":")
+    account, second, id = rest.partition(":")
+    if not (colon and second and product and account and id):
+        raise OpsError("CUSTOMER is product:account:customer, for instance facebook:100200300:77001")
+    return Customer(product, account, id)
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A time: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError."""
+    for suffix, unit in (("min", "minutes"), ("h", "hours"), ("d", "days")):
+        number = text.removesuffix(suffix)
+        if number != text and number.isdigit():
+            return now - timedelta(**{unit: int(number)})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise OpsError("SINCE is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,32 @@
+"""`make link`: says that two customers are one person, or that they are not."""
+
+import argparse
+
+from chalicelib.conversations.customer import Customer
+from chalicelib.services import Services
+from chalicelib.storage.people import Person, link, unlink
+from infra.ops.given import customer_named
+from infra.ops.stage import OpsError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--customer", required=True)
+    parser.add_argument("--other", required=True)
+    parser.add_argument("--by", required=True)
+    parser.add_argument("--undo", action="store_true")
+
+
+def run(given: argparse.Namespace, services: Services) -> int:
+    one, other = (_person(customer_named(name)) for name in (given.customer, given.other))
+    if one == other:
+        raise OpsError("CUSTOMER and OTHER are the same")
+    if given.undo:
+        print("they are two people again" if unlink(services.store, one, other) else "they were not linked")
+        return 0
+    link(services.store, one, other, given.by, services.now())
+    print("from now on both are one person: one profile, and a “stop” to either is one to both")
+    return 0
+
+
+def _person(customer: Customer) -> Person:
+    return customer.product, customer.account, customer.id

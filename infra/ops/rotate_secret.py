@@ -1,0 +1,47 @@
+"""`make rotate-secret`: a new secret of an app, beside the old one until the platform has changed over."""
+
+import argparse
+import json
+import sys
+from getpass import getpass
+
+from chalicelib.apps import load_apps
+from chalicelib.aws import secret_text
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from infra.ops.stage import OpsError, client
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--platform", required=True)
+    parser.add_argument("--app", required=True)
+    parser.add_argument("--finish", action="store_true")
+
+
+def run(given: argparse.Namespace, services: Services) -> int:
+    ask = getpass if sys.stdin.isatty() else lambda prompt: sys.stdin.readline()
+    new = "" if given.finish else ask("the new secret: ").strip()
+    if not new and not given.finish:
+        raise OpsError("no secret was given")
+    count = rotate_secret(services.settings, given.platform, given.app, new, finish=given.finish)
+    then = "" if given.finish else "; when the platform has changed over, run it again with FINISH=1"
+    print(
+        f"{given.platform}/{given.app} has {count} secret{'s' if count > 1 else ''}; in use within five minutes{then}"
+    )
+    return 0
+
+
+def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, finish: bool) -> int:
+    """Puts `new` in front of the app's secrets, or with `finish` drops all but the first; how many it has then.
+
+    Both verify in between, so that no delivery is refused while the platform changes over. Raises OpsError, AppsError.
+    """
+    secrets = client("secretsmanager")
+    data = json.loads(secret_text.get(secrets, settings.apps_secret))
+    row = next((a for a in data["apps"] if (a["platform"], str(a["app"])) == (platform, key)), None)
+    if row is None:
+        raise OpsError(f"the apps file has no app {platform}/{key}")
+    row["secrets"] = row["secrets"][:1] if finish else [new, *(s for s in row["secrets"] if s != new)]
+    load_apps(text := json.dumps(data), strict=False)
+    secret_text.put(secrets, settings.apps_secret, text)
+    return len(row["secrets"])

@@ -1,0 +1,37 @@
+"""Which Earshot a command works on, and what it says when it cannot."""
+
+import os
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from chalicelib.settings import Settings, read_settings
+from infra.ops import access
+
+SETTINGS_OF = "Notify"  # the function whose variables say where everything is: the one that has all of them
+
+
+class OpsError(Exception):
+    """The command could not be carried out; the message says why and what to do."""
+
+
+def client(service: str) -> Any:
+    """A boto3 client with the operator's credentials."""
+    make: Any = boto3.client
+    return make(service)
+
+
+def settings_of(stage: str) -> Settings:
+    """Where everything of `stage` is: the deployed function's own variables, or the environment's."""
+    access.enter_local(stage)
+    if os.environ.get("EARSHOT_TABLE"):
+        return read_settings()
+    stack = f"earshot-{stage}"
+    try:
+        found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=SETTINGS_OF)
+        name = found["StackResourceDetail"]["PhysicalResourceId"]
+        answer = client("lambda").get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        raise OpsError(f"there is no stack {stack} in this account and region ({error})") from None
+    return read_settings(answer["Environment"]["Variables"])
