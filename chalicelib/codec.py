@@ -4,6 +4,7 @@ Readers ignore keys that they do not know and take the default for keys that are
 the release before (or after) this one stay readable.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ from functools import cache, partial
 from types import MappingProxyType, UnionType
 from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
+SPAN_UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+_CENTURY_S = 100 * 365 * 86_400
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(s|min|h|d)")
 _PLAIN = {str, int, float, bool, bytes, type(None)}
 _EMPTY: Mapping[Any, Callable[[], Any]] = {tuple: tuple, frozenset: frozenset, dict: dict, Mapping: dict}
 _LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType, frozenset)
@@ -29,6 +33,16 @@ def from_time(time: datetime) -> str:
     """`time` as sortable ISO 8601 in UTC with milliseconds, e.g. 2026-11-21T10:00:00.000Z."""
     utc = time if time.tzinfo is UTC else time.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def to_span(text: str) -> timedelta:
+    """The span of time written as a number and s, min, h or d, of at most a century: 90min, 4h, 2.5d. Raises ValueError
+    on anything else."""
+    found = _SPAN.fullmatch(text)
+    seconds = float(found[1]) * SPAN_UNITS[found[2]] if found else _CENTURY_S
+    if seconds >= _CENTURY_S:
+        raise ValueError("no span of time such as 90min, 4h or 2d")
+    return timedelta(seconds=seconds)
 
 
 def dump(value: Any) -> Any:

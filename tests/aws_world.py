@@ -29,7 +29,8 @@ from chalicelib.services import Overrides, Services
 from chalicelib.settings import Settings
 from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway
-from infra.replay.replay import REPLAY_KEYS, Recorded
+from infra.replay.recording import Recorded
+from infra.replay.services import REPLAY_KEYS
 from infra.stack.definitions import RESOURCES
 from tests.http_doubles import PostedOnPaper
 from tests.quick_aws import QuickAws, QuickSes, State

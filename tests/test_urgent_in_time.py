@@ -15,7 +15,7 @@ from chalicelib.aws.mailer import Email, MailRefused
 from chalicelib.aws.queues import QueueUnavailable, retry_after
 from chalicelib.aws.timer import TimerError
 from chalicelib.storage.store import Store
-from infra.replay.replay import NO_SETTINGS, REPLAY_KEYS, ReplayServices
+from infra.replay.services import NO_SETTINGS, REPLAY_KEYS, ReplayServices
 from infra.stack.definitions import redeliveries
 from tests.world import APPS, NOW, MemoryWorld, comment, delivery, playbook
 

@@ -27,7 +27,8 @@ from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
 from infra.replay.memory import Deliverer, VirtualClock
 from infra.replay.outcomes import Outcomes
-from infra.replay.replay import NO_SETTINGS, Recorded, ReplayServices
+from infra.replay.recording import Recorded
+from infra.replay.services import NO_SETTINGS, ReplayServices
 from tests.http_doubles import PostedOnPaper
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning

@@ -10,10 +10,9 @@ from typing import Final
 
 import yaml
 
+from chalicelib.codec import SPAN_UNITS, to_span
 from chalicelib.playbook.policy import PlaybookError
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?) *(s|min|h|d)")
-_UNITS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 _TIME: Final = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _NULL_TAG: Final = "tag:yaml.org,2002:null"
@@ -153,10 +152,10 @@ class Part:
     def duration(self, low: timedelta, high: timedelta) -> timedelta:
         """A span of time such as 30min, 4h or 2d, from `low` to `high`."""
         value = self.word("write a span of time, such as 30min, 4h or 2d")
-        found = _DURATION.fullmatch(value)
-        if not found:
-            raise self.wrong(f'"{value}" is not a span of time', "write it such as 30min, 4h or 2d")
-        span = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        try:
+            span = to_span(value)
+        except ValueError:
+            raise self.wrong(f'"{value}" is not a span of time', "write it such as 30min, 4h or 2d") from None
         if not low <= span <= high:
             raise self.wrong(f"{value} is out of range", f"write from {span_text(low)} to {span_text(high)}")
         return span
@@ -227,8 +226,8 @@ def advice(word: str, known: Collection[str]) -> str:
 def span_text(span: timedelta) -> str:
     """`span` as the playbook writes it: 30s, 45min, 4h."""
     seconds = span.total_seconds()
-    unit = next((unit for unit in ("h", "min") if seconds and seconds % _UNITS[unit] == 0), "s")
-    return f"{seconds / _UNITS[unit]:g}{unit}"
+    unit = next((unit for unit in ("h", "min") if seconds and seconds % SPAN_UNITS[unit] == 0), "s")
+    return f"{seconds / SPAN_UNITS[unit]:g}{unit}"
 
 
 def parse(text: str, name: str) -> Part:

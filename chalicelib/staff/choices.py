@@ -1,18 +1,15 @@
 """What a form may ask for, read strictly: until when, which team, which kind of question."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from chalicelib.codec import to_time
+from chalicelib.codec import to_span, to_time
 from chalicelib.emails.phrases import Phrases
 from chalicelib.playbook.business_time import Hours
 from chalicelib.playbook.policy import INTENTS, Playbook
 
 LONGEST = timedelta(days=14)
-_DURATION = re.compile(r"(\d{1,4})(min|h|d)")
-_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 
 
 class BadAction(ValueError):
@@ -49,14 +46,20 @@ def until(text: str, hours: Hours, now: datetime, say: Phrases) -> datetime:
     """When a hold ends: one of UNTIL, a duration such as 90min, or a time. Raises BadAction."""
     if text in UNTIL:
         return UNTIL[text](hours, now)
-    found = _DURATION.fullmatch(text)
     try:
-        at = now + timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else to_time(text)
+        at = _at(text, now)
     except ValueError:
         raise BadAction(say("choose_until")) from None
     if not now < at <= now + LONGEST:
         raise BadAction(say("choose_until"))
     return at
+
+
+def _at(text: str, now: datetime) -> datetime:
+    try:
+        return now + to_span(text)
+    except ValueError:
+        return to_time(text)
 
 
 def team(text: str, playbook: Playbook, say: Phrases) -> str:

@@ -18,8 +18,10 @@ from infra.local.gateway import Gateway
 from infra.local.loopback import Call
 from infra.replay.memory import VirtualClock
 from infra.replay.outcomes import Outcomes
-from infra.replay.replay import Recorded, ReplayServices, replay
+from infra.replay.recording import Recorded
+from infra.replay.replay import replay
 from infra.replay.sample import TEXTS
+from infra.replay.services import ReplayServices
 
 DELIVERIES = 10_000
 REQUESTS = 2_000

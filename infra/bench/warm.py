@@ -31,7 +31,7 @@ from infra.local.deliveries import Delivery, deliver
 from infra.local.demo_apps import demo_apps
 from infra.local.events import Context, rest_event
 from infra.local.loopback import Call
-from infra.replay.replay import NO_SETTINGS
+from infra.replay.services import NO_SETTINGS
 
 REQUESTS = 1_000
 ROUNDS = 7

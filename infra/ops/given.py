@@ -1,7 +1,9 @@
 """What operators write: a customer, a time."""
 
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 
+from chalicelib.codec import to_span
 from chalicelib.conversations.customer import Customer
 from infra.ops.stage import OpsError
 
@@ -17,10 +19,8 @@ def customer_named(text: str) -> Customer:
 
 def since(text: str, now: datetime) -> datetime:
     """A time: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError."""
-    for suffix, unit in (("min", "minutes"), ("h", "hours"), ("d", "days")):
-        number = text.removesuffix(suffix)
-        if number != text and number.isdigit():
-            return now - timedelta(**{unit: int(number)})
+    with suppress(ValueError):
+        return now - to_span(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

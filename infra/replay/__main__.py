@@ -2,6 +2,6 @@
 
 import sys
 
-from infra.replay.replay import main
+from infra.replay.command import main
 
 sys.exit(main())

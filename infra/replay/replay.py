@@ -1,58 +1,29 @@
-"""Replay: recorded deliveries through the real handlers on a virtual clock, to see what Earshot would have done.
+"""Plays a recording through the real handlers on a virtual clock, and writes what came of it."""
 
-    python -m infra.replay DELIVERIES.jsonl --apps APPS.json --out OUTCOMES.jsonl [--playbook FILE] [--until 72h]
-                           [--bodies] [--facts FOLDER] [--report FILE.html]
-
-No network: replies and e-mails are recorded; everything else is app.py's own handlers over infra/replay/memory.py.
-The formats of both files are in README, "Replay".
-"""
-
-import argparse
-import base64
 import json
-import re
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, Unpack
-from urllib.parse import urlencode
+from typing import Any, TextIO
 
 from chalicelib import platforms
-from chalicelib.apps import Apps, AppsError, read_apps
+from chalicelib.apps import Apps
 from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.keys import new_keys
-from chalicelib.platforms.base import Poison, Request, Skipped
-from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused
+from chalicelib.platforms.base import Poison, Skipped
 from chalicelib.platforms.read import PayloadError
-from chalicelib.playbook.policy import Playbook, PlaybookError
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
-from chalicelib.services import Overrides, Services
-from chalicelib.settings import Settings
-from chalicelib.storage.store import Store
-from chalicelib.textfile import NotText, read_text
 from infra.local.events import schedule_event
 from infra.local.gateway import Gateway
-from infra.local.loopback import Call
-from infra.local.stand_in import endpoint_of, look
 from infra.replay.memory import (
     Deliverer,
     Due,
-    MemoryMailBucket,
-    MemoryMailer,
-    MemoryQueue,
     MemoryTable,
-    MemoryTimer,
-    MemoryVisibility,
     VirtualClock,
 )
 from infra.replay.outcomes import Outcomes
+from infra.replay.recording import Line, Recorded
+from infra.replay.services import NO_SETTINGS, ReplayServices
 from infra.replay.story import (
     PUBLIC_URL,
     REPLY_DOMAIN,
@@ -60,132 +31,9 @@ from infra.replay.story import (
     MailEvent,
     Opened,
     PlatformAnswers,
-    Script,
     StaffAct,
     StaffRoom,
-    StoryLine,
-    read_line,
 )
-
-if TYPE_CHECKING:
-    from infra.replay.streamed import StreamedTable
-
-REPLAY_KEYS = new_keys()  # of this process: nothing that a replay makes leaves it
-NO_SETTINGS = Settings("", "", "", "", "", "", "")
-
-
-class ReplayError(ValueError):
-    """The recording cannot be read; the message names file and line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One recorded delivery, as a platform sent it at `at`."""
-
-    at: datetime
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-
-    def request(self) -> Request:
-        """The same as receive sees it."""
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.method, headers, self.query, self.body, self.at)
-
-    def call(self) -> Call:
-        """The same as a request to the gateway."""
-        headers = {"Content-Type": "application/json"} | dict(self.headers)
-        return Call(self.method, self.path, urlencode(self.query), tuple(headers.items()), self.body)
-
-
-Line = Recorded | StoryLine
-
-
-def read_recording(path: Path) -> list[Line]:
-    """The lines of a recording, one JSON object each: deliveries, and with a `type` what else happened. Raises
-    ReplayError."""
-    recorded: list[Line] = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            if row.get("type", "delivery") != "delivery":
-                recorded.append(read_line(row))
-                continue
-            recorded.append(
-                Recorded(
-                    at=to_time(row["at"]),
-                    method=str(row.get("method", "POST")).upper(),
-                    path=str(row["path"]),
-                    query={str(k): str(v) for k, v in (row.get("query") or {}).items()},
-                    headers={str(k): str(v) for k, v in (row.get("headers") or {}).items()},
-                    body=base64.b64decode(row.get("body_base64") or "", validate=True),
-                )
-            )
-        except KeyError as error:
-            raise ReplayError(f"{path}:{number}: {error.args[0]!r} is missing; see README, Replay") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ReplayError(f"{path}:{number}: {type(error).__name__}: {error}; see README, Replay") from None
-    return recorded
-
-
-class RecordedHttp:
-    """Http that sends nothing: a call gets what the `script` says, a reply its platform's answer, anything else is not
-    reached."""
-
-    def __init__(self) -> None:
-        self.script = Script()
-        self._ids = count(5_000_000_001)
-
-    def request(self, call: ApiCall) -> Answer:
-        if (scripted := self.script.answer(call)) is not None:
-            return scripted
-        if call.method == "GET":
-            if found := look(call.place):
-                return Answer.of(200, found, {})
-            raise ConnectionRefused("replay")
-        reply = endpoint_of(call.method, call.place, call.data)
-        return Answer(data=reply[1].answer(reply[1].id.format(next(self._ids))) if reply else {})
-
-
-class ReplayServices(Services):
-    """The services of a replay: time is the virtual clock's, and what leaves is recorded in `outcomes`."""
-
-    def __init__(
-        self,
-        apps: Apps,
-        policy: Playbook,
-        virtual_clock: VirtualClock,
-        outcomes: Outcomes,
-        settings: Settings = NO_SETTINGS,
-        table: MemoryTable | None = None,
-        **overrides: Unpack[Overrides],
-    ) -> None:
-        self.virtual_clock = virtual_clock
-        ids = count(1)
-        recorded: Overrides = {
-            "playbook": policy,
-            "store": Store(table or MemoryTable()),
-            "inbox": MemoryQueue("inbox", virtual_clock),
-            "due": MemoryQueue("due", virtual_clock),
-            "escalations": MemoryQueue("escalations", virtual_clock),
-            "quarantine": MemoryQueue("quarantine", virtual_clock),
-            "visibility": MemoryVisibility(),
-            "timer": MemoryTimer(virtual_clock),
-            "mailer": MemoryMailer(),
-            "mail_bucket": MemoryMailBucket(),
-            "http": RecordedHttp(),
-            "telemetry": outcomes,
-            "clock": lambda: virtual_clock.now,
-            "new_token": lambda: f"{next(ids):032x}",
-            "registrations": lambda: apps,
-            "stack_keys": lambda: REPLAY_KEYS,
-        }
-        recorded.update(overrides)
-        super().__init__(settings, **recorded)
 
 
 class Replay:
@@ -330,78 +178,3 @@ def replay(
         outcomes.conversation(conversation)
     outcomes.summary()
     return outcomes
-
-
-def streamed(playbook: Playbook, folder: Path | None) -> "StreamedTable":
-    """A table whose changes become facts, under pseudonyms of this process's key. Raises ReplayError for a folder
-    that already holds facts: two replays in one would count everything twice."""
-    from chalicelib.reports.facts import Deriver
-    from infra.replay.streamed import StreamedTable
-
-    if folder and folder.exists() and any(folder.iterdir()):
-        raise ReplayError(f"{folder} is not empty; name a new folder for the facts, or empty this one")
-    return StreamedTable(Deriver(playbook, REPLAY_KEYS))
-
-
-def learn(
-    table: "StreamedTable", playbook: Playbook, apps: Apps, recorded: Sequence[Line], options: argparse.Namespace
-) -> None:
-    """Writes the facts, and the report of the days that were recorded."""
-    from chalicelib.reports.span import policy_of, whole_days
-    from infra.reports.made import make
-
-    with tempfile.TemporaryDirectory() as kept:
-        folder = options.facts or Path(kept)
-        print(f"  {table.write_facts(folder):,} facts{f' in {options.facts}' if options.facts else ''}")
-        if options.report:
-            first, last = min(r.at for r in recorded), max(r.at for r in recorded)
-            now = last + options.until
-            policy = policy_of(playbook, now, apps=apps, years=range(first.year, now.year + 2))
-            since, until = whole_days(first, last, policy.zone)
-            make(
-                folder, options.report, policy, since=since, until=until, now=now, stored=table.stored(),
-                playbook=playbook, asked=list(table.asked()),
-            )  # fmt: skip
-            print(f"  report: {options.report.resolve()}")
-
-
-def duration(text: str) -> timedelta:
-    """E.g. 90s, 30m, 72h, 5d. Raises argparse.ArgumentTypeError."""
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90m, 72h or 5d")
-    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.replay", description=__doc__.splitlines()[0])
-    parser.add_argument("deliveries", type=Path, help="recorded deliveries, JSON lines")
-    parser.add_argument("--apps", type=Path, required=True, help="the apps file")
-    parser.add_argument("--out", type=Path, required=True, help="where the outcomes go, JSON lines")
-    parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK, help="instead of the default playbook")
-    parser.add_argument(
-        "--until", type=duration, default=timedelta(hours=72), help="go on this long after the last delivery"
-    )
-    parser.add_argument(
-        "--facts", type=Path, help="a new or empty folder for the facts, one row a question, as Parquet"
-    )
-    parser.add_argument("--report", type=Path, help="where the report goes, HTML; JSON and CSV lie beside it")
-    parser.add_argument("--bodies", action="store_true", help="write the e-mails' text and HTML as well")
-    options = parser.parse_args(arguments)
-    try:
-        apps = read_apps(options.apps)
-        playbook = read_playbook(options.playbook)
-        recorded = read_recording(options.deliveries)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        began = time.monotonic()
-        with options.out.open("w", encoding="utf-8") as out:
-            table = streamed(playbook, options.facts) if options.facts or options.report else None
-            outcomes = replay(recorded, apps, playbook, options.until, out, table, bodies=options.bodies)
-    except (AppsError, PlaybookError, ReplayError, NotText, OSError) as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 2
-    print(outcomes.table(len(recorded), time.monotonic() - began))
-    if table:
-        learn(table, playbook, apps, recorded, options)
-    return 0

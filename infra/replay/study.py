@@ -28,7 +28,9 @@ from chalicelib.reports.columns import Fact
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S
 from chalicelib.reports.span import policy_of, whole_days
 from chalicelib.reports.wording import percent, span
-from infra.replay.replay import Recorded, replay, streamed
+from infra.replay.command import streamed
+from infra.replay.recording import Recorded
+from infra.replay.replay import replay
 from infra.reports.made import make
 
 SHOPS = 20

@@ -15,7 +15,7 @@ from chalicelib.apps import AppsError, load_apps
 from chalicelib.aws import secret_text
 from chalicelib.aws.client import AwsError
 from chalicelib.services import Services
-from infra.replay.replay import NO_SETTINGS
+from infra.replay.services import NO_SETTINGS
 from tests.world import APPS, NOW
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.platforms.base import hmac_hex
-from infra.replay import replay
+from infra.replay.command import main
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, b64, comment, delivery
 
@@ -53,7 +53,7 @@ def files(tmp_path: Path) -> Path:
 
 def run(files: Path, *more: str) -> int:
     named = ["--apps", str(files / "apps.json"), "--out", str(files / "out.jsonl"), *more]
-    return replay.main([str(files / "deliveries.jsonl"), *named])
+    return main([str(files / "deliveries.jsonl"), *named])
 
 
 def outcomes(files: Path, type: str = "") -> list[dict[str, Any]]:

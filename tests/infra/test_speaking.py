@@ -11,7 +11,7 @@ from chalicelib.platforms.base import Reply
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.demo_apps import demo_apps
-from infra.replay.replay import RecordedHttp
+from infra.replay.services import RecordedHttp
 from tests.http_doubles import StandInHttp
 from tests.world import MemoryWorld
 

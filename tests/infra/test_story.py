@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.platforms.base import hmac_hex
-from infra.replay.replay import ReplayError, main, read_recording
+from infra.replay.command import main
+from infra.replay.recording import ReplayError, read_recording
 from tests.world import NOW, PAGE, comment, delivery
 
 APPS = {

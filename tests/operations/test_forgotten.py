@@ -18,7 +18,7 @@ from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import CannotSay, Delivery, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryQueue
-from infra.replay.replay import RecordedHttp
+from infra.replay.services import RecordedHttp
 from tests.world import MemoryWorld
 
 APPS = demo_apps()

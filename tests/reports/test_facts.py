@@ -33,8 +33,10 @@ from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryQueue, VirtualClock
-from infra.replay.replay import Recorded, RecordedHttp, replay
+from infra.replay.recording import Recorded
+from infra.replay.replay import replay
 from infra.replay.sample import TEXTS, recording
+from infra.replay.services import RecordedHttp
 from infra.replay.streamed import StreamedTable
 from tests.world import APPS, NOW, PAGE, QUESTION, comment, delivery, playbook
 
