@@ -18,7 +18,8 @@ from typing import Any, Final
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.guards import guarded, guards
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
-from chalicelib.playbook.policy import Answer, Playbook, Silence
+from chalicelib.playbook.parts import Answer, Silence
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from models.rows import utterances
 

@@ -19,7 +19,8 @@ from chalicelib.conversations.conversation import (
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
 from chalicelib.emails.known import known
-from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.playbook.parts import Team
+from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
 
 SAID = 15  # lines of what was said before, the newest

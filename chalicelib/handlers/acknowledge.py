@@ -21,7 +21,8 @@ from chalicelib.handlers.breaker import Breaker
 from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
 from chalicelib.platforms.http import Http
-from chalicelib.playbook.policy import Answer, Place, Playbook
+from chalicelib.playbook.parts import Answer, Place
+from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import ConversationKey, Store

@@ -12,7 +12,7 @@ from chalicelib.emails.escalation_email import EscalationEmail
 from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import name, quoted
 from chalicelib.platforms.http import ApiCall, ConnectionRefused, Http, NoAnswer
-from chalicelib.playbook.policy import Team
+from chalicelib.playbook.parts import Team
 from chalicelib.storage import names
 from chalicelib.storage.store import Store
 

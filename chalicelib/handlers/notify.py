@@ -25,7 +25,8 @@ from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice,
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.platforms.http import Http
-from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.playbook.parts import Team
+from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.store import ConversationKey, Store
 

@@ -7,16 +7,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import Rung
-from chalicelib.playbook.policy import (
-    INTENTS,
-    NEED_NO_ANSWER,
-    Bars,
-    IntentPolicy,
-    Playbook,
-    PlaybookError,
-    ProductPolicy,
-    Tier,
-)
+from chalicelib.playbook.parts import INTENTS, NEED_NO_ANSWER, Bars, IntentPolicy, PlaybookError, ProductPolicy, Tier
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.preview import previews
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.playbook.reader import read_playbook as load

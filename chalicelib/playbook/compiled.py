@@ -8,7 +8,8 @@ from typing import Final
 
 from chalicelib.codec import dump, load
 from chalicelib.playbook.business_time import public_holidays, remember
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 
 PACKAGED: Final = Path(__file__).with_name("playbook.json")
 """What `make package` compiles the playbook into; only in the zip."""

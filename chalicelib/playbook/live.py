@@ -14,7 +14,8 @@ from typing import Final
 from chalicelib.aws.client import AwsError
 from chalicelib.codec import from_time
 from chalicelib.playbook.compiled import compiled, load_compiled
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.item_keys import documents_pk
 from chalicelib.storage.table import Item, Key, Table
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from chalicelib.playbook.policy import Automatic
+from chalicelib.playbook.parts import Automatic
 from chalicelib.playbook.yaml_parts import Part
 
 

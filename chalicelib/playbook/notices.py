@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from chalicelib.playbook.policy import Bundling
+from chalicelib.playbook.parts import Bundling
 from chalicelib.playbook.yaml_parts import Block, Part
 
 _URL: Final = re.compile(r"https://[^\s/@]+\.[^\s@]+")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
-from chalicelib.playbook.policy import DIRECT_MESSAGES, INTENTS, Answer, Playbook, Silence
+from chalicelib.playbook.parts import DIRECT_MESSAGES, INTENTS, Answer, Silence
+from chalicelib.playbook.policy import Playbook
 
 _PRIVATE = "direct message"
 _MONDAY = datetime(2026, 3, 2, 10, 0)  # no holiday anywhere; the shop's own clock is put on it

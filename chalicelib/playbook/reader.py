@@ -12,19 +12,19 @@ from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
 from chalicelib.playbook.machines import read_automatic
 from chalicelib.playbook.notices import read_emails
-from chalicelib.playbook.policy import (
+from chalicelib.playbook.parts import (
     Automatic,
     Bars,
     Bundling,
     Caps,
     IntentPolicy,
     Place,
-    Playbook,
     PlaybookError,
     ProductPolicy,
     Shop,
     Team,
 )
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.teams import Escalation, check_clocks, read_email, read_escalation, read_hours, read_teams
 from chalicelib.playbook.texts import Names, place, read_intents, read_topics, read_wording, share, unserved
 from chalicelib.playbook.wording import Wording

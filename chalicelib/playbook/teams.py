@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from chalicelib.playbook.business_time import LONGEST_WAIT, MINUTES_A_DAY, Hours, Span, is_region
 from chalicelib.playbook.notices import CHANNELS, read_channels
-from chalicelib.playbook.policy import INTENTS, Team, Tier, Urgency
+from chalicelib.playbook.parts import INTENTS, Team, Tier, Urgency
 from chalicelib.playbook.yaml_parts import Block, Part, span_text
 
 ALWAYS: Final = Hours("UTC", always=True)

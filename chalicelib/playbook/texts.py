@@ -7,15 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from chalicelib.conversations.interaction import TOPICS, Rung
-from chalicelib.playbook.policy import (
-    APOLOGY,
-    INTENTS,
-    NEED_NO_ANSWER,
-    NEVER_ACKNOWLEDGED,
-    URGENT,
-    IntentPolicy,
-    Place,
-)
+from chalicelib.playbook.parts import APOLOGY, INTENTS, NEED_NO_ANSWER, NEVER_ACKNOWLEDGED, URGENT, IntentPolicy, Place
 from chalicelib.playbook.wording import Wording
 from chalicelib.playbook.yaml_parts import Block, Part, advice
 from chalicelib.registry import PRODUCTS

@@ -11,7 +11,7 @@ from typing import Final
 import yaml
 
 from chalicelib.codec import SPAN_UNITS, to_span
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 
 _TIME: Final = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"

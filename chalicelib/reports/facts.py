@@ -18,7 +18,8 @@ from chalicelib.conversations.conversation import (
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import Keys
-from chalicelib.playbook.policy import NEED_NO_ANSWER, Playbook
+from chalicelib.playbook.parts import NEED_NO_ANSWER
+from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.columns import End, Fact
 
 NEEDS_NONE: Final = "needs_none"

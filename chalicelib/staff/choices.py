@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from chalicelib.codec import to_span, to_time
 from chalicelib.emails.phrases import Phrases
 from chalicelib.playbook.business_time import Hours
-from chalicelib.playbook.policy import INTENTS, Playbook
+from chalicelib.playbook.parts import INTENTS
+from chalicelib.playbook.policy import Playbook
 
 LONGEST = timedelta(days=14)
 

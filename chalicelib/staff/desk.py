@@ -22,7 +22,8 @@ from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.emails.safe_text import duration, name
 from chalicelib.handlers.messages import EscalationDue, SendNotice, encode
 from chalicelib.keys import Keys
-from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.playbook.parts import Team
+from chalicelib.playbook.policy import Playbook
 from chalicelib.staff import choices, page
 from chalicelib.staff.answers import Answerer, Draft, Problem, Result, draft_text
 from chalicelib.staff.choices import BadAction

@@ -22,7 +22,8 @@ from chalicelib.emails.reply_address import ReplyTo
 from chalicelib.emails.safe_text import clean, name
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Handled
-from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.playbook.parts import Team
+from chalicelib.playbook.policy import Playbook
 from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
 from chalicelib.staff.desk import result_words
 from chalicelib.staff.mail_text import new_text

@@ -17,7 +17,7 @@ from chalicelib.emails.escalation_email import EscalationEmail, Line, deed_words
 from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
 from chalicelib.emails.safe_text import clean, first_words, name, quoted
-from chalicelib.playbook.policy import INTENTS
+from chalicelib.playbook.parts import INTENTS
 from chalicelib.staff.choices import UNTIL
 
 TEMPLATES = Path(__file__).with_name("templates")

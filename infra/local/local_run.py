@@ -12,7 +12,8 @@ from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted, SimulatedMessage
-from chalicelib.playbook.policy import Playbook, Tier
+from chalicelib.playbook.parts import Tier
+from chalicelib.playbook.policy import Playbook
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.local.deliveries import deliver

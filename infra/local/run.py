@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from chalicelib.apps import AppsError
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.settings import variables
 from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.embedded import reach

@@ -16,7 +16,7 @@ from chalicelib.apps import AppsError
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.secret_text import TooLong
 from chalicelib.keys import KeysError
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.services import Services
 from infra.ops import (
     access,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chalicelib.playbook.live import FRESH_FOR, PACKAGED_VERSION, PlaybookVersions
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import load_playbook
 from chalicelib.services import Services
 from chalicelib.storage.table import Conflict, Table

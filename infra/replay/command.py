@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.codec import to_span
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.textfile import NotText
 from infra.replay.recording import Line, ReplayError, read_recording

@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.keys import KeysError
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import to_lines

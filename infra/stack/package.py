@@ -23,7 +23,7 @@ import yaml
 
 from chalicelib.intents import HASH_SUFFIX
 from chalicelib.playbook.compiled import PACKAGED, compiled
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack.definitions import REPORTS, RESOURCES, TIMER
 from infra.stack.http_api import with_http_api

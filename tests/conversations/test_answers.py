@@ -12,7 +12,7 @@ from chalicelib.conversations import answers
 from chalicelib.conversations.conversation import Conversation, Outcome, State
 from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.handlers.inbox import Envelope
-from chalicelib.playbook.policy import Automatic
+from chalicelib.playbook.parts import Automatic
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

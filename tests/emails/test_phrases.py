@@ -8,7 +8,7 @@ import pytest
 from chalicelib.emails import phrases as module
 from chalicelib.emails.phrases import languages, phrases
 from chalicelib.platforms import PRODUCTS as KNOWN
-from chalicelib.playbook.policy import INTENTS
+from chalicelib.playbook.parts import INTENTS
 
 NAMES = re.compile(r"\{(\w+)\}")
 

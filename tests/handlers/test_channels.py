@@ -9,7 +9,8 @@ from standardwebhooks.webhooks import Webhook
 
 from chalicelib.handlers.messages import SendNotice
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.storage.store import ConversationKey
 from tests.http_doubles import PaperHttp

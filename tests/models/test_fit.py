@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.intents import IntentModel
-from chalicelib.playbook.policy import INTENTS
+from chalicelib.playbook.parts import INTENTS
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from models.fit_check import BOUNDS, FIT, LANGUAGES, SILENCE, Report, Said, check, main, rows, say
 from models.rows import utterances

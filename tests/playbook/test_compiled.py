@@ -11,7 +11,7 @@ import pytest
 from chalicelib.playbook import business_time
 from chalicelib.playbook.business_time import public_holidays
 from chalicelib.playbook.compiled import YEARS_AHEAD, compiled, load_compiled
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 
 TODAY = date(2026, 11, 26)

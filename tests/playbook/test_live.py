@@ -7,7 +7,8 @@ import pytest
 
 from chalicelib.aws.client import AwsError
 from chalicelib.playbook.live import FRESH_FOR, LivePlaybook, PlaybookVersions
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.storage.table import Conflict, Item, Key
 from infra.replay.memory import MemoryTable

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.playbook.check import main
-from chalicelib.playbook.policy import PlaybookError
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from tests.counting import calls
 
