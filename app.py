@@ -162,19 +162,19 @@ def doctor(event: Any) -> None:
     services.doctor.visit(services.now())
 
 
-@app.route("/erasure/meta/{key}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
-def erase(key: str) -> Response:
-    """Meta's data-deletion callback: notes the request; the work is queued."""
-    from chalicelib.operations.deletion_request import signed_user
+@app.route("/erasure/{platform}/{key}", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
+def erase(platform: str, key: str) -> Response:
+    """A platform tells who asks to be erased (Meta's data-deletion callback): notes the request; the work is queued."""
+    from chalicelib.platforms import webhook
 
     try:
-        registration = services.apps.get("meta", key)
-        if registration is None:
+        registration, door = services.apps.get(platform, key), webhook(platform)
+        if registration is None or door is None or door.asks_erasure is None:
             raise UnknownApp("there is no such app")
-        user, code = signed_user(registration, bytes(_current().raw_body)), services.new_token()
+        user, code = door.asks_erasure(registration, bytes(_current().raw_body)), services.new_token()
         services.eraser.request_person(key, user, code, services.now())
     except tuple(error for error, _ in STATUS) as error:
-        return _refused(error, "meta", key)
+        return _refused(error, platform, key)
     return _json({"url": f"{_public_url()}/erasure/{code}", "confirmation_code": code}, 200)
 
 

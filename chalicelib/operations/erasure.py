@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import platforms
-from chalicelib.apps import Apps
+from chalicelib.apps import App, Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
@@ -52,6 +52,12 @@ class Erased:
     mentions: int = 0
 
 
+def _can_ask(app: App) -> bool:
+    """Whether the app's platform tells of those who ask to be erased."""
+    webhook = platforms.webhook(app.platform)
+    return bool(webhook and webhook.asks_erasure)
+
+
 @dataclass(frozen=True, slots=True)
 class Eraser:
     """`again` is the queue that brings the passes."""
@@ -70,14 +76,14 @@ class Eraser:
             self.again.send(encode(Erase(customer, code, 1, now)))
 
     def request_person(self, app: str, user: str, code: str, now: datetime) -> None:
-        """Notes the request of a person whom only Meta's `app` knows as `user`. Raises QueueUnavailable."""
+        """Notes the request of a person whom only a platform's `app` knows as `user`. Raises QueueUnavailable."""
         self._note(code, "received", now)
         self.again.send(encode(FindPerson(app, user, code, now)))
 
     def find_person(self, message: FindPerson, now: datetime) -> None:
         """Asks the platform under which ids the app's accounts know the person. Where it does not say, the request
         stays open until an operator has erased them. Raises ReplyError for the queue to bring it again."""
-        app, unknown = self.apps.get("meta", message.app), []
+        app, unknown = next(filter(_can_ask, (a for a in self.apps.apps if a.key == message.app)), None), []
         for account in app.accounts if app else ():
             ids = platforms.product(account.product).ids_of(self.http, app, account, message.user) if app else None
             if ids is None:

@@ -145,6 +145,8 @@ class Webhook:
     - `send(app, said, secret)`: headers and body of one signed delivery that tells what was `said`;
     - `demo`: the invented shop's registration on this machine, as in the apps file;
     - `challenge(app, query)`: the answer to the platform's handshake (GET), where it has one;
+    - `asks_erasure(app, body)`: who asks to be erased in what is posted to /erasure/{platform}/{app}, by an id of the
+      app's own; raises SignatureError, PayloadError; None where the platform tells of no such wish;
     - `prepare(http, app, request)` is called before `verify` where keys must be fetched first; raises nothing;
     - `content(request)` is called after `verify`: what `parse` gets instead of the raw body, where only the headers say
       what happened;
@@ -156,6 +158,7 @@ class Webhook:
     send: Sender
     demo: Mapping[str, Any]
     challenge: Callable[[App, Mapping[str, str]], Response] = posts_only
+    asks_erasure: Callable[[App, bytes], str] | None = None
     prepare: Callable[[Http, App, Request], None] = no_keys
     content: Callable[[Request], bytes] = whole_body
     max_body: int = MAX_BODY

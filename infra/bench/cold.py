@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import Delivery, deliver, inbox_event
+from infra.local.deliveries import USUAL, Delivery, api_event, deliver, inbox_event
 from infra.local.deployed import Deployed, deployed
 from infra.local.events import message, rest_event, schedule_event, sqs_event
 from infra.local.lambda_runtime import bare_chalice, function
@@ -69,7 +69,7 @@ def main() -> int:
 def table(running: Deployed, scratch: Path) -> list[str]:
     """Each function beside its floor and a bare Chalice handler, run by run in turn."""
     events: Mapping[str, Callable[[], Any]] = {
-        "app": lambda: _api(_comment(running)),
+        "app": lambda: api_event(_comment(running)),
         "respond": lambda: inbox_event(_comment(running), f"bench-{next(_numbers)}"),
         "escalate": lambda: sqs_event([message('{"v": 1, "wake_at": "2026-11-21T10:00:00Z"}')], "due"),
         "sweep": lambda: schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)),
@@ -141,10 +141,5 @@ def _root() -> Any:
 def _comment(running: Deployed) -> Delivery:
     """A question that is acknowledged, by somebody who has not asked before, under a post of its own."""
     number = next(_numbers)
-    said = SimulatedMessage("facebook", "Do you ship to Norway?", f"70{number:06}", "Robin", id=f"9{number:08}")
+    said = SimulatedMessage(USUAL, "Do you ship to Norway?", f"70{number:06}", "Robin", id=f"9{number:08}")
     return deliver(running.apps, said)
-
-
-def _api(delivery: Delivery) -> Any:
-    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
-    return rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"})

@@ -12,7 +12,7 @@ from chalice.app import Chalice
 import app
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
-from infra.local.deliveries import Delivery, author_id, deliver
+from infra.local.deliveries import USUAL, Delivery, author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.local.gateway import Gateway
 from infra.local.loopback import Call
@@ -44,9 +44,7 @@ def main() -> int:
 def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Delivery]:
     at = start + timedelta(seconds=2 * number)
     text = TEXTS[number % len(TEXTS)]
-    return at, deliver(
-        apps, SimulatedMessage("facebook", text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at)
-    )
+    return at, deliver(apps, SimulatedMessage(USUAL, text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at))
 
 
 def _bare(delivery: Delivery) -> float:

@@ -27,10 +27,9 @@ from chalicelib.aws.client import SQS, Identity, signed
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.services import Services
 from infra.bench.certificate import made
-from infra.local.deliveries import Delivery, deliver
+from infra.local.deliveries import USUAL, Delivery, api_event, deliver
 from infra.local.demo_apps import demo_apps
-from infra.local.events import Context, rest_event
-from infra.local.loopback import Call
+from infra.local.events import Context
 from infra.replay.services import NO_SETTINGS
 
 REQUESTS = 1_000
@@ -53,10 +52,9 @@ def measure(scheme: str) -> tuple[float, float]:
     """Seconds of CPU a call: (raw socket, receive), the median of rounds taken in turn."""
     with tempfile.TemporaryDirectory() as folder, _queue(scheme, Path(folder)) as (port, trusted):
         apps = demo_apps()
-        said = SimulatedMessage("facebook", "Can I return this dress?", author="70009", id="1")
+        said = SimulatedMessage(USUAL, "Can I return this dress?", author="70009", id="1")
         delivery = deliver(apps, said)
-        call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
-        event = rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"})
+        event = api_event(delivery)
         names = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
         at = f"{scheme}://127.0.0.1:{port}"
         services = Services(NO_SETTINGS, registrations=lambda: apps)
@@ -89,7 +87,7 @@ def _floor(raw: socket.socket, delivery: Delivery) -> None:
     """The delivery's way to the queue, written out by hand: no router, no parsing, no checks, no errors."""
     digest = hmac.digest(b"secret", delivery.body, "sha256").hex()
     hmac.compare_digest(digest, digest)
-    envelope = {"v": 1, "id": digest[:32], "platform": "meta", "app": "main", "body": delivery.body.decode()}
+    envelope = {"v": 1, "id": digest[:32], "platform": "platform", "app": "main", "body": delivery.body.decode()}
     body = json.dumps({"QueueUrl": "queue", "MessageBody": json.dumps(envelope), "DelaySeconds": 0}).encode()
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SendMessage"}
     sent = signed(ME, SQS, "127.0.0.1", headers, body, datetime.now(UTC))

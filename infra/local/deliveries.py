@@ -1,6 +1,6 @@
 """Makes deliveries as the platforms send them, signed, and sends them to a running Earshot.
 
-`python -m infra.local.deliveries --product messenger --text "Can I swap the size?"` asks the one that `make run`
+`python -m infra.local.deliveries --product PRODUCT --text "Can I swap the size?"` asks the one that `make run`
 started.
 """
 
@@ -22,7 +22,10 @@ from chalicelib.aws.queues import encode
 from chalicelib.handlers.inbox import Envelope, enqueue
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.demo_apps import demo_apps
-from infra.local.events import message, sqs_event
+from infra.local.events import message, rest_event, sqs_event
+from infra.local.loopback import Call
+
+USUAL = platforms.PRODUCTS[0]  # where nobody says on which platform
 
 
 class CannotSay(ValueError):
@@ -83,6 +86,13 @@ class _Kept:
         raise NotImplementedError
 
 
+def api_event(delivery: Delivery) -> dict[str, Any]:
+    """The event that brings the delivery to receive."""
+    _, _, platform, key = delivery.path.split("/")
+    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+    return rest_event(call, "/webhooks/{platform}/{key}", {"platform": platform, "key": key})
+
+
 def inbox_event(delivery: Delivery, id: str) -> dict[str, Any]:
     """The event that brings the delivery to respond, under the envelope's `id`."""
     _, _, platform, key = delivery.path.split("/")
@@ -96,7 +106,7 @@ def inbox_event(delivery: Delivery, id: str) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local.deliveries", description="Sends one signed delivery.")
-    parser.add_argument("--product", choices=platforms.PRODUCTS, default="facebook")
+    parser.add_argument("--product", choices=platforms.PRODUCTS, default=USUAL)
     parser.add_argument("--text", default="Can I swap the size?")
     parser.add_argument("--name", default="Robin", help="who asks; the same name is the same customer")
     parser.add_argument("--answer", metavar="ID", default="", help="speak as the shop, to this comment or customer")

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 
 from chalicelib.conversations.conversation import Conversation, Outcome, State
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local import post_office
 from infra.local.deliveries import Delivery, author_id, deliver
@@ -19,6 +20,7 @@ from infra.local.telling import Teller
 
 PATIENCE_S = 15.0  # for one step; what is missing then is shown by the counts
 LONGEST_S = 45.0  # for an e-mail
+COMMENTS, MESSAGES, PHOTOS, CHAT, POSTS, FORUM, *_ = PRODUCTS  # the registry's first, in its order
 CROWD = ("Pau", "Rui", "Sol", "Tea", "Uma", "Vic")
 
 
@@ -96,64 +98,62 @@ class Shop:
 # --- customers ask --------------------------------------------------------------------------------------------------
 
 
-def facebook(shop: Shop) -> None:
+def comments(shop: Shop) -> None:
     """A batch, the same again, a forgery, an answer, an edit and a deletion."""
     head = shop.teller.heading
     head("Facebook sends four comments and a reaction in one delivery.")
-    ana = shop.customer("facebook", "Ana", "Can I cancel my order please?")
-    ben = shop.customer("facebook", "Ben", "What are your opening hours on Sunday?")
-    dora = shop.customer("facebook", "Dora", "How do I return a pair of shoes?")
-    zoe = shop.customer("facebook", "Zoé", "Can I exchange the café cups for a bigger size? ☕")
-    like = SimulatedMessage("facebook", author=author_id("Carla"), name="Carla", verb="react")
+    ana = shop.customer(COMMENTS, "Ana", "Can I cancel my order please?")
+    ben = shop.customer(COMMENTS, "Ben", "What are your opening hours on Sunday?")
+    dora = shop.customer(COMMENTS, "Dora", "How do I return a pair of shoes?")
+    zoe = shop.customer(COMMENTS, "Zoé", "Can I exchange the café cups for a bigger size? ☕")
+    like = SimulatedMessage(COMMENTS, author=author_id("Carla"), name="Carla", verb="react")
     batch = deliver(shop.local_run.apps, ana, like, ben, dora, zoe)
     for said in (ana, ben, dora, zoe):
-        shop.teller.line("in", "facebook", f"{said.name} writes", said.text)
-    shop.teller.line("in", "facebook", "Carla reacts", "with a heart: nothing to answer")
+        shop.teller.line("in", COMMENTS, f"{said.name} writes", said.text)
+    shop.teller.line("in", COMMENTS, "Carla reacts", "with a heart: nothing to answer")
     shop.send(batch)
     shop.replied(ana, ben, dora, zoe)
 
     head("It sends the same delivery once more, as platforms do when an answer is late.")
     shop.send(batch)
     shop.until(lambda: shop.teller.repeats >= 4)
-    shop.teller.line("dim", "facebook", "Earshot", "knows all of it already: nothing to do")
+    shop.teller.line("dim", COMMENTS, "Earshot", "knows all of it already: nothing to do")
 
     head("Somebody who does not know the app's secret forges a delivery.")
-    forged = SimulatedMessage("facebook", "Everything is free today!", author_id("Mallory"), "Mallory")
+    forged = SimulatedMessage(COMMENTS, "Everything is free today!", author_id("Mallory"), "Mallory")
     shop.tell(forged, how="forges", secret="a wrong secret")
 
     head("A person at the shop answers Dora on Facebook: nobody will be called about her.")
-    answer = SimulatedMessage("facebook", "Hello Dora, just bring them to any of our stores.", to=dora.id)
+    answer = SimulatedMessage(COMMENTS, "Hello Dora, just bring them to any of our stores.", to=dora.id)
     shop.tell(answer, how="answers")
     shop.until(lambda: shop.of(dora).state is State.ANSWERED)
 
     head("Ana changes her comment: the words are new, the automatic reply stays the only one.")
-    edited = SimulatedMessage(
-        "facebook", "Can I still cancel my order please?", ana.author, "Ana", ana.id, verb="edited"
-    )
+    edited = SimulatedMessage(COMMENTS, "Can I still cancel my order please?", ana.author, "Ana", ana.id, verb="edited")
     shop.tell(edited, how="edits")
     shop.until(lambda: any("still" in i.text for i in shop.interactions()))
 
     head("Emil asks, then deletes his comment: nobody is called about that either.")
-    emil = shop.customer("facebook", "Emil", "Can I swap the size?")
+    emil = shop.customer(COMMENTS, "Emil", "Can I swap the size?")
     shop.tell(emil)
     shop.replied(emil)
-    shop.tell(SimulatedMessage("facebook", "", emil.author, "Emil", emil.id, verb="remove"), how="deletes it")
+    shop.tell(SimulatedMessage(COMMENTS, "", emil.author, "Emil", emil.id, verb="remove"), how="deletes it")
     shop.until(lambda: shop.of(emil).state is State.DELETED)
 
 
 def urgent(shop: Shop) -> None:
     shop.teller.heading("Fay's comment is urgent: no automatic reply, an e-mail to the press office at once.")
     words = "The lamp you sold me caught fire last night. My lawyer will contact you."
-    shop.tell(shop.customer("facebook", "Fay", words))
+    shop.tell(shop.customer(COMMENTS, "Fay", words))
     shop.until(lambda: shop.emails("caught fire"))
 
 
 def ladder(shop: Shop) -> None:
     head = shop.teller.heading
     head("The less is certain, the less is said: Nia asks two things, Otto jokes, Pia denies the wish that she names.")
-    nia = shop.customer("facebook", "Nia", "Can I return it in store? And how do I get a return label?")
-    otto = shop.customer("facebook", "Otto", "How do I check the balance of my gift card, this is a joke")
-    pia = shop.customer("facebook", "Pia", "Please do not cancel my order, I still want it.")
+    nia = shop.customer(COMMENTS, "Nia", "Can I return it in store? And how do I get a return label?")
+    otto = shop.customer(COMMENTS, "Otto", "How do I check the balance of my gift card, this is a joke")
+    pia = shop.customer(COMMENTS, "Pia", "Please do not cancel my order, I still want it.")
     shop.tell(nia, otto, pia)
     shop.replied(nia, otto)
     shop.until(lambda: any(q.silence for q in shop.of(pia).questions.values()))
@@ -162,14 +162,14 @@ def ladder(shop: Shop) -> None:
 def crowd(shop: Shop) -> None:
     """Six under one post at once."""
     shop.teller.heading("A van has broken down: six customers ask under the same post.")
-    asked = [shop.customer("facebook", name, "Where is my parcel? It was to be here yesterday.") for name in CROWD]
-    shop.teller.line("in", "facebook", "Six people write", asked[0].text)
+    asked = [shop.customer(COMMENTS, name, "Where is my parcel? It was to be here yesterday.") for name in CROWD]
+    shop.teller.line("in", COMMENTS, "Six people write", asked[0].text)
     shop.teller.crowd = frozenset(s.author for s in asked)
     shop.send(deliver(shop.local_run.apps, *asked))
     shop.replied(*asked)
     posted = [p for p in shop.local_run.stand_in.posted if p.target in {s.id for s in asked}]
     shop.teller.line(
-        "out", "facebook", "Earshot replies", f"to each of the {len(posted)}: {posted[0].text if posted else ''}"
+        "out", COMMENTS, "Earshot replies", f"to each of the {len(posted)}: {posted[0].text if posted else ''}"
     )
 
 
@@ -177,16 +177,16 @@ def elsewhere(shop: Shop) -> None:
     """Messenger, Instagram, WhatsApp, X."""
     head = shop.teller.heading
     head("Messenger, Instagram, WhatsApp and X: other shapes, other signatures, other ways to reply.")
-    gus = shop.customer("messenger", "Gus", "How do I check the balance of my gift card? 🎁")
-    hana = shop.customer("messenger", "Hana", "Which size should I take, I am usually a 38?")
-    iris = shop.customer("instagram", "Iris", "When will the blue vase be back in stock?")
-    jo = shop.customer("whatsapp", "Jo", "I can't log in to my account")
-    kim = shop.customer("x", "Kim", "@MarigoldFinch my discount code does not work")
+    gus = shop.customer(MESSAGES, "Gus", "How do I check the balance of my gift card? 🎁")
+    hana = shop.customer(MESSAGES, "Hana", "Which size should I take, I am usually a 38?")
+    iris = shop.customer(PHOTOS, "Iris", "When will the blue vase be back in stock?")
+    jo = shop.customer(CHAT, "Jo", "I can't log in to my account")
+    kim = shop.customer(POSTS, "Kim", "@MarigoldFinch my discount code does not work")
     shop.tell(gus, hana)
     for said in (iris, jo, kim):
         shop.tell(said)
     shop.replied(hana, iris, jo, kim)
-    answer = SimulatedMessage("messenger", "Hello Hana, that one runs small: take a 39.", to=hana.author)
+    answer = SimulatedMessage(MESSAGES, "Hello Hana, that one runs small: take a 39.", to=hana.author)
     shop.tell(answer, how="answers Hana")
     shop.until(lambda: shop.of(hana).state is State.ANSWERED)
 
@@ -195,13 +195,13 @@ def failures(shop: Shop) -> None:
     """A rate limit, and a reply of which nobody knows whether it is out."""
     head = shop.teller.heading
     head("The website takes no more replies for a moment: a definite no, so Earshot may try again.")
-    lea = shop.customer("standard", "Lea", "How can I check the balance of my gift card?")
+    lea = shop.customer(FORUM, "Lea", "How can I check the balance of my gift card?")
     shop.local_run.stand_in.fail_next(lea.id, Fault.RATE)
     shop.tell(lea)
     shop.replied(lea)
 
     head("Facebook takes the reply to Max, but its answer gets lost; and then it delivers his comment once more.")
-    max_ = shop.customer("facebook", "Max", "Where can I find my invoice?")
+    max_ = shop.customer(COMMENTS, "Max", "Where can I find my invoice?")
     shop.local_run.stand_in.fail_next(max_.id, Fault.LOST)
     shop.tell(max_)
     shop.until(lambda: any(a.state is Outcome.UNKNOWN for a in shop.of(max_).acknowledgements.values()))
@@ -238,7 +238,7 @@ def answered_by_mail(shop: Shop) -> None:
     )
     shop.about("Jo")
     shop.email("log in to my account")
-    shop.tell(shop.customer("whatsapp", "Jo", "Somebody has hacked my account and is ordering things!"))
+    shop.tell(shop.customer(CHAT, "Jo", "Somebody has hacked my account and is ordering things!"))
     if email := shop.email("hacked my account", subject="URGENT"):
         words, sender = "Jo, we have locked your account. Nothing will be charged.", f"Rosa <{email.to}>"
         shop.teller.line("in", "", "Rosa replies by e-mail", words)
@@ -268,6 +268,6 @@ def second_step(shop: Shop) -> None:
 
 
 STORY = (
-    *(facebook, urgent, ladder, crowd, elsewhere, failures),
+    *(comments, urgent, ladder, crowd, elsewhere, failures),
     *(claimed, answered_by_form, answered_by_mail, grouped, second_step),
 )

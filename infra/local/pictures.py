@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from chalicelib import platforms
 from chalicelib.conversations.conversation import Act, Bundle, Conversation, Deed, Question
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker, render, render_many
@@ -20,6 +21,7 @@ from chalicelib.staff.page import render as render_desk
 
 OUT = Path("build/pictures")
 WIDE, PHONE = (760, 1250), (320, 1700)
+COMMENTS, MESSAGES, PHOTOS, *_ = platforms.PRODUCTS  # the registry's first: a Page's comments, its messages, pictures
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _NOW = datetime(2026, 11, 23, 10, 10, tzinfo=UTC)
 _PAGE = "https://earshot.shop.example.com/api/act/…"
@@ -36,11 +38,11 @@ class Picture:
 
 
 def plain(text: str = "Where is my parcel? It was to be here on Friday.", name: str = "Ana Pérez") -> EscalationEmail:
-    """A question on Facebook, ten minutes after it was asked."""
+    """A question below a post, ten minutes after it was asked."""
     asked_at = _NOW - timedelta(minutes=10)
     return EscalationEmail(
-        conversation="facebook:123:c1:5001",
-        product="facebook",
+        conversation=f"{COMMENTS}:123:c1:5001",
+        product=COMMENTS,
         account="Marigold & Finch",
         shop="Marigold & Finch",
         timezone="Europe/London",
@@ -61,7 +63,7 @@ def plain(text: str = "Where is my parcel? It was to be here on Friday.", name: 
         answer_by=asked_at + timedelta(hours=1),
         now=_NOW,
         promised=True,
-        inbox="https://www.facebook.com/123/posts/77",
+        inbox="https://social.example.com/123/posts/77",
         page=_PAGE,
         by_mail=True,
     )
@@ -89,7 +91,7 @@ def urgent() -> EscalationEmail:
     words = "The lamp you sold me caught fire last night. My lawyer will contact you."
     return replace(
         plain(words, "Fay O’Neill"),
-        product="messenger",
+        product=MESSAGES,
         intent="legal_safety",
         urgent=True,
         now=at,
@@ -138,7 +140,7 @@ def arabic() -> EscalationEmail:
     return replace(
         plain("مرحبا، أين طلبي رقم 4711؟ لم يصل بعد 👨‍👩‍👧", "ليلى حسن"),
         lines=(Line(Speaker.CUSTOMER, "ليلى حسن", "می‌خواهم بدانم", _NOW - timedelta(hours=3)),),
-        product="instagram",
+        product=PHOTOS,
         intent="order_status",
     )
 
@@ -163,8 +165,8 @@ def desk(language: str = "en", said: Said | None = None) -> str:
     email = second_tier()
     asked = {f"c{n}": Question(a.at, a.at, a.at, "delivery_late") for n, a in enumerate(email.asked)}
     claim = Act(Deed.CLAIM, email.now - timedelta(minutes=3), "Kim", until=email.now + timedelta(minutes=27))
-    c = Conversation("facebook", "123", "c1", "5001", questions=asked, acts={"a1": claim}, tier=2)
-    to = Interaction("facebook", "123", "c1", Kind.NEW, email.since, email.since)
+    c = Conversation(COMMENTS, "123", "c1", "5001", questions=asked, acts={"a1": claim}, tier=2)
+    to = Interaction(COMMENTS, "123", "c1", Kind.NEW, email.since, email.since)
     lines = tuple(Line(Speaker.CUSTOMER, a.name, a.text, a.at) for a in email.asked)
     earlier = Earlier(email.since - timedelta(days=40), "answered", "size_fit", "Does the green coat run small?")
     view = View(
@@ -184,7 +186,7 @@ def desk(language: str = "en", said: Said | None = None) -> str:
 
 def pictures() -> Iterator[Picture]:
     """Every kind, wide and on a phone."""
-    filled = Said("Ihre Antwort steht auf: Facebook.", name="Kim")
+    filled = Said(f"Ihre Antwort steht auf: {platforms.title(COMMENTS, 'de')}.", name="Kim")
     yield Picture("desk", desk(), (760, 2500))
     yield Picture("desk_phone", desk("de", filled), (320, 3600))
     yield Picture("desk_dark", desk(), (760, 2500), dark=True)

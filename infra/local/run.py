@@ -145,7 +145,7 @@ def welcome(running: LocalRun) -> str:
     shop, url = running.services.playbook.shop.name, running.url
     product = next(p for p in PRODUCTS if any(a.product == p for app in running.apps.apps for a in app.accounts))
     said = SimulatedMessage(product, "Can I cancel my order please?", author_id("Robin"), "Robin")
-    send = f".venv/bin/python -m infra.local.deliveries --to {url} --product messenger --name Ana"
+    send = f".venv/bin/python -m infra.local.deliveries --to {url} --product {PRODUCTS[1]} --name Ana"
     return "\n".join(
         (
             f"Earshot is running for {shop}.",

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import deliver
+from infra.local.deliveries import USUAL, deliver
 from infra.local.demo_apps import demo_apps, write
 from infra.local.gateway import Gateway
 from infra.local.loopback import serve
@@ -237,12 +237,12 @@ def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     if routes != {f"{method} {path}" for path, methods in live.routes.items() for method in methods}:
         raise SmokeError(f"the routes are not app.py's: {routes}")
     with serve(Gateway(live).answer) as url:
-        delivery = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001", name="Robin"))
+        delivery = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001", name="Robin"))
         status, body = delivery.send(url)
         print(f"webhook: {status} {body}")
         if status != 200:
             raise SmokeError(f"the webhook was answered with {status}")
-        refused = deliver(apps, SimulatedMessage("facebook", URGENT, author="77001"), secret="another secret")
+        refused = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001"), secret="another secret")
         print(f"a forged one: {refused.send(url)[0]}")
     dynamodb, table = make("dynamodb"), outputs["Table"]
     items = until("the interaction", lambda: dynamodb.scan(TableName=table)["Items"], 60)

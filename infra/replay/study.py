@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from chalicelib.apps import Account, App, Apps
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.registry import PRODUCTS
 from chalicelib.reports.columns import Fact
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S
 from chalicelib.reports.span import policy_of, whole_days
@@ -100,9 +101,13 @@ def answers() -> dict[str, datetime]:
     return found
 
 
+WALL = next(iter(PRODUCTS))  # the only platform that the study has asked on, and the registry's first
+
+
+@cache
 def apps() -> Apps:
-    pages = tuple(Account(f"9{n:03}", "facebook", f"Shop {n + 1}", "t") for n in range(SHOPS))
-    return Apps((App("meta", "main", secrets=(SECRET,), accounts=pages),))
+    pages = tuple(Account(f"9{n:03}", WALL, f"Shop {n + 1}", "t") for n in range(SHOPS))
+    return Apps((App(PRODUCTS[WALL].platform, "main", secrets=(SECRET,), accounts=pages),))
 
 
 def deliveries(answered: Mapping[str, datetime]) -> Iterator[Recorded]:
@@ -125,7 +130,7 @@ def _delivery(page: str, at: datetime, value: Mapping[str, object], text: str) -
     change = {"field": "feed", "value": {"verb": "add", "created_time": int(at.timestamp()), "message": text, **value}}
     body = json.dumps({"object": "page", "entry": [{"id": page, "time": int(at.timestamp()), "changes": [change]}]})
     headers = {"X-Hub-Signature-256": "sha256=" + hmac_hex(SECRET, body.encode())}
-    return Recorded(at, "POST", "/webhooks/meta/main", {}, headers, body.encode())
+    return Recorded(at, "POST", apps().apps[0].path, {}, headers, body.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ def run(answered: Mapping[str, datetime], out: Path | None = None) -> Outcome:
     recorded = sorted(deliveries(answered), key=lambda r: r.at)
     replay(recorded, registrations, policy, WITHIN + timedelta(hours=24), StringIO(), table)
     assert table.deriver
-    names = {table.deriver.question("facebook", q.page, q.id): q.id for q in questions()}
+    names = {table.deriver.question(WALL, q.page, q.id): q.id for q in questions()}
     outcome = Outcome({names[f.question]: f for f in table.facts() if f.question in names})
     if out:
         with TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from chalicelib.registry import PRODUCTS
 from chalicelib.reports.columns import COLUMNS, TYPES
 
 Array = npt.NDArray[Any]
@@ -31,7 +32,8 @@ INTENTS: Final = {
     "discount_code": ("web_shop", 0.05), "payment": ("web_shop", 0.04), "store_info": ("stores", 0.06),
     "complaint": ("customer_service", 0.06), "legal_safety": ("pr", 0.005), "other": ("customer_service", 0.105),
 }  # fmt: skip
-PLATFORMS: Final = {"facebook": 0.4, "instagram": 0.3, "whatsapp": 0.15, "x": 0.1, "google": 0.05}
+SHARES: Final = (0.4, 0.3, 0.15, 0.1, 0.05)
+PLATFORMS: Final = dict(zip(PRODUCTS, SHARES, strict=False))
 LANGUAGES: Final = {"en": 0.7, "de": 0.15, "fr": 0.1, "es": 0.05}
 
 

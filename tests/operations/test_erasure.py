@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.apps import App
 from chalicelib.conversations.customer import Customer
-from chalicelib.operations.deletion_request import signed_user
 from chalicelib.platforms.base import SignatureError
+from chalicelib.platforms.meta.deletion_request import signed_user
 from chalicelib.platforms.read import PayloadError
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.services import Services

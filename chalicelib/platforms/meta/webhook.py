@@ -23,6 +23,7 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.contract import MAX_BODY, PartContext, Webhook, signature
 from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
+from chalicelib.platforms.meta.deletion_request import signed_user
 from chalicelib.platforms.simulation import SHOP, Said, SimulatedMessage, wire
 
 LARGEST_BODY = 3 * 1024 * 1024  # WhatsApp's documented limit; the other products stay below 1 MiB
@@ -184,4 +185,4 @@ _DEMO = {
         {"product": "whatsapp", "id": "106500000000001", "name": SHOP, "token": "invented-whatsapp-token"},
     ],
 }
-WEBHOOK = Webhook(verify, parse, send, _DEMO, challenge=challenge, max_body=LARGEST_BODY)
+WEBHOOK = Webhook(verify, parse, send, _DEMO, challenge=challenge, asks_erasure=signed_user, max_body=LARGEST_BODY)
