@@ -117,7 +117,7 @@ def notify(event: SQSEvent) -> Any:
             SendGathered: lambda message, now: services.notifier.send_gathered(message, now),
             AccountAlert: lambda message, now: services.notifier.alert(message, now),
             FindPerson: lambda message, now: services.eraser.find_person(message, now),
-            Erase: lambda message, now: services.eraser.work(message, now),
+            Erase: lambda message, now: services.eraser.work(message, now, lambda: _has_time(lambda_context)),
         }
         _need_time(lambda_context)
         message = decode(record.json_body)
@@ -231,8 +231,12 @@ class OutOfTime(Exception):
 
 
 def _need_time(context: Any) -> None:
-    if context is not None and context.get_remaining_time_in_millis() < TIME_RESERVE_MS:
+    if not _has_time(context):
         raise OutOfTime
+
+
+def _has_time(context: Any) -> bool:
+    return context is None or bool(context.get_remaining_time_in_millis() >= TIME_RESERVE_MS)
 
 
 def _batch(event: SQSEvent, work: Any) -> Any:
@@ -279,11 +283,8 @@ def _escalate(key: Any) -> None:
 
 
 def _sweep(context: Any) -> None:
-    def time_left() -> bool:
-        return context is None or bool(context.get_remaining_time_in_millis() > TIME_RESERVE_MS)
-
     try:
-        services.telemetry.swept(services.escalator.sweep(services.now, time_left))
+        services.telemetry.swept(services.escalator.sweep(services.now, lambda: _has_time(context)))
     finally:
         services.telemetry.flush()
 

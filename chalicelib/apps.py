@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class App:
     """A registration at a platform; its first secret signs, every one of them verifies. `brand` is (product, id) of
-    every account in the file, also of other apps."""
+    every account in the file, also of other apps; `census` is another one as soon as an account joins or leaves."""
 
     platform: str
     key: str
@@ -44,6 +45,7 @@ class App:
     app_id: str = ""
     accounts: tuple[Account, ...] = ()
     brand: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False, compare=False)
+    census: str = field(default="", repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -79,7 +81,8 @@ class Apps:
 
     def __post_init__(self) -> None:
         brand = frozenset((a.product, a.id) for app in self.apps for a in app.accounts)
-        object.__setattr__(self, "apps", tuple(replace(app, brand=brand) for app in self.apps))
+        apps = tuple(replace(app, brand=brand, census=_census(app.accounts)) for app in self.apps)
+        object.__setattr__(self, "apps", apps)
 
     def get(self, platform: str, key: str) -> App | None:
         """The registration that `/webhooks/{platform}/{key}` names, if there is one."""
@@ -96,6 +99,11 @@ class Apps:
         """What people call the account; its id where the file has no name for it."""
         owner = self.owner(product, account)
         return owner.account.name if owner and owner.account.name else account
+
+
+def _census(accounts: Iterable[Account]) -> str:
+    names = sorted(f"{a.product}:{a.id}" for a in accounts)
+    return sha256("\0".join(names).encode()).hexdigest()[:8]
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

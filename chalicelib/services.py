@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chalicelib.apps import Apps, AppsError, load_apps, read_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
-from chalicelib.aws.queues import Queue, SqsQueue, SqsVisibility, Visibility
+from chalicelib.aws.queues import DeadLetters, Queue, SqsDeadLetters, SqsQueue, SqsVisibility, Visibility
 from chalicelib.aws.secret_text import CURRENT, unpack
 from chalicelib.keys import Keys, KeysError, load_keys
 from chalicelib.outcomes import metric
@@ -19,7 +19,7 @@ from chalicelib.settings import Settings, read_settings
 from chalicelib.wire import tls
 
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chalicelib.aws.mail_bucket import MailBucket
     from chalicelib.aws.mailer import Mailer
@@ -65,6 +65,7 @@ class Overrides(TypedDict, total=False):
     due: Queue
     escalations: Queue
     quarantine: Queue
+    dead_letters: "Sequence[DeadLetters]"
     visibility: Visibility
     timer: "Timer"
     mailer: "Mailer"
@@ -277,6 +278,12 @@ class Services:
         return SqsQueue(self.lean_aws, self.settings.quarantine_url)
 
     @cached_property
+    def dead_letters(self) -> "Sequence[DeadLetters]":
+        """Those of every queue, the inbox's first."""
+        urls = (self.settings.quarantine_url, *self.settings.dead_letters.split())
+        return tuple(SqsDeadLetters(self.lean_aws, url) for url in urls)
+
+    @cached_property
     def visibility(self) -> Visibility:
         return SqsVisibility(self.lean_aws, self.settings.inbox_url)
 
@@ -415,14 +422,25 @@ class Services:
     @property
     def eraser(self) -> "Eraser":
         from chalicelib.operations.erasure import Eraser
+        from chalicelib.operations.letters import Letters
+        from chalicelib.operations.passes import Passes
 
-        return Eraser(self.store, self.escalations, self.forgotten, self.apps, self.http)
+        letters = Letters(
+            queues=self.dead_letters,
+            store=self.store,
+            forgotten=self.forgotten,
+            again=self.escalations,
+            bodies=self.bodies,
+            mails=lambda: self.mail_bucket,
+        )
+        passes = Passes(self.store, self.forgotten, letters)
+        return Eraser(self.store, self.escalations, passes, self.apps, self.http, self.settings.stage)
 
     @property
     def doctor(self) -> "Doctor":
         from chalicelib.operations.doctor import Doctor
 
-        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer)
+        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer, self.settings.stage)
 
     @cached_property
     def telemetry(self) -> "Outcomes":

@@ -17,7 +17,7 @@ class Settings:
     inbox_url: str
     due_url: str
     escalations_url: str
-    quarantine_url: str
+    quarantine_url: str  # the inbox's dead letters
     state_machine_arn: str
     mail_from: str
     mail_events: str = ""  # SES configuration set
@@ -30,6 +30,7 @@ class Settings:
     public_url: str = ""  # where the e-mail's links lead
     reply_domain: str = ""  # receives answers by e-mail; none: off
     mail_bucket: str = ""  # into which SES puts them
+    dead_letters: str = ""  # addresses of the other queues' dead letters, with spaces between them
     retention_days: int = 90
     stage: str = "local"
     handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
@@ -53,6 +54,7 @@ _NAMES = {
     "public_url": "EARSHOT_PUBLIC_URL",
     "reply_domain": "EARSHOT_REPLY_DOMAIN",
     "mail_bucket": "EARSHOT_MAIL_BUCKET",
+    "dead_letters": "EARSHOT_DEAD_LETTERS",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",
     "handler": "_HANDLER",

@@ -22,6 +22,10 @@ _CONDITIONS: Mapping[str, Callable[[Attributes | None, Mapping[str, Any]], bool]
 }
 _QUERIES: Mapping[str, tuple[Callable[[Attributes, Mapping[str, Any]], bool], str]] = {  # condition → (match, order)
     "pk = :pk": (lambda item, v: item["pk"] == v[":pk"], "sk"),
+    "pk = :pk AND sk > :sk": (
+        lambda item, v: item["pk"] == v[":pk"] and item["sk"]["S"] > v[":sk"]["S"],
+        "sk",
+    ),
     "customer = :c": (lambda item, v: item.get("customer") == v[":c"], "pk"),
     "shard = :shard AND wake_at <= :now": (
         lambda item, v: item.get("shard") == v[":shard"] and item["wake_at"]["S"] <= v[":now"]["S"],
@@ -36,10 +40,12 @@ _QUERIES: Mapping[str, tuple[Callable[[Attributes, Mapping[str, Any]], bool], st
 
 @dataclass(slots=True)
 class State:
-    """What AWS keeps: tables, queues (message bodies by address) and executions."""
+    """What AWS keeps: tables, queues (message bodies by address), which of their messages somebody holds (by handle),
+    and executions."""
 
     tables: dict[str, dict[tuple[str, str], Attributes]] = field(default_factory=dict)
     queues: dict[str, list[str]] = field(default_factory=dict)
+    held: dict[str, dict[str, str]] = field(default_factory=dict)
     executions: set[str] = field(default_factory=set)
 
 
@@ -110,7 +116,8 @@ def _query(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scan(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Items": [dict(item) for item in _table(state, request).values()]}
+    start = _key(request["ExclusiveStartKey"]) if "ExclusiveStartKey" in request else ("", "")
+    return {"Items": [dict(item) for key, item in sorted(_table(state, request).items()) if key > start]}
 
 
 def _send(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +128,29 @@ def _send(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
 def _send_batch(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
     state.queues.setdefault(request["QueueUrl"], []).extend(entry["MessageBody"] for entry in request["Entries"])
     return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
+
+
+def _receive(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
+    queue, held = state.queues.setdefault(request["QueueUrl"], []), state.held.setdefault(request["QueueUrl"], {})
+    taken, queue[:] = queue[: request["MaxNumberOfMessages"]], queue[request["MaxNumberOfMessages"] :]
+    handles = {f"handle-{next(_handles)}": body for body in taken}
+    held |= handles
+    return {"Messages": [{"Body": body, "ReceiptHandle": handle} for handle, body in handles.items()]}
+
+
+def _delete_message(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
+    state.held.setdefault(request["QueueUrl"], {}).pop(request["ReceiptHandle"], None)
+    return {}
+
+
+def _show_again(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
+    body = state.held.setdefault(request["QueueUrl"], {}).pop(request["ReceiptHandle"], None)
+    if body is not None:
+        state.queues[request["QueueUrl"]].append(body)
+    return {}
+
+
+_handles = count(1)
 
 
 def _start(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +173,9 @@ _ACTIONS: Mapping[str, Callable[[State, Mapping[str, Any]], dict[str, Any]]] = {
     "dynamodb.Scan": _scan,
     "sqs.SendMessage": _send,
     "sqs.SendMessageBatch": _send_batch,
+    "sqs.ReceiveMessage": _receive,
+    "sqs.DeleteMessage": _delete_message,
+    "sqs.ChangeMessageVisibility": _show_again,
     "states.StartExecution": _start,
     "states.DescribeExecution": _describe,
 }

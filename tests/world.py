@@ -25,7 +25,7 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.services import Overrides
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
-from infra.replay.memory import Deliverer, VirtualClock
+from infra.replay.memory import Deliverer, MemoryDeadLetters, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
 from infra.replay.services import NO_SETTINGS, ReplayServices
@@ -119,9 +119,11 @@ class MemoryWorld:
         self.out = StringIO()
         self.outcomes = Outcomes(self.out, self.virtual_clock)
         self.platforms = PostedOnPaper()
-        self.quarantined: list[str] = []
+        self.quarantined: list[str] = []  # the inbox's dead letters
+        self.dead: list[str] = []  # the other queues'
         self.registered = apps  # read anew when Services reads them
         given: Overrides = {"http": self.platforms, "registrations": lambda: self.registered}
+        given["dead_letters"] = (MemoryDeadLetters(self.quarantined), MemoryDeadLetters(self.dead))
         given.update(overrides)
         settings = replace(NO_SETTINGS, public_url=public_url, reply_domain=reply_domain)
         self.services = ReplayServices(apps, policy or playbook(), self.virtual_clock, self.outcomes, settings, **given)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from chalicelib.aws.client import SQS, AwsError, LeanAws
 MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 LONGEST_DELAY = timedelta(minutes=15)
+HELD = timedelta(minutes=5)  # longer than one look through all dead letters takes
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
 
 
@@ -25,6 +26,30 @@ class Queue(Protocol):
 
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Puts each message; raises QueueUnavailable when one was not accepted (others may be: they come twice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter that is held: nobody else sees it until it is let go, or HELD is over."""
+
+    body: str = field(repr=False)
+    handle: str
+
+
+class DeadLetters(Protocol):
+    """A queue of dead letters, to look through. All raise QueueUnavailable."""
+
+    def take(self) -> list[Letter]:
+        """Some that are not held; none when there are no others."""
+
+    def put(self, body: str) -> None:
+        """Puts one more."""
+
+    def drop(self, letter: Letter) -> None:
+        """Takes it out for good."""
+
+    def let_go(self, letters: Sequence[Letter]) -> None:
+        """Shows them again."""
 
 
 class Visibility(Protocol):
@@ -61,6 +86,35 @@ class SqsQueue:
             failed = self._call("SendMessageBatch", {"Entries": entries}).get("Failed")
             if failed:
                 raise QueueUnavailable(failed[0].get("Code", "batch"))
+
+    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
+        except AwsError as error:
+            raise QueueUnavailable(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDeadLetters:
+    """`DeadLetters` on SQS."""
+
+    aws: LeanAws
+    url: str
+
+    def take(self) -> list[Letter]:
+        asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": ceil(HELD.total_seconds()), "WaitTimeSeconds": 1}
+        found = self._call("ReceiveMessage", asked).get("Messages", [])
+        return [Letter(str(row["Body"]), str(row["ReceiptHandle"])) for row in found]
+
+    def put(self, body: str) -> None:
+        self._call("SendMessage", {"MessageBody": body})
+
+    def drop(self, letter: Letter) -> None:
+        self._call("DeleteMessage", {"ReceiptHandle": letter.handle})
+
+    def let_go(self, letters: Sequence[Letter]) -> None:
+        for letter in letters:
+            self._call("ChangeMessageVisibility", {"ReceiptHandle": letter.handle, "VisibilityTimeout": 0})
 
     def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:

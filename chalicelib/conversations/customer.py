@@ -1,6 +1,10 @@
-"""A customer as an erasure or an export names them, and what is known of them once it has begun."""
+"""A customer as an erasure or an export names them, and what gives them away once it has begun."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+STANDS_IN: Final = "unknown-"  # how the id begins that stands in for an author whom the platform did not name
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +18,35 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a second look needs, because the first has taken it away: what the customer was called, under which ids the
-    platform knew them, where and what they wrote."""
+    """What a later look needs, because an earlier one has taken it away: what the customer was called, under which ids
+    the platform knew them, in which private threads they wrote, and how the e-mails about them are called (`tags`)."""
 
     names: tuple[str, ...] = ()
     known_as: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def and_of(
+        self,
+        *,
+        names: Iterable[str | None] = (),
+        known_as: Iterable[str | None] = (),
+        threads: Iterable[str | None] = (),
+        tags: Iterable[str | None] = (),
+    ) -> "Traces":
+        """These and more, each once."""
+        return Traces(
+            _distinct(self.names, names),
+            _distinct(self.known_as, known_as),
+            _distinct(self.threads, threads),
+            _distinct(self.tags, tags),
+        )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The customer's ids as a payload holds them: without what stands in for an author who was not named."""
+        return tuple(id.removeprefix(STANDS_IN) for id in self.known_as)
+
+
+def _distinct(known: tuple[str, ...], more: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(v for v in (*known, *more) if v))

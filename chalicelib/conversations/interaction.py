@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from chalicelib.conversations.customer import STANDS_IN
+
 
 class Kind(StrEnum):
     """What a delivery says happened."""
@@ -157,7 +159,7 @@ class Interaction:
     @property
     def customer(self) -> str:
         """Who wrote it; stands in for an author that the platform did not name."""
-        return self.author or f"unknown-{self.id}"
+        return self.author or f"{STANDS_IN}{self.id}"
 
 
 def merge(old: Interaction | None, new: Interaction) -> Interaction:

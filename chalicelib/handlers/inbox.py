@@ -31,7 +31,8 @@ class AlreadyDone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One delivery (`body`, raw), or one interaction of it (`interaction`). `id` follows it to the e-mail."""
+    """One delivery (`body`, raw), or one interaction of it (`interaction`). `id` follows it to the e-mail; `census`
+    says which accounts the app had when it came (App.census)."""
 
     id: str
     platform: str
@@ -39,13 +40,14 @@ class Envelope:
     received_at: datetime
     body: bytes = field(default=b"", repr=False)
     interaction: Interaction | None = None
+    census: str = ""
 
 
 SaveBody = Callable[[str, bytes, datetime], None]  # of storage/bodies.py, which receive imports in need only
 ReadBody = Callable[[str], bytes | None]
 
 
-def enqueue(queue: Queue, envelope: Envelope, save_body: SaveBody, reasons: Sequence[str] = ()) -> None:
+def enqueue(queue: Queue, envelope: Envelope, save_body: SaveBody, now: datetime, reasons: Sequence[str] = ()) -> None:
     """One queue message. A body that even compressed exceeds SQS's limit is put into the table first, in chunks.
 
     With `reasons` it goes to quarantine: the same message, so that a redrive after a fix works on the whole delivery
@@ -59,7 +61,7 @@ def enqueue(queue: Queue, envelope: Envelope, save_body: SaveBody, reasons: Sequ
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(envelope.body) > PLAIN_UP_TO and len(encode(message)) > MAX_MESSAGE - HEADROOM:
         name, packed = f"{envelope.id}-{token_hex(8)}" if reasons else envelope.id, zlib.compress(envelope.body)
-        save_body(name, packed, envelope.received_at)
+        save_body(name, packed, now)
         message = head | {"chunks": name}
     queue.send(message)
 
@@ -82,6 +84,7 @@ def decode(text: str, read_body: ReadBody) -> Envelope:
         received_at=to_time(message["received_at"]),
         body=_body(message, read_body),
         interaction=load(Interaction, message["interaction"]) if "interaction" in message else None,
+        census=str(message.get("census", "")),
     )
 
 
@@ -92,6 +95,7 @@ def _head(envelope: Envelope) -> dict[str, Any]:
         "platform": envelope.platform,
         "app": envelope.app,
         "received_at": from_time(envelope.received_at),
+        **({"census": envelope.census} if envelope.census else {}),
     }
 
 

@@ -94,13 +94,17 @@ class FindPerson:
 @dataclass(frozen=True, slots=True)
 class Erase:
     """One pass over what a customer had said until `until` (None: until it begins); the second one knows what the first
-    has taken away."""
+    has taken away. Of a pass that time stopped, `step` steps are done, and the next goes on behind `after`, there
+    behind `within`."""
 
     customer: Customer
     code: str
     number: int
     until: datetime | None = None
     traces: Traces = field(default_factory=Traces)
+    step: int = 0
+    after: str = ""
+    within: str = ""
 
 
 Message = WakeUp | EscalationDue | SendNotice | SendGathered | AccountAlert | FindPerson | Erase
@@ -156,6 +160,9 @@ _WRITTEN: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
         "pass": m.number,
         "at": _time(m.until),
         "traces": dump(m.traces),
+        "step": m.step,
+        "after": m.after,
+        "within": m.within,
     },
 }
 
@@ -194,6 +201,9 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
         int(m["pass"]),
         to_time(m["at"]) if m.get("at") else None,
         load(Traces, m.get("traces", {})),
+        int(m.get("step", 0)),
+        str(m.get("after", "")),
+        str(m.get("within", "")),
     ),
 }
 

@@ -57,8 +57,8 @@ class Receiver:
         body = webhook.content(request)
         if not self._has_work(app, webhook, body, request.received_at):
             return False
-        envelope = Envelope(self.new_id(), platform, key, request.received_at, body)
-        inbox.enqueue(self.inbox, envelope, self.save_body)
+        envelope = Envelope(self.new_id(), platform, key, request.received_at, body, census=app.census)
+        inbox.enqueue(self.inbox, envelope, self.save_body, request.received_at)
         return True
 
     def _find(self, platform: str, key: str) -> tuple[App, Webhook]:

@@ -66,9 +66,9 @@ class Responder:
             fresh = self.fresh_apps()
             self = replace(self, apps=fresh, acknowledger=replace(self.acknowledger, apps=fresh))
             parsed = self._parsed(envelope)
-        interactions, reasons = _sorted_out(parsed)
+        interactions, reasons = _sorted_out(parsed, self._was_another(envelope))
         if reasons:
-            inbox.enqueue(self.quarantine, envelope, self.save_body, reasons)
+            inbox.enqueue(self.quarantine, envelope, self.save_body, now(), reasons)
         if len(interactions) > 1:
             self.inbox.send_all([inbox.part(envelope, i) for i in interactions])
             return
@@ -92,6 +92,11 @@ class Responder:
         if isinstance(parsed, Interaction):
             return self.apps.owner(parsed.product, parsed.account) is None
         return _is_foreign(parsed)
+
+    def _was_another(self, envelope: Envelope) -> bool:
+        """Whether the app had other accounts when receive took the envelope in."""
+        app = self.apps.get(envelope.platform, envelope.app)
+        return bool(app and envelope.census and app.census != envelope.census)
 
     def read(self, interaction: Interaction) -> Interaction:
         """`interaction` with what the intent model and the guards read in its text."""
@@ -119,14 +124,18 @@ def _is_foreign(parsed: Parsed) -> bool:
     return isinstance(parsed, Skipped) and parsed.reason == FOREIGN
 
 
-def _sorted_out(parsed: list[Parsed] | None) -> tuple[list[Interaction], list[str]]:
+def _sorted_out(parsed: list[Parsed] | None, other_accounts: bool) -> tuple[list[Interaction], list[str]]:
     """The interactions, and why the rest goes to quarantine. What receive took in and nobody owns any more is among
-    that: it would have refused a delivery for strangers alone."""
+    that: it would have refused a delivery for strangers alone, and a part for a stranger may have been for one of the
+    `other_accounts` that the app had then."""
     if parsed is None:
         return [], ["the app is no longer in the apps file"]
     if parsed and all(map(_is_foreign, parsed)):
         return [], ["no account of the delivery is in the apps file any more"]
-    return [p for p in parsed if isinstance(p, Interaction)], [p.reason for p in parsed if isinstance(p, Poison)]
+    reasons = [p.reason for p in parsed if isinstance(p, Poison)]
+    if other_accounts and any(map(_is_foreign, parsed)):
+        reasons.append("an account of the delivery is not in the apps file any more")
+    return [p for p in parsed if isinstance(p, Interaction)], reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,17 @@ from datetime import datetime, timedelta
 from chalicelib import platforms
 from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.mailer import Email, Mailer
-from chalicelib.operations.erasure import OPEN
+from chalicelib.codec import to_time
+from chalicelib.operations.erasure import OPEN, OPEN_METRIC
+from chalicelib.outcomes import metric
 from chalicelib.platforms.base import Finding, ReplyError
 from chalicelib.platforms.http import Http
+from chalicelib.playbook.accounts import unknown_accounts
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
 
 LATE = timedelta(minutes=10)  # two scheduled sweeps
+ERASED_WITHIN = timedelta(hours=6)  # the passes and their retries take less
 MARK = "doctor"  # the findings that were mailed last
 
 
@@ -26,16 +30,19 @@ class Doctor:
     playbook: Playbook
     http: Http
     mailer: Mailer
+    stage: str = "local"
 
     def findings(self, now: datetime) -> list[Finding]:
         """Everything found, registrations first."""
-        return [*self.registrations(), *self.overdue(now), *self.erasures()]
+        return [*self.registrations(), *self.overdue(now), *self.erasures(now)]
 
     def registrations(self) -> list[Finding]:
         """What each account's own platform says of its token, fields and webhook."""
         if not self.apps.apps:
             return [Finding("-", "the apps file is empty", "put your apps into it: DEPLOYING.md, The apps file")]
-        return [f for app in self.apps.apps for account in app.accounts for f in self._account(app, account)]
+        wrong = unknown_accounts(self.playbook, self.apps)
+        named = [Finding("playbook", what, "mend the line, then deploy") for what in wrong]
+        return named + [f for app in self.apps.apps for account in app.accounts for f in self._account(app, account)]
 
     def _account(self, app: App, account: Account) -> list[Finding]:
         try:
@@ -52,19 +59,25 @@ class Doctor:
         fix = "see RUNBOOK.md, overdue: the sweep's log says why it stops"
         return [Finding("-", f"{late} conversations fell due over {int(LATE.total_seconds() // 60)} minutes ago", fix)]
 
-    def erasures(self) -> list[Finding]:
-        """Requests of people whom no account could be asked for: they stay open until somebody has looked."""
+    def erasures(self, now: datetime) -> list[Finding]:
+        """Requests of people whom no account could be asked for, which stay open until somebody has looked, and those
+        whose work has not ended."""
         found = []
         for code, doc in self.store.document_names(OPEN):
-            where = ", ".join(doc["accounts"])
-            what = f"an erasure request of {doc['at'][:10]} could not be matched to a customer: {where}"
-            fix = f"make erase CUSTOMER=product:account:id REQUEST={code} (RUNBOOK.md, erase and export)"
-            found.append(Finding(str(doc["app"]), what, fix))
+            if where := ", ".join(doc["accounts"]):
+                what = f"an erasure request of {doc['at'][:10]} could not be matched to a customer: {where}"
+                fix = f"make erase CUSTOMER=product:account:id REQUEST={code} (RUNBOOK.md, erase and export)"
+                found.append(Finding(str(doc["app"]), what, fix))
+            elif to_time(doc["at"]) < now - ERASED_WITHIN:
+                what = f"an erasure request of {doc['at'][:10]} ({code}) is not done"
+                found.append(Finding(str(doc["app"] or "-"), what, "see RUNBOOK.md, erasures-open"))
         return found
 
     def visit(self, now: datetime) -> bool:
         """The scheduled run: mails the findings when they are others than the last time; whether it did."""
         found = self.findings(now)
+        for _ in self.erasures(now):
+            metric.count(OPEN_METRIC, self.stage, now)
         digest = hashlib.sha256(written(found).encode()).hexdigest() if found else ""
         if (self.store.marked(MARK) or "") == digest:
             return False

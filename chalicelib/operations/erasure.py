@@ -2,11 +2,12 @@
 
 First a mark that every worker sees (storage/forgotten.py): from then on nothing that the customer had said is stored
 or answered. Then the first pass takes away what is stored. What was being worked on at that moment, and what the index
-did not show yet, the second pass meets SECOND_PASS later; only then the request is reported as done. Of each
+did not show yet, the second pass meets SECOND_PASS later (passes.py); only then, for every id that the request is
+about, it is reported as done. Until then it stands among the open ones, which doctor and an alarm watch. Of each
 interaction a tombstone of its own id and times stays, unless that id names the customer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,42 +15,26 @@ from typing import Any
 from chalicelib import platforms
 from chalicelib.apps import App, Apps
 from chalicelib.aws.queues import Queue
-from chalicelib.codec import dump, from_time, load, to_time
-from chalicelib.conversations.conversation import Conversation, Thread
-from chalicelib.conversations.customer import Customer, Traces
-from chalicelib.conversations.interaction import Interaction
+from chalicelib.codec import dump, from_time, to_time
+from chalicelib.conversations.customer import Customer
 from chalicelib.handlers.messages import Erase, FindPerson, encode
-from chalicelib.operations.footprint import (
-    first_known,
-    footprint,
-    is_identity,
-    key_of,
-    masked,
-    names_person,
-    without,
-)
+from chalicelib.operations.footprint import first_known, footprint
+from chalicelib.operations.passes import Erased, Passes, Work
+from chalicelib.outcomes import metric
 from chalicelib.platforms.http import Http
 from chalicelib.storage import names
-from chalicelib.storage.forgotten import Forgotten
-from chalicelib.storage.optouts import SAID_AT
-from chalicelib.storage.people import mirror
-from chalicelib.storage.store import ConversationKey, Store
-from chalicelib.storage.table import Item
+from chalicelib.storage.store import Store
 
 SECOND_PASS = timedelta(minutes=15)  # longer than any invocation runs that did not see the mark
-OPEN = "erasure-open"  # the collection of requests that nobody could be matched to
+OPEN = "erasure-open"  # the collection of requests that are not done; `accounts` of one could not be matched
+OPEN_METRIC = "ErasuresOpen"
 STAYS_OPEN = timedelta(days=400)
 REMEMBERED = timedelta(days=90)  # how long the state of a request can be asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """How many things one pass took away: what the customer said and what was kept about it, answers to them, and what
-    others said that named them (their words stay, the name is gone)."""
-
-    items: int = 0
-    answers: int = 0
-    mentions: int = 0
+def always() -> bool:
+    """Time for everything."""
+    return True
 
 
 def _can_ask(app: App) -> bool:
@@ -64,21 +49,28 @@ class Eraser:
 
     store: Store
     again: Queue
-    forgotten: Forgotten
+    passes: Passes
     apps: Apps
     http: Http
+    stage: str = "local"
 
     def request(self, customers: list[Customer], code: str, now: datetime) -> None:
         """Notes the request under its confirmation `code` and queues the work. Raises QueueUnavailable."""
         self._note(code, "received", now)
         for customer in customers:  # from now on, also for what waits in the inbox before this message
-            self.forgotten.mark(customer.product, customer.account, customer.id, now)
-            self.again.send(encode(Erase(customer, code, 1, now)))
+            self._begin(first_known(self.store, customer), code, now)
 
     def request_person(self, app: str, user: str, code: str, now: datetime) -> None:
         """Notes the request of a person whom only a platform's `app` knows as `user`. Raises QueueUnavailable."""
         self._note(code, "received", now)
+        self.store.put_document(OPEN, code, {"app": app, "at": from_time(now), "accounts": []}, now + STAYS_OPEN)
         self.again.send(encode(FindPerson(app, user, code, now)))
+
+    def _begin(self, customer: Customer, code: str, at: datetime) -> None:
+        self.passes.forgotten.mark(customer.product, customer.account, customer.id, at)
+        self.store.put_document(OPEN, code, {"app": "", "at": from_time(at), "accounts": []}, at + STAYS_OPEN)
+        self.store.put_document(names.erasure_under_way(code), self._name(customer), {}, at + STAYS_OPEN)
+        self.again.send(_message(Work(customer, code, 1, at)))
 
     def find_person(self, message: FindPerson, now: datetime) -> None:
         """Asks the platform under which ids the app's accounts know the person. Where it does not say, the request
@@ -89,55 +81,74 @@ class Eraser:
             if ids is None:
                 unknown.append(f"{account.product}:{account.id}")
             for id in ids or ():
-                customer = Customer(account.product, account.id, id)
-                self.again.send(encode(Erase(customer, message.code, 1, message.at)))
+                customer = first_known(self.store, Customer(account.product, account.id, id))
+                self._begin(customer, message.code, message.at)
         if unknown or app is None:
-            doc = {"app": message.app, "user": message.user, "at": from_time(message.at), "accounts": unknown}
-            self.store.put_document(OPEN, message.code, doc, now + STAYS_OPEN)
+            accounts = unknown or ["-"]
+            doc = {"app": message.app, "user": message.user, "at": from_time(message.at), "accounts": accounts}
+            self.store.set_document(OPEN, message.code, doc, now + STAYS_OPEN)
+            metric.count(OPEN_METRIC, self.stage, now)
             self._note(message.code, "needs_operator", now)
 
     def close(self, code: str) -> None:
         """An operator has found the person: when the passes under way are through, the request is done."""
-        self.store.drop_document(OPEN, code)
+        for name, doc in self.store.document_names(OPEN):
+            if name == code:
+                closed = {**doc, "accounts": []}
+                self.store.set_document(OPEN, code, {k: v for k, v in closed.items() if k != "user"}, _later(doc))
 
     def state(self, code: str) -> Mapping[str, str]:
         """How far the request came: {"received": time, "erased": time}; empty when there is none of that code."""
         return {str(doc["state"]): str(doc["at"]) for doc in self.store.documents(names.erasure(code))}
 
-    def work(self, message: Erase, now: datetime) -> None:
-        """One pass for one customer: a message that `request` queued."""
-        customer, until = first_known(self.store, message.customer), message.until or now
-        if message.number == 1:
-            found = self.first_pass(customer, until, now)[1]
-            self.again.send(encode(Erase(customer, message.code, 2, until, found)), SECOND_PASS)
-        else:
-            self.second_pass(customer, until, message.traces, now)
-            still_open = any(name == message.code for name, _ in self.store.document_names(OPEN))
-            self._note(message.code, "partly_erased" if still_open else "erased", now)
+    def work(self, message: Erase, now: datetime, time_left: Callable[[], bool] = always) -> None:
+        """One pass for one customer, or as much of it as there is time for: a message that `request` queued."""
+        work = _work(message, now)
+        work = replace(work, customer=first_known(self.store, work.customer))
+        if work.number == 1 and not work.step:
+            work, looked = self._look(work, time_left)
+            if not looked:
+                self.again.send(_message(work))
+                return
+        done, through = self.passes.run(replace(work, step=max(work.step - 1, 0)), now, time_left)
+        if not through:
+            self.again.send(_message(replace(done, step=done.step + 1)))
+        elif done.number == 2:
+            self._finished(done, now)
+
+    def _look(self, work: Work, time_left: Callable[[], bool]) -> tuple[Work, bool]:
+        """Gathers the traces; the second pass has them, whatever becomes of this process."""
+        work = replace(work, traces=work.traces.and_of(known_as=[work.customer.id]))
+        for looked in self.passes.look(work):
+            work = looked
+            if not time_left():
+                return work, False
+        work = replace(work, step=1, after="")
+        self.again.send(_message(replace(work, number=2)), SECOND_PASS)
+        return work, True
+
+    def _finished(self, work: Work, now: datetime) -> None:
+        """The request is done when it is for every id that it is about."""
+        code = work.code
+        self.store.drop_document(names.erasure_under_way(code), self._name(work.customer))
+        if self.store.document_names(names.erasure_under_way(code)):
+            return
+        open = dict(self.store.document_names(OPEN)).get(code)
+        if open and open["accounts"]:
+            self._note(code, "partly_erased", now)
+            return
+        self._note(code, "erased", now)
+        self.store.drop_document(OPEN, code)
 
     def erase(self, customer: Customer, code: str, now: datetime) -> Erased:
         """The first pass at once, and the second queued. Raises QueueUnavailable."""
         self._note(code, "received", now)
         customer = first_known(self.store, customer)
-        erased, traces = self.first_pass(customer, now, now)
-        self.again.send(encode(Erase(customer, code, 2, now, traces)), SECOND_PASS)
-        return erased
-
-    def first_pass(self, customer: Customer, until: datetime, now: datetime) -> tuple[Erased, Traces]:
-        """Marks the customer as forgotten and takes away what is stored of what they said until then."""
-        return self._pass(customer, until, Traces(), now)
-
-    def second_pass(self, customer: Customer, until: datetime, traces: Traces, now: datetime) -> Erased:
-        """What was on its way at the first; tombstones whose ids name the customer go as well."""
-        erased, told = self._pass(customer, until, traces, now)
-        trace = self.forgotten.trace(customer.product, customer.account, customer.id)
-        for item in self.store.forgotten_interactions(trace):
-            i = load(Interaction, item.doc)
-            if names_person(i.id, told):
-                self.store.take_away(item, unchanged=True)  # else something new came under the same id
-            else:
-                self.store.forget_interaction(i, "", now)
-        return erased
+        self.store.put_document(OPEN, code, {"app": "", "at": from_time(now), "accounts": []}, now + STAYS_OPEN)
+        self.store.put_document(names.erasure_under_way(code), self._name(customer), {}, now + STAYS_OPEN)
+        work, _ = self._look(Work(customer, code, 1, now), always)
+        done, _ = self.passes.run(replace(work, step=0), now, always)
+        return done.erased
 
     def export(self, customer: Customer, now: datetime) -> list[dict[str, Any]]:
         """The stored documents about the customer, as they are."""
@@ -151,83 +162,23 @@ class Eraser:
         rows = [{"kind": kind, "document": dump(value)} for kind, values in kinds.items() for value in values]
         return rows + [{"kind": "document", "key": i.key.pk, "document": dict(i.doc)} for i in found.documents]
 
-    def _pass(self, customer: Customer, until: datetime, traces: Traces, now: datetime) -> tuple[Erased, Traces]:
-        """Interactions before conversations: as long as a tombstone stands, a conversation that is made again by a
-        repeated delivery has nothing to answer."""
-        self.forgotten.mark(customer.product, customer.account, customer.id, until)
-        found = footprint(self.store, customer, until, traces)
-        for id in found.traces.known_as:
-            self.forgotten.mark(customer.product, customer.account, id, until)
-        trace = self.forgotten.trace(customer.product, customer.account, customer.id)
-        for i in [*found.said, *found.answers]:
-            self.store.forget_interaction(i, trace, now)
-        for i in found.mentions:
-            self._mask(i, found.traces, now)
-        for c in found.theirs:
-            self.store.update_conversation(key_of(c), lambda old: without(old, found.traces), now)
-        for c in found.conversations:
-            self.store.reduce_conversation(key_of(c), lambda old: _after(old, until), now)
-        answered = {i.id for i in found.answers}
-        answered |= {id for t in found.replies for id in t.replies if self._is_forgotten(t, id)}
-        for thread in found.replies:
-            self.store.reduce_thread(
-                thread.product,
-                thread.account,
-                thread.thread,
-                lambda old: _unanswered(old, found.traces, answered, until),
-            )
-        speaks = any(self.store.conversation(key_of(c)) for c in found.conversations)
-        documents = [i for i in found.documents if not (speaks if is_identity(i) else self._stands(i, until))]
-        for item in documents:
-            self.store.take_away(item)
-            if other := mirror(item.key):  # it names the customer from the other side
-                self.store.table.delete(other)
-        items = len(found.said) + len(found.conversations) + len(documents)
-        return Erased(items, len(found.answers), len(found.mentions) + len(found.theirs)), found.traces
-
-    def _mask(self, i: Interaction, traces: Traces, now: datetime) -> None:
-        def change(old: Interaction | None) -> Interaction:
-            there = old or i
-            to = None if there.to in traces.known_as else there.to
-            return replace(there, text=masked(there.text, traces), to=to)
-
-        self.store.change_interaction(i, change, now)
-
-    def _is_forgotten(self, thread: Thread, id: str) -> bool:
-        """Whether a reply that the thread names was erased while it was being noted there."""
-        stored = self.store.interaction(thread.product, thread.account, id)
-        return stored is None or stored.erased
-
-    def _stands(self, item: Item, until: datetime) -> bool:
-        """Whether a document is about something that the customer has said since."""
-        if SAID_AT in item.doc:
-            return to_time(str(item.doc[SAID_AT])) > until
-        if {"product", "account", "thread", "customer"} <= item.doc.keys():
-            return self.store.conversation(ConversationKey.named(item.doc)) is not None
-        said = names.labelled(item.key.sk)
-        i = self.store.interaction(*said) if said else None
-        return bool(i and not i.deleted)
+    def _name(self, customer: Customer) -> str:
+        """A customer's pseudonym among those whom one request is about."""
+        return self.passes.forgotten.trace(customer.product, customer.account, customer.id)
 
     def _note(self, code: str, state: str, now: datetime) -> None:
         doc = {"state": state, "at": from_time(now)}
         self.store.put_document(names.erasure(code), state, doc, now + REMEMBERED)
 
 
-def _after(c: Conversation, until: datetime) -> Conversation | None:
-    """What is left of a conversation: what the customer has asked since."""
-    later = {id: q for id, q in c.questions.items() if min(q.at, q.received_at) > until}
-    if not later:
-        return None
-    mine = {id: a for id, a in c.acknowledgements.items() if id.partition("/")[0] in later}
-    acts = {id: a for id, a in c.acts.items() if a.at > until}
-    answers = {id: a for id, a in c.answers.items() if a.at > until}
-    return replace(c, questions=later, acknowledgements=mine, acts=acts, answers=answers, unlisted=0)
+def _later(doc: Mapping[str, Any]) -> datetime:
+    return to_time(doc["at"]) + STAYS_OPEN
 
 
-def _unanswered(thread: Thread, traces: Traces, answered: set[str], until: datetime) -> Thread | None:
-    replies = {
-        id: r
-        for id, r in thread.replies.items()
-        if id not in answered and (r.to not in traces.known_as or r.at > until)
-    }
-    return replace(thread, replies=replies) if replies else None
+def _message(w: Work) -> dict[str, Any]:
+    """`step` 0 is the look; the pass's own steps follow it."""
+    return encode(Erase(w.customer, w.code, w.number, w.until, w.traces, w.step, w.after, w.within))
+
+
+def _work(m: Erase, now: datetime) -> Work:
+    return Work(m.customer, m.code, m.number, m.until or now, m.traces, m.step, m.after, m.within)

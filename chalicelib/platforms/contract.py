@@ -240,6 +240,7 @@ class Product:
       Unsupported where it cannot;
     - `ids_of(http, app, account, user)`: under which ids the account knows the person whom the app knows as `user`;
       None where the platform does not say;
+    - `one_form(id)`: the one form of a customer's id to which all others lead, where it can be written in several;
     - `tells_answers`: whether it tells of what people of the brand write there; where it does not, a conversation is
       marked answered from the e-mail;
     - `tags_people`: a comment that begins with a name calls that person, also below the brand's own posts;
@@ -258,6 +259,7 @@ class Product:
     check: Callable[[Http, App, Account], list[Finding]] = unchecked
     backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Listed]] = _unlisted
     ids_of: Callable[[Http, App, Account, str], tuple[str, ...] | None] = nobody_tells
+    one_form: Callable[[str], str] = str
     tells_answers: bool = True
     tags_people: bool = False
     threads_have_an_owner: bool = False

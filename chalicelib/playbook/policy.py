@@ -47,7 +47,8 @@ _NO_LIMITS: Final = ProductPolicy()
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """The whole policy. `languages` are served, the first being the shop's own, `unserved` those that have texts all
-    the same; `stopped` are "product:account". `topics` are replies by topic and language. `urgent_reply`: an urgent
+    the same; `stopped` are "product:account", `stopped_at` where each
+    stands in the file. `topics` are replies by topic and language. `urgent_reply`: an urgent
     message gets the general reply, else none."""
 
     shop: Shop
@@ -66,6 +67,7 @@ class Playbook:
     minimum_margin: float = 0.0
     stopped_altogether: bool = False
     stopped: frozenset[str] = frozenset()
+    stopped_at: Mapping[str, str] = field(default_factory=dict)
     quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
     bundling: Bundling = field(default_factory=Bundling)
     staff: frozenset[str] = frozenset()

@@ -154,6 +154,7 @@ class _Replies:
     minimum_margin: float = 0.0
     stopped_altogether: bool = False
     stopped: frozenset[str] = frozenset()
+    stopped_at: Mapping[str, str] = field(default_factory=dict)
     quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
     bars: Bars = field(default_factory=dict)
     urgent_reply: bool = False
@@ -169,6 +170,7 @@ _REPLIES: Final = (
 def _replies(part: Part) -> _Replies:
     block = part.block(*_REPLIES)
     stop = block.get("stop", lambda p: p.block("all", "accounts"), Block(part, {}))
+    stopped = dict(stop.get("accounts", lambda p: p.each(lambda a: (_account(a), a.place)), list[tuple[str, str]]()))
     return _Replies(
         caps=block.get("caps", _caps, Caps()),
         products=block.get("products", _products, dict[str, ProductPolicy]()),
@@ -176,7 +178,8 @@ def _replies(part: Part) -> _Replies:
         minimum_confidence=block.get("minimum_confidence", share, 0.0),
         minimum_margin=block.get("minimum_margin", share, 0.0),
         stopped_altogether=stop.get("all", Part.flag, False),
-        stopped=frozenset(stop.get("accounts", lambda p: p.each(_account), list[str]())),
+        stopped=frozenset(stopped),
+        stopped_at=stopped,
         quiet_hours=block.get("quiet_hours", _quiet_hours, dict[Place, Span]()),
         bars=block.get("rungs", _bars, dict[Rung, float | None]()),
         formal=block.get("formal", Part.flag, True),

@@ -65,6 +65,11 @@ class Part:
         return _Mistake(self.at, f"{self.file.name}:{self.at}: {place}{what}; {write}")
 
     @property
+    def place(self) -> str:
+        """Where it stands, as messages begin."""
+        return f"{self.file.name}:{self.at}: {self.path}"
+
+    @property
     def is_text(self) -> bool:
         return isinstance(self.node, yaml.ScalarNode)
 

@@ -7,7 +7,7 @@ from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 CHUNK = 300_000  # bytes of an item; DynamoDB takes 400 KB
-KEPT = timedelta(days=14)  # as long as a message may lie in a queue
+KEPT = timedelta(days=30)  # 14 days in quarantine, redriven on the last of them 14 in the inbox, and some
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,3 +93,13 @@ def is_conversation(key: Key) -> bool:
 
 def is_interaction(key: Key) -> bool:
     return key.pk.startswith("i#")
+
+
+def is_thread(key: Key) -> bool:
+    """Whether it is what the brand said in a thread."""
+    return key.pk.startswith("t#") and key.sk == "brand"
+
+
+def is_of_account(key: Key, product: str, account: str) -> bool:
+    """Whether it is an interaction, a conversation or a thread of that account."""
+    return key.pk.startswith((interaction_key(product, account, "").pk, thread_pk(product, account, "")))

@@ -88,6 +88,17 @@ def reply_address(id: str) -> str:
     return f"reply#{id}"
 
 
+def email_named(collection: str) -> str | None:
+    """How the e-mail is called whose `notice` or `reply_address` made the name `collection`; None for others."""
+    kind, _, tag = collection.partition("#")
+    return tag if kind in ("notice", "reply") else None
+
+
+def erasure_under_way(code: str) -> str:
+    """The customers whom a request is about, as long as they are not erased."""
+    return f"erasure-work#{code}"
+
+
 def person(product: str, account: str, id: str) -> str:
     """Which of a customer's ids stands for `id`."""
     return f"person#{product}:{account}#{id}"

@@ -100,6 +100,11 @@ class Store:
         """The tombstones under `trace`; eventually consistent."""
         return [item for key in self.table.of_customer(trace) if (item := self.table.get(key))]
 
+    def is_under(self, trace: str, product: str, account: str, id: str) -> bool:
+        """Whether the interaction is a tombstone under `trace`."""
+        item = self.table.get(interaction_key(product, account, id))
+        return bool(item and item.customer == trace)
+
     def interaction(self, product: str, account: str, id: str) -> Interaction | None:
         item = self.table.get(interaction_key(product, account, id))
         return load(Interaction, item.doc) if item else None
@@ -229,11 +234,9 @@ class Store:
     def interactions(self) -> Iterator[Interaction]:
         return (noun for noun in self.everything() if isinstance(noun, Interaction))
 
-    def about(self, product: str, account: str, customer: str) -> Iterator[Item]:
-        """Every item about a customer of an account; eventually consistent."""
-        for key in self.table.of_customer(customer_key(product, account, customer)):
-            if item := self.table.get(key):
-                yield item
+    def keys_about(self, product: str, account: str, customer: str) -> Iterator[Key]:
+        """The key of every item about a customer of an account; eventually consistent."""
+        return self.table.of_customer(customer_key(product, account, customer))
 
     def take_away(self, item: Item, *, unchanged: bool = False) -> None:
         """Takes an item away; `unchanged`: unless somebody wrote in between."""
@@ -264,6 +267,17 @@ class Store:
         items = self.table.partition(thread_pk(product, account, thread))
         return [load(Conversation, item.doc) for item in items if is_conversation(item.key)]
 
+    def conversations_behind(
+        self, product: str, account: str, thread: str, customer: str = ""
+    ) -> Iterator[Conversation]:
+        """Those of a thread whose customers' ids come after `customer`, in order, read only as far as asked."""
+        for item in self.table.following(
+            thread_pk(product, account, thread),
+            conversation_key(ConversationKey(product, account, thread, customer)).sk,
+        ):
+            if is_conversation(item.key):
+                yield load(Conversation, item.doc)
+
     def change_thread(
         self, product: str, account: str, thread: str, change: Callable[[Thread], Thread], now: datetime
     ) -> Thread:
@@ -293,10 +307,10 @@ class Store:
                 item = conflict.old
         raise Contention("a thread")
 
-    def said_by_brand(self, product: str, account: str, thread: str) -> list[Interaction]:
-        """Everything that the brand said in the thread; eventually consistent."""
-        items = (self.table.get(key) for key in self.table.of_customer(brand_key(product, account, thread)))
-        return [load(Interaction, item.doc) for item in items if item]
+    def ids_of_brand(self, product: str, account: str, thread: str) -> Iterator[str]:
+        """The ids of everything that the brand said in the thread; eventually consistent."""
+        prefix = interaction_key(product, account, "").pk
+        return (key.pk.removeprefix(prefix) for key in self.table.of_customer(brand_key(product, account, thread)))
 
     # --- counters, marks and chunks: small things with an expiry ---
 
@@ -345,13 +359,18 @@ class Store:
             return
 
     def set_document(
-        self, collection: str, name: str, doc: dict[str, Any], expires_at: datetime, customer: Interaction
+        self,
+        collection: str,
+        name: str,
+        doc: dict[str, Any],
+        expires_at: datetime,
+        customer: Interaction | None = None,
     ) -> None:
-        """Keeps a plain document about the author of `customer`, replacing an older one; an erasure takes it along."""
+        """Keeps a plain document, replacing an older one; one about the author of `customer` goes with an erasure."""
         key = Key(documents_pk(collection), name)
         for _ in range(ATTEMPTS):
             old = self.table.get(key)
-            index = _of_customer(customer.product, customer.account, customer.author)
+            index = _of_customer(customer.product, customer.account, customer.author) if customer else {}
             try:
                 self.table.put(Item(key, doc, old.rev if old else 0, expires_at=expires_at, **index))
                 return

@@ -62,6 +62,9 @@ class Table(Protocol):
     def partition(self, pk: str, most: int | None = None) -> list[Item]:
         """All items of a partition, or the first `most`, read consistently, in the order of their sort keys."""
 
+    def following(self, pk: str, sk: str) -> Iterator[Item]:
+        """The items of a partition behind the sort key `sk`, in order, read consistently and only as far as asked."""
+
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         """Keys in this shard whose `wake_at` is not after `now`, oldest first; eventually consistent."""
 
@@ -71,8 +74,9 @@ class Table(Protocol):
     def of_customer(self, customer: str) -> Iterator[Key]:
         """Keys of everything about a customer; eventually consistent."""
 
-    def everything(self) -> Iterator[Item]:
-        """Every item: a scan, for exports and checks, never on the way of an interaction."""
+    def everything(self, after: Key | None = None) -> Iterator[Item]:
+        """Every item, from behind `after` on where a look before has ended there: a scan, for exports, checks and
+        erasures, never on the way of an interaction."""
 
     def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
         """Raises the counter unless it stands at `limit`; whether it did."""
@@ -133,6 +137,11 @@ class DynamoTable:
         )
         return [_item(found) for found in islice(pages, most)]
 
+    def following(self, pk: str, sk: str) -> Iterator[Item]:
+        condition, values = "pk = :pk AND sk > :sk", {":pk": pk, ":sk": sk}
+        pages = self._pages("Query", KeyConditionExpression=condition, values=values, ConsistentRead=True)
+        return (_item(found) for found in pages)
+
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         pages = self._pages(
             "Query",
@@ -157,8 +166,9 @@ class DynamoTable:
         )
         return (Key(found["pk"]["S"], found["sk"]["S"]) for found in pages)
 
-    def everything(self) -> Iterator[Item]:
-        return (_item(found) for found in self._pages("Scan", values=None) if "doc" in found)
+    def everything(self, after: Key | None = None) -> Iterator[Item]:
+        start = {"ExclusiveStartKey": _key(after)} if after else {}
+        return (_item(found) for found in self._pages("Scan", values=None, **start) if "doc" in found)
 
     def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
         try:

@@ -96,8 +96,8 @@ def api_event(delivery: Delivery) -> dict[str, Any]:
 def inbox_event(delivery: Delivery, id: str) -> dict[str, Any]:
     """The event that brings the delivery to respond, under the envelope's `id`."""
     _, _, platform, key = delivery.path.split("/")
-    kept = _Kept()
-    enqueue(kept, Envelope(id, platform, key, datetime.now(UTC), delivery.body), lambda *_: None)
+    kept, now = _Kept(), datetime.now(UTC)
+    enqueue(kept, Envelope(id, platform, key, now, delivery.body), lambda *_: None, now)
     return sqs_event([message(kept.body)], "inbox")
 
 

@@ -12,8 +12,10 @@ from chalicelib.apps import Apps, read_apps
 from chalicelib.aws.timer import StepFunctionsTimer, Timer
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from chalicelib.platforms.simulation import Posted, SimulatedMessage
+from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.parts import Tier
 from chalicelib.playbook.policy import Playbook
+from chalicelib.playbook.reader import read_playbook
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.local.deliveries import deliver
@@ -161,6 +163,7 @@ def local_run(
 
     registrations = read_apps(apps) if apps else demo_apps()
     text = apps.read_text("utf-8") if apps else demo_text()
+    check_accounts(read_playbook(playbook), registrations)
     stand_in = StandIn(on_event=on_event)
     gateway = Gateway(functions.app)
     running: list[LocalRun] = []

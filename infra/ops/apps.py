@@ -5,6 +5,8 @@ from pathlib import Path
 
 from chalicelib.apps import read_apps
 from chalicelib.aws import secret_text
+from chalicelib.playbook.accounts import check_accounts
+from chalicelib.playbook.policy import Playbook
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.textfile import read_text
@@ -16,13 +18,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    count = put_apps(services.settings, Path(given.file))
+    count = put_apps(services.settings, Path(given.file), services.playbook)
     print(f"{count} accounts are registered; in use within five minutes")
     return 0
 
 
-def put_apps(settings: Settings, file: Path) -> int:
-    """Puts the apps file into the secret store after checking it; how many accounts it has. Raises AppsError."""
+def put_apps(settings: Settings, file: Path, playbook: Playbook) -> int:
+    """Puts the apps file into the secret store after checking it, also for the accounts that the playbook names; how
+    many accounts it has. Raises AppsError, PlaybookError."""
     found, text = read_apps(file), read_text(file)
+    check_accounts(playbook, found)
     secret_text.put(client("secretsmanager"), settings.apps_secret, text)
     return sum(len(app.accounts) for app in found.apps)

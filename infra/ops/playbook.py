@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from chalicelib.apps import Apps
+from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.live import FRESH_FOR, PACKAGED_VERSION, PlaybookVersions
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import load_playbook
@@ -27,7 +29,7 @@ def run(given: argparse.Namespace, services: Services) -> int:
         raise OpsError(f"this stage serves the file {file}: change that one, and start it again")
     table = services.store.table
     if given.file:
-        print(put(table, Path(given.file), services.now()))
+        print(put(table, Path(given.file), services.apps, services.now()))
     elif given.version:
         print(serve(table, given.version))
     else:
@@ -35,13 +37,15 @@ def run(given: argparse.Namespace, services: Services) -> int:
     return 0
 
 
-def put(table: Table, file: Path, now: datetime) -> str:
-    """Serves the playbook in `file`; what to tell. Raises PlaybookError with file and line of each mistake, OSError."""
+def put(table: Table, file: Path, apps: Apps, now: datetime) -> str:
+    """Serves the playbook in `file`, whose accounts have to be among those of `apps`; what to tell. Raises OSError, and
+    PlaybookError with file and line of each mistake."""
     try:
         text = read_text(file)
     except NotText as error:
         raise PlaybookError(str(error)) from None
     playbook, versions = load_playbook(text, file.name), PlaybookVersions(table)
+    check_accounts(playbook, apps)
     before = versions.served()
     try:
         number = versions.put(playbook, text, file.name, now)

@@ -43,8 +43,3 @@ def held(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
             return
         seen |= {m["MessageId"] for m in fresh}
         yield from fresh
-
-
-def let_go(sqs: Any, url: str, messages: list[dict[str, Any]]) -> None:
-    for message in messages:
-        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.codec import to_span
+from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
@@ -90,6 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         apps = read_apps(options.apps)
         playbook = read_playbook(options.playbook)
+        check_accounts(playbook, apps)
         recorded = read_recording(options.deliveries)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
-from chalicelib.aws.queues import encode
+from chalicelib.aws.queues import Letter, encode
 from chalicelib.handlers import messages
 from chalicelib.storage.table import Conflict, Item, Key
 from infra.local import events
@@ -37,6 +37,7 @@ class MemoryTable:
         self._customers: dict[str, dict[Key, None]] = {}
         self._overdue: dict[int, list[tuple[datetime, str, str]]] = {}
         self._counters: dict[Key, int] = {}
+        self._numbers: dict[Key, int] = {}  # in which order keys came, also those that are gone
 
     def get(self, key: Key) -> Item | None:
         return self._items.get(key)
@@ -48,6 +49,7 @@ class MemoryTable:
         new = replace(item, rev=item.rev + 1)
         self._unindex(old)
         self._items[item.key] = new
+        self._numbers.setdefault(item.key, len(self._numbers) + 1)
         self._families.setdefault(item.key.pk, {})[item.key.sk] = None
         if item.customer:
             self._customers.setdefault(item.customer, {})[item.key] = None
@@ -65,6 +67,9 @@ class MemoryTable:
     def partition(self, pk: str, most: int | None = None) -> list[Item]:
         return [self._items[Key(pk, sk)] for sk in sorted(self._families.get(pk, ()))[:most]]
 
+    def following(self, pk: str, sk: str) -> Iterator[Item]:
+        return (item for item in self.partition(pk) if item.key.sk > sk)
+
     def overdue(self, shard: int, now: datetime) -> Iterator[Key]:
         rows = self._overdue.get(shard, [])
         ripe = rows[: bisect_right(rows, now, key=lambda row: row[0])]
@@ -77,8 +82,11 @@ class MemoryTable:
     def of_customer(self, customer: str) -> Iterator[Key]:
         return iter(list(self._customers.get(customer, ())))
 
-    def everything(self) -> Iterator[Item]:
-        return iter(list(self._items.values()))
+    def everything(self, after: Key | None = None) -> Iterator[Item]:
+        if after is None:
+            return iter(list(self._items.values()))
+        first = self._numbers.get(after, 0)
+        return iter([item for key, item in list(self._items.items()) if self._numbers[key] > first])
 
     def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
         stands_at = self._counters.get(key, 0)
@@ -144,6 +152,30 @@ class MemoryQueue:
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for message in messages:
             self.send(message)
+
+
+@dataclass(slots=True)
+class MemoryDeadLetters:
+    """`chalicelib.aws.queues.DeadLetters` over a list of message bodies."""
+
+    bodies: list[str] = field(default_factory=list)
+    _held: list[Letter] = field(default_factory=list)
+
+    def take(self) -> list[Letter]:
+        taken = [Letter(body, str(n)) for n, body in enumerate(self.bodies[:10], start=len(self._held))]
+        del self.bodies[:10]
+        self._held += taken
+        return taken
+
+    def put(self, body: str) -> None:
+        self.bodies.append(body)
+
+    def drop(self, letter: Letter) -> None:
+        pass  # nobody else holds it
+
+    def let_go(self, letters: Sequence[Letter]) -> None:
+        self.bodies += [letter.body for letter in letters]
+        self._held.clear()
 
 
 @dataclass(slots=True)

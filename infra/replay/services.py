@@ -70,6 +70,7 @@ class ReplayServices(Services):
             "due": MemoryQueue("due", virtual_clock),
             "escalations": MemoryQueue("escalations", virtual_clock),
             "quarantine": MemoryQueue("quarantine", virtual_clock),
+            "dead_letters": (),
             "visibility": MemoryVisibility(),
             "timer": MemoryTimer(virtual_clock),
             "mailer": MemoryMailer(),

@@ -16,7 +16,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
+from chalicelib.apps import load_apps
+from chalicelib.aws import secret_text
+from chalicelib.playbook.accounts import check_accounts
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack import cloudformation, layers
 from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
@@ -127,6 +131,19 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     return {o["OutputKey"]: o["OutputValue"] for o in after.get("Outputs", [])}
 
 
+def check_playbook(stack: str, playbook: Path) -> None:
+    """Refuses a playbook that names accounts which the stack does not have. Raises DeployError."""
+    secrets = boto3.client("secretsmanager")
+    try:
+        apps = load_apps(secret_text.get(secrets, f"{stack}/apps"), strict=False)
+    except secrets.exceptions.ResourceNotFoundException:
+        return
+    try:
+        check_accounts(read_playbook(playbook), apps)
+    except PlaybookError as error:
+        raise DeployError(str(error)) from None
+
+
 def _refuse_what_remains(stack: str) -> None:
     """A stack that is deleted leaves its secrets, whose names a new one needs. Raises DeployError, naming them."""
     client, remaining = boto3.client("secretsmanager"), []
@@ -158,6 +175,7 @@ def main() -> None:
     found = vars(parser.parse_args())
     stage, playbook = found.pop("stage"), found.pop("playbook")
     try:
+        check_playbook(f"earshot-{stage}", playbook)
         print(report(package(BUILD, playbook)))
         outputs = deploy(BUILD, stage, found)
     except (PackageError, LayerError, DeployError, ClientError, BotoCoreError) as error:

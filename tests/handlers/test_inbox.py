@@ -16,7 +16,7 @@ from chalicelib.storage.bodies import BodyStore
 from chalicelib.storage.store import Store
 from infra.replay.memory import MemoryTable
 from tests.test_orders import COMMON
-from tests.world import APPS, NOW, MemoryWorld, comment, delivery
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ class Kept:
 def test_any_body_comes_out_as_it_went_in_and_in_one_message(body: bytes) -> None:
     kept = Kept()
     envelope = Envelope("id-1", "meta", "main", AT, body)
-    inbox.enqueue(kept, envelope, kept.save)
+    inbox.enqueue(kept, envelope, kept.save, AT)
     (message,) = kept.messages
     assert len(message) <= MAX_MESSAGE
     assert inbox.decode(message, kept.read) == envelope
@@ -136,3 +136,57 @@ def test_an_oversized_delivery_in_quarantine_can_be_redriven_again_and_again(mon
         world.virtual_clock.add(world.services.now(), "inbox", world.quarantined[-1])
         world.run()
     assert [i.id for i in world.interactions()] == ["c2"]
+
+
+TWO_PAGES = (*APPS.apps[0].accounts, Account("777", "facebook", "Leeds", "t"))
+
+
+@pytest.mark.parametrize("page", [PAGE, "777"])
+def test_the_part_for_an_account_that_was_removed_in_between_is_quarantined_and_the_others_go_on(page: str) -> None:
+    world = MemoryWorld(apps=Apps((App("meta", "main", ("current",), accounts=TWO_PAGES),)))
+    entries = [json.loads(delivery(comment(f"c{p}", COMMON, post=f"{p}_1"), page=p))["entry"][0] for p in (PAGE, "777")]
+    assert world.post(json.dumps({"object": "page", "entry": entries}).encode()) == 200
+    left = tuple(a for a in TWO_PAGES if a.id != page)
+    world.registered, world.services._apps = Apps((App("meta", "main", ("current",), accounts=left),)), None
+    world.run()
+    assert [i.account for i in world.interactions()] == [a.id for a in left if a.product == "facebook"]
+    (quarantined,) = world.quarantined
+    assert "not in the apps file any more" in json.loads(quarantined)["reasons"][0]
+    world.registered, world.services._apps = Apps((App("meta", "main", ("current",), accounts=TWO_PAGES),)), None
+    world.virtual_clock.add(world.services.now(), "inbox", quarantined)
+    world.run()
+    assert {i.account for i in world.interactions()} == {PAGE, "777"} and len(world.quarantined) == 1
+
+
+def test_a_part_for_somebody_who_never_was_one_of_ours_is_skipped_all_the_same() -> None:
+    world = MemoryWorld()
+    entries = [json.loads(delivery(comment(f"c{p}", COMMON, post=f"{p}_1"), page=p))["entry"][0] for p in (PAGE, "778")]
+    assert world.post(json.dumps({"object": "page", "entry": entries}).encode()) == 200
+    world.run()
+    assert len(world.interactions()) == 1 and world.quarantined == []
+
+
+def test_an_oversized_delivery_redriven_on_the_last_day_of_its_quarantine_is_there_on_the_last_day_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "MAX_MESSAGE", inbox.HEADROOM)
+    monkeypatch.setattr(inbox, "PLAIN_UP_TO", 100)
+    world = MemoryWorld()
+    poison = comment("c1", "x")
+    poison["value"]["comment_id"] = {"id": ["strange"]}
+    world.post(delivery(poison))
+    world.run()
+    for count in range(2, 5):
+        world.run(timedelta(days=14))
+        assert "chunks" in json.loads(world.quarantined[-1])
+        expired(world)
+        world.virtual_clock.add(world.services.now(), "inbox", world.quarantined[-1])
+        world.run()
+        assert len(world.quarantined) == count
+
+
+def expired(world: MemoryWorld) -> None:
+    """DynamoDB takes away what has expired."""
+    for item in list(world.store.table.everything()):
+        if item.expires_at and item.expires_at <= world.services.now():
+            world.store.table.delete(item.key)

@@ -42,7 +42,8 @@ MESSAGES: tuple[Message, ...] = (
     AccountAlert(Stopped.BLOCK, "x", "1", "88", "f00d blocked 2026-10-01", AT),
     FindPerson("main", "asid-1", "c0de", AT),
     Erase(CUSTOMER, "c0de", 1, AT),
-    Erase(CUSTOMER, "c0de", 2, AT, Traces(names=("Ann Example",), known_as=("77001",), threads=("c1",), ids=("c1",))),
+    Erase(CUSTOMER, "c0de", 2, AT, Traces(names=("Ann Example",), known_as=("77001",), threads=("c1",), tags=("t1",))),
+    Erase(CUSTOMER, "c0de", 1, AT, Traces(known_as=("77001",)), 1, "1 t#facebook:1#2 c#3", "0 r1"),
 )
 
 # As the release before wrote them: no kind, told apart by their fields.

@@ -45,6 +45,7 @@ FAILURES: dict[str, Fed] = {
     "overdue": {"EscalationLateness": [121]},
     "sweep-missing": {"Sweeps": []},
     "token": {"TokenFailures": [1]},
+    "erasures-open": {"ErasuresOpen": [1]},
     "set-aside": {"ConversationsSetAside": [1]},
     "channels-failed": {"ChannelsFailed": [3]},
     "mail-refused": {"EmailsRefused": [1]},

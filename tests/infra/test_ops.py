@@ -28,6 +28,8 @@ from infra.ops.commands import main
 from infra.ops.given import since
 from infra.ops.stage import OpsError, settings_of
 from infra.ops.stage import client as operators
+from infra.stack.cloudformation import DeployError
+from infra.stack.deploy import check_playbook
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PAGE = "100200300400500"
@@ -162,6 +164,32 @@ def test_a_wrong_apps_file_is_not_stored(
     assert registered.run("apps", "--file", str(wrong)) == 2
     assert "apps[0].secrets" in capsys.readouterr().err
     assert _secrets(registered)
+
+
+@pytest.mark.parametrize("command", ["playbook", "apps", "deploy"])
+def test_a_playbook_that_stops_an_account_which_nobody_has_is_refused(
+    registered: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = DEFAULT_PLAYBOOK.read_text("utf-8")
+    mine.write_text(text.replace("accounts: []", f'accounts: ["facebook:{PAGE}"]', 1), "utf-8")
+    assert registered.run("playbook", "--file", str(mine)) == 0
+    if command == "apps":
+        other = tmp_path / "apps.json"
+        other.write_text(
+            '{"apps":[{"platform":"line","app":"l","secrets":["s"],"accounts":[{"id":"U1","product":"line"}]}]}'
+        )
+        assert registered.run("apps", "--file", str(other)) == 2
+        assert "mine.yaml:" in capsys.readouterr().err
+        return
+    mine.write_text(text.replace("accounts: []", 'accounts: ["facebook:1"]', 1), "utf-8")
+    if command == "deploy":
+        stack = registered.aws.settings.apps_secret.rpartition(":secret:")[2].rpartition("/")[0]
+        with pytest.raises(DeployError, match=r"mine\.yaml:"):
+            check_playbook(stack, mine)
+        return
+    assert registered.run("playbook", "--file", str(mine)) == 2
+    assert "mine.yaml:" in capsys.readouterr().err
 
 
 # --- backfill ---

@@ -56,7 +56,7 @@ def test_the_pages_own_id_is_asked_for_and_erased() -> None:
     world.run(TWENTY)
     assert set(world.services.eraser.state(code)) == {"received", "erased"}
     assert world.conversations() == [] and all(not i.author for i in world.interactions())
-    assert world.services.doctor.erasures() == []
+    assert world.services.doctor.erasures(world.services.now()) == []
 
 
 def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_them() -> None:
@@ -65,7 +65,7 @@ def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_
     world.run(TWENTY)
     assert set(world.services.eraser.state(code)) == {"received", "needs_operator"}
     assert len(world.conversations()) == 1
-    (finding,) = world.services.doctor.erasures()
+    (finding,) = world.services.doctor.erasures(world.services.now())
     assert code in finding.fix and f"facebook:{PAGE}" in finding.what and "asid-1" not in f"{finding}"
 
     eraser = world.services.eraser
@@ -73,5 +73,5 @@ def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_
     eraser.close(code)
     world.run(TWENTY)
     assert "erased" in eraser.state(code)
-    assert world.services.doctor.erasures() == []
+    assert world.services.doctor.erasures(world.services.now()) == []
     assert "asid-1" not in repr(list(world.store.table.everything())) and NOW

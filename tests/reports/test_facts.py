@@ -17,7 +17,6 @@ from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import new_keys
-from chalicelib.operations.erasure import Eraser
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.reports import stream
@@ -27,7 +26,7 @@ from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import ledger
 from chalicelib.reports.stream import FactsOfChanges
-from chalicelib.storage.forgotten import Forgotten
+from chalicelib.services import Services
 from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
@@ -36,7 +35,7 @@ from infra.replay.memory import MemoryQueue, VirtualClock
 from infra.replay.recording import Recorded
 from infra.replay.replay import replay
 from infra.replay.sample import TEXTS, recording
-from infra.replay.services import RecordedHttp
+from infra.replay.services import NO_SETTINGS, RecordedHttp
 from infra.replay.streamed import StreamedTable
 from tests.world import APPS, NOW, PAGE, QUESTION, comment, delivery, playbook
 
@@ -204,10 +203,16 @@ def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> Non
     assert facts.facts([stream.changed(expired)]) == []
     before = one(table)
     store = Store(table)
-    eraser = Eraser(
-        store, MemoryQueue("again", VirtualClock(NOW)), Forgotten(store, DERIVER.keys), Apps(()), RecordedHttp()
+    services = Services(
+        NO_SETTINGS,
+        store=store,
+        escalations=MemoryQueue("again", VirtualClock(NOW)),
+        dead_letters=(),
+        stack_keys=lambda: DERIVER.keys,
+        registrations=lambda: Apps(()),
+        http=RecordedHttp(),
     )
-    eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
+    services.eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
     after = one(table)
     assert before.customer and after.customer is None
     assert after.revision > before.revision

@@ -115,6 +115,26 @@ def test_everything_gives_every_document_and_no_counter(table: Table) -> None:
     assert [item.key for item in table.everything()] == [KEY]
 
 
+def test_a_look_at_everything_goes_on_where_another_ended_also_when_that_item_is_gone(table: Table) -> None:
+    for n in range(20):
+        table.put(Item(Key(f"t#{n}", "c#3"), {"n": n}))
+    seen: list[Key] = []
+    after: Key | None = None
+    while item := next(table.everything(after), None):
+        seen.append(item.key)
+        after = item.key
+        if len(seen) % 3 == 0:
+            table.delete(item.key)
+    assert sorted(key.pk for key in seen) == sorted(f"t#{n}" for n in range(20))
+
+
+def test_the_items_behind_one_of_a_partition_come_in_order(table: Table) -> None:
+    for n in range(5):
+        table.put(Item(Key("t#1", f"c#{n}"), {}))
+    table.put(Item(Key("t#2", "c#9"), {}))
+    assert [item.key.sk for item in table.following("t#1", "c#1")] == ["c#2", "c#3", "c#4"]
+
+
 def test_a_write_that_is_repeated_after_its_answer_was_lost_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repeated put fails its own condition; the token in the item that stands there tells that it was ours."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

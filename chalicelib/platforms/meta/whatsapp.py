@@ -163,13 +163,13 @@ def _customer(value: dict[str, Any], message: dict[str, Any], echo: bool) -> _Pe
     keys = ("to", "to_user_id") if echo else ("from", "from_user_id")
     named = [read.ident(message.get(key)) for key in keys]
     contacts = [read.obj(c) for c in read.rows(value.get("contacts"))]
-    known = {_one_form(id) for id in named if id}
-    contact = next((c for c in contacts if {_one_form(id) for id in _ids(c)} & known), {})
+    known = {one_form(id) for id in named if id}
+    contact = next((c for c in contacts if {one_form(id) for id in _ids(c)} & known), {})
     if not contact and len(contacts) == 1 and not known:
         contact = contacts[0]
     given = [*filter(None, named), *_ids(contact)]
     address = read.need_ident(next(iter(given), "")).replace(" ", "")
-    return _Person(address, tuple(dict.fromkeys(map(_one_form, given))), contact)
+    return _Person(address, tuple(dict.fromkeys(map(one_form, given))), contact)
 
 
 def _status_told(context: PartContext, value: dict[str, Any], status: dict[str, Any]) -> Parsed:
@@ -206,7 +206,7 @@ _EXTRA_DIGITS = (
 )
 
 
-def _one_form(id: str) -> str:
+def one_form(id: str) -> str:
     """A phone number in the one of its forms that all others lead to; a business-scoped id as it is."""
     digits = id.lstrip("+").replace(" ", "").replace("-", "")
     if not digits.isdecimal():
@@ -220,7 +220,7 @@ def _renamed(context: PartContext, message: dict[str, Any]) -> Interaction | Non
     system = read.obj(message.get("system"))
     old = [read.ident(message.get(key)) for key in ("from", "from_user_id")]
     new = [read.ident(system.get(key)) for key in ("wa_id", "new_wa_id", "user_id")]
-    known_as = tuple(dict.fromkeys(_one_form(id) for id in (*old, *new) if id))
+    known_as = tuple(dict.fromkeys(one_form(id) for id in (*old, *new) if id))
     if len(known_as) < 2:
         return None
     at = read.when(message.get("timestamp"), context.entry_at)
@@ -342,6 +342,7 @@ PRODUCT = Product(
     reply=reply,
     simulation=Simulation((_SEND,), _status, direct=True),
     wording=wording,
+    one_form=one_form,
     check=check,
     # the Cloud API delivers for 7 days, so nothing is lost before that
     backfill=not_listed("WhatsApp lists no past messages; it repeats deliveries for 7 days"),
