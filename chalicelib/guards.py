@@ -120,7 +120,7 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
         found |= {"another_shop"}
     if "another_shop" in found and not {"addressed", "price_match"} & found:
         found.add("about_another_shop")
-    if "bait" in found and "url" in words:
+    if "bait" in found and "url" in words.split():
         found.add("advert" if "?" not in text else "links")
     yield from found & GUARDS.keys()
 

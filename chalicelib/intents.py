@@ -23,6 +23,7 @@ from chalicelib.features import LONG, piece_hashes, sentences, word_hash, words
 MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told
 LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
+ALONE: Final = 2.0  # log-odds by which a sentence says less than a message that urgent people are needed
 A_MATTER: Final = 0.5  # from which probability on a sentence has a matter of its own
 URGENT_FROM: Final = 0.5  # people are called at once
 SILENT_FROM: Final = 0.2  # not sure enough to call them, too much to answer cheerfully
@@ -52,8 +53,8 @@ class ModelError(ValueError):
 
 def softmax(scores: Sequence[float]) -> list[float]:
     """Scores (natural logarithms, any offset) → probabilities that add up to 1."""
-    top = max(scores)
-    powers = list(map(math.exp, [score - top for score in scores]))
+    top, exp = max(scores), math.exp
+    powers = [exp(score - top) for score in scores]
     total = sum(powers)
     return [power / total for power in powers]
 
@@ -178,7 +179,7 @@ class IntentModel:
         self._step = _LANE * len(self._bias)
         self._rows = Rows(_widen(matrix), self._step)
         self._unpack = struct.Struct(f"<{len(self._bias)}H").unpack
-        self._word = lru_cache(maxsize=2_560)(self._weigh)  # words come back
+        self._word = lru_cache(maxsize=3_000)(self._weigh)  # words come back
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL, sha256: str | None = None) -> "IntentModel":
@@ -202,12 +203,13 @@ class IntentModel:
         """Intent, confidence on every rung, urgency and language of a message."""
         found = self.evidence(text)
         intent, chances = self.classes[found.best], found.chances
+        others = [*chances[: found.best], *chances[found.best + 1 :]]
         urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
         allowed = () if urgent >= SILENT_FROM else self._allowed(found)
         return Reading(
             intent=intent,
             confidence=found.rungs[Rung.OWN],
-            margin=chances[found.best] - max([*chances[: found.best], *chances[found.best + 1 :]], default=0.0),
+            margin=chances[found.best] - max(others, default=0.0),
             language=found.language,
             accepted=Rung.OWN in allowed,
             model=self.hash[:12],
@@ -231,7 +233,7 @@ class IntentModel:
         sureness = self._sureness(whole, best)
         urgent = self._urgent(whole)
         if parts:
-            urgent = max(urgent, *map(self._urgent, parts))
+            urgent = max(urgent, *[self._urgent(part) - ALONE for part in parts])
             if len(text) >= LONG:
                 sureness = self._surest(sureness, parts)
         return Evidence(
@@ -239,7 +241,11 @@ class IntentModel:
             whole.chances,
             None if _wordless(text) else self._language(whole.spoken),
             sureness.topic,
-            dict(zip(Rung, map(probability, (sureness.own, sureness.on_topic, sureness.general)), strict=True)),
+            {
+                Rung.OWN: probability(sureness.own),
+                Rung.TOPIC: probability(sureness.on_topic),
+                Rung.GENERAL: probability(sureness.general),
+            },
             self._reach(best, parts) if parts else self._reaches[best],
             self._needed(whole),
             urgent,
@@ -288,14 +294,16 @@ class IntentModel:
         slope, weight, offset = self._general_line
         needless = sum([chances[index] for index in self._needless_classes])
         general = weight * look.gate + offset - slope * log_odds(needless)
-        sums = {name: sum([chances[index] for index in members]) for name, members in self._topics.items()}
-        likeliest = topic or max(sums, key=sums.__getitem__, default="")
+        likeliest = topic or max(self._topics, key=lambda name: self._of_topic(name, chances), default="")
         slope, weight, offset = self._topic_line
-        on_topic = slope * log_odds(sums.get(likeliest, 0.0)) + weight * look.gate + offset
+        on_topic = slope * log_odds(self._of_topic(likeliest, chances)) + weight * look.gate + offset
         if topic:
             on_topic = max(own, on_topic)
             general = max(on_topic, general)
         return Sureness(own, likeliest, on_topic, general)
+
+    def _of_topic(self, topic: str, chances: Sequence[float]) -> float:
+        return sum([chances[index] for index in self._topics.get(topic, ())])
 
     def _surest(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
         """Topic and general rung of the surest sentence, where it is surer than the whole; never the own rung."""
@@ -349,10 +357,10 @@ class IntentModel:
         if not found:
             return list(self._bias)
         every = list(map(self._word, found))
-        hashes, behind, *_ = zip(*every, strict=True)
+        hashes, behind, own, packed, counts = zip(*every, strict=True)
         pairs = dict.fromkeys(map(zlib.crc32, behind[1:], hashes))
-        single = every if len(set(found)) == len(found) else list(dict(zip(found, every, strict=True)).values())
-        _, _, own, packed, counts = zip(*single, strict=True)
+        if len(set(found)) < len(found):
+            _, _, own, packed, counts = zip(*dict(zip(found, every, strict=True)).values(), strict=True)
         own += tuple(map(self._rows.__getitem__, map(self._mask.__and__, pairs)))
         rows, small = len(own), sum(counts)
         of_words = self._columns(sum(own)) if rows <= ROOM else self._sum([(row, 1) for row in own])

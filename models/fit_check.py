@@ -5,28 +5,23 @@ fails when more is wrong than `BOUNDS` allow; no training reads these messages (
 """
 
 import argparse
-import json
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.conversations.interaction import TOPICS, Reading, Rung
-from chalicelib.guards import guarded, guards
+from chalicelib.guards import guards
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
-from chalicelib.playbook.parts import Answer, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from models.fit_tables import contact_table, of, questions, right_ones, share, spoilt_table, trap_table
+from models.hurried import SPOILT, hurried
+from models.policy import kind
 from models.rows import utterances
+from models.said import LANGUAGES, Read, Said, reader, rows, say
 
-FIT: Final = Path(__file__).parent / "fit"
-LANGUAGES: Final = ("en", "de", "fr", "es")
-SILENCE: Final = "silence"
-_NOW: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 NOT_ORDINARY: Final = frozenset({"legal_safety", "spam", "other", "praise", "closing"})
 UNANSWERED: Final = NOT_ORDINARY | {"complaint", "human_please", "jobs"}
 
@@ -38,6 +33,8 @@ class Bounds:
     wrong: float = 0.02  # of the replies to ordinary questions
     traps: float = 0.08  # of the traps, answered at all
     acknowledged: float = 0.45  # of the ordinary questions in English, rightly
+    contacts_right: float = 0.95  # of all replies to first contacts
+    contacts_needless: float = 0.02  # of the first contacts that need no answer, answered
     parallel: float = 0.8  # of what English acknowledges of the same messages
     urgent_found: float = 0.85  # of the urgent messages of a language
     urgent_wrongly: float = 0.01  # of the ordinary messages of a language
@@ -45,90 +42,6 @@ class Bounds:
 
 
 BOUNDS: Final = Bounds()
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said to one message: `reply` names it (an intent, "topic:returns", "general" or "silence")."""
-
-    row: Mapping[str, Any]
-    reply: str
-    rung: Rung | None
-    urgent: bool
-
-    @property
-    def verdict(self) -> str:
-        """right, useless or wrong; silence is none of them where the row wants a reply."""
-        if self.reply in self.row["right"]:
-            return "right"
-        if self.reply == SILENCE:
-            return SILENCE
-        return "useless" if self.reply in self.row.get("useless", ()) else "wrong"
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    """The messages of `fit/NAME.jsonl`."""
-    return [json.loads(line) for line in (FIT / f"{name}.jsonl").read_text("utf-8").splitlines()]
-
-
-Read = Callable[[str], Reading]
-
-
-def reader(model: IntentModel, playbook: Playbook) -> Read:
-    """A text as respond reads it."""
-    return lambda text: guarded(model.read(text), text, (playbook.shop.name,))
-
-
-def say(row: Mapping[str, Any], read: Read, playbook: Playbook, product: str = "facebook") -> Said:
-    """What is said to a message that has just come, in public, by nobody known, on `product`."""
-    reading = read(row["text"])
-    by = playbook.promise(reading.intent, _NOW)
-    answer = playbook.acknowledgement(
-        reading, product=product, account="", private=False, now=_NOW, asked_at=_NOW, by=by
-    )
-    rung = answer.rung if isinstance(answer, Answer) else None
-    return Said(row, _name(answer, reading), rung, playbook.urgent(reading) is not None)
-
-
-def _name(answer: Answer | Silence, reading: Reading) -> str:
-    if isinstance(answer, Silence):
-        return SILENCE
-    if answer.rung is Rung.OWN:
-        return reading.intent
-    topic = reading.topic or next((t for t, intents in TOPICS.items() if reading.intent in intents), "")
-    return f"topic:{topic}" if answer.rung is Rung.TOPIC else "general"
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def share(part: int, whole: int) -> str:
-    return f"{part / whole:6.1%}" if whole else "     -"
-
-
-def questions(name: str, told: Sequence[Said]) -> Iterator[str]:
-    """One line a language: how many get a reply, on which rung, and what it is worth."""
-    yield f"{name:10} messages  replied    right  useless  wrong |    own   topic  general | right of replies"
-    for language in LANGUAGES:
-        some = [s for s in told if s.row["language"] == language]
-        replies = [s for s in some if s.rung]
-        verdicts, rungs = Counter(s.verdict for s in replies), Counter(s.rung for s in replies)
-        yield (
-            f"{language:10} {len(some):8}  {share(len(replies), len(some))}  {share(verdicts['right'], len(some))}  "
-            f"{share(verdicts['useless'], len(some))} {share(verdicts['wrong'], len(some))} | "
-            f"{share(rungs[Rung.OWN], len(some))} {share(rungs[Rung.TOPIC], len(some))}  "
-            f"{share(rungs[Rung.GENERAL], len(some))} | {share(verdicts['right'], len(replies))}"
-        )
-
-
-def trap_table(told: Sequence[Said]) -> Iterator[str]:
-    """One line a kind of trap: how many are answered, on which rung."""
-    yield "traps                messages  answered |    own   topic  general"
-    for kind in (*dict.fromkeys(s.row["kind"] for s in told), ""):
-        some = [s for s in told if kind in ("", s.row["kind"])]
-        rungs = Counter(s.rung for s in some if s.rung)
-        own, topic, general = (share(rungs[rung], len(some)) for rung in Rung)
-        yield f"{kind or 'all':20} {len(some):8}    {share(rungs.total(), len(some))} | {own} {topic}  {general}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +77,10 @@ class Report:
     fit: Sequence[Said]
     controls: Sequence[Said]
     parallel: Sequence[Said]
+    contacts: Sequence[Said]
     traps: Sequence[Said]
     urgent: Sequence[Said]
+    spoilt: Mapping[str, Sequence[Said]]
     guards: Mapping[str, GuardShares]
 
     def lines(self) -> Iterator[str]:
@@ -173,11 +88,15 @@ class Report:
         for name, told in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
             yield from questions(name, told)
             yield ""
+        yield from contact_table(self.contacts)
+        yield ""
+        yield from spoilt_table(self.spoilt)
+        yield ""
         yield from trap_table(self.traps)
         yield ""
         yield "urgent     messages  called at once | of the ordinary questions called urgent, silenced by a guard"
         for language in LANGUAGES:
-            some, ordinary, found = self._urgent(language), self._of(self.fit, language), self.guards[language]
+            some, ordinary, found = self._urgent(language), of(self.fit, language), self.guards[language]
             yield (
                 f"{language:10} {len(some):8}          {share(sum(s.urgent for s in some), len(some))} | "
                 f"{share(sum(s.urgent for s in ordinary), len(ordinary))} here; of training utterances by guards alone"
@@ -189,6 +108,12 @@ class Report:
         wrong = [s for s in replies if s.verdict == "wrong"]
         if len(wrong) > bounds.wrong * len(replies):
             yield f"{len(wrong)} of {len(replies)} replies to questions are wrong, more than {bounds.wrong:.0%}"
+        answered = [s for s in self.contacts if s.rung]
+        if right_ones(answered) < bounds.contacts_right * len(answered):
+            yield f"only {right_ones(answered)} of {len(answered)} replies to first contacts are right"
+        needless = [s for s in self.contacts if kind(s.row["intent"]) == "needless"]
+        if sum(s.rung is not None for s in needless) > bounds.contacts_needless * len(needless):
+            yield f"more than {bounds.contacts_needless:.0%} of the first contacts that need no answer get one"
         answered = [s for s in self.traps if s.rung]
         if len(answered) > bounds.traps * len(self.traps):
             yield f"{len(answered)} of {len(self.traps)} traps are answered, more than {bounds.traps:.0%}"
@@ -197,12 +122,12 @@ class Report:
         yield from self._by_language(bounds)
 
     def _by_language(self, bounds: Bounds) -> Iterator[str]:
-        right = {lang: _right(self._of(self.parallel, lang)) for lang in LANGUAGES}
-        english = self._of(self.fit, "en")
-        if _right(english) < bounds.acknowledged * len(english):
-            yield f"{_right(english)} of {len(english)} English questions are rightly acknowledged: too few"
+        right = {lang: right_ones(of(self.parallel, lang)) for lang in LANGUAGES}
+        english = of(self.fit, "en")
+        if right_ones(english) < bounds.acknowledged * len(english):
+            yield f"{right_ones(english)} of {len(english)} English questions are rightly acknowledged: too few"
         for lang in LANGUAGES:
-            urgent, ordinary, found = self._urgent(lang), self._of(self.fit, lang), self.guards[lang]
+            urgent, ordinary, found = self._urgent(lang), of(self.fit, lang), self.guards[lang]
             if right[lang] < bounds.parallel * right["en"]:
                 yield f"{lang}: {right[lang]} of the parallel messages are acknowledged, {right['en']} in English"
             if sum(s.urgent for s in urgent) < bounds.urgent_found * len(urgent):
@@ -215,15 +140,7 @@ class Report:
                 yield f"{lang}: guards silence {found.silenced} of {found.questions} ordinary questions"
 
     def _urgent(self, language: str) -> list[Said]:
-        return self._of(self.urgent, language)
-
-    @staticmethod
-    def _of(told: Iterable[Said], language: str) -> list[Said]:
-        return [s for s in told if s.row["language"] == language]
-
-
-def _right(told: Iterable[Said]) -> int:
-    return sum(s.verdict == "right" for s in told)
+        return of(self.urgent, language)
 
 
 def check(model: IntentModel, playbook: Playbook) -> Report:
@@ -241,10 +158,27 @@ def check(model: IntentModel, playbook: Playbook) -> Report:
         fit=told(*(f"fit_{language}" for language in LANGUAGES)),
         controls=told("controls"),
         parallel=told("parallel", also_seen=True),
-        traps=told("traps"),
+        contacts=told("contacts"),
+        traps=told("traps", "contact_traps"),
+        spoilt=spoilt(read, playbook),
         urgent=told(*(f"urgent_{language}" for language in LANGUAGES)),
         guards={language: guard_shares(language) for language in LANGUAGES},
     )
+
+
+def spoilt(read: Read, playbook: Playbook) -> dict[str, list[Said]]:
+    """Every third question of the fit test, as it stands and spoilt in each way."""
+    stories = {language: [row["text"] for row in _in(language, "stories")] for language in LANGUAGES}
+    asked = [row for language in LANGUAGES for row in _in(language, f"fit_{language}")][::3]
+    found = {"as written": [say(row, read, playbook) for row in asked]}
+    for how in SPOILT:
+        texts = [hurried(row["text"], row["language"], how, stories[row["language"]]) for row in asked]
+        found[how] = [say({**row, "text": text}, read, playbook) for row, text in zip(asked, texts, strict=True)]
+    return found
+
+
+def _in(language: str, name: str) -> list[dict[str, Any]]:
+    return [row for row in rows(name) if row["language"] == language]
 
 
 def _same(text: str) -> str:
@@ -261,7 +195,7 @@ def main(arguments: Sequence[str]) -> int:
     report = check(IntentModel.load(options.model), playbook)
     print("\n".join(report.lines()))
     if options.wrong:
-        for s in (*report.fit, *report.controls, *report.parallel, *report.traps, *report.urgent):
+        for s in (*report.fit, *report.controls, *report.parallel, *report.contacts, *report.traps, *report.urgent):
             if s.verdict == "wrong" and s.rung:
                 wanted = s.row.get("intent", s.row.get("kind"))
                 print(f"wrong: {s.row['language']} {wanted} got {s.reply}: {s.row['text']}")

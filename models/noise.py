@@ -1,12 +1,16 @@
 """Copies of an utterance as hurried people would type it: with mistakes, between other sentences, with a hashtag."""
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from models.matrix import seed_of
 
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+SIGNS: Final = re.compile(r"[,.;:!?¿¡]")
+UNSIGNED: Final = 0.25  # share of the copies that have no signs
+LEAST_GAPS: Final = 3  # between words: "price?" asks, "price" does not
 TAGS: Final = ("#fail", "#help", "#customerservice", "#love", "#shopping", "😡", "🙏", "🙈", "!!", "...", "?!", "❤️")
 
 
@@ -38,8 +42,10 @@ def copies(text: str, count: int, rate: float) -> Iterator[str]:
 
 def surrounded(text: str, context: Sequence[str], rate: float, seed: int) -> str:
     """The text as it stands in a longer, hastier message: half the time beside another sentence (of `context`), half
-    the time with typos, sometimes with a hashtag or an emoji behind it."""
+    the time with typos, sometimes without a sign between or behind its words, sometimes with a hashtag or an emoji."""
     chance = random.Random(seed)
+    if text.count(" ") >= LEAST_GAPS and chance.random() < UNSIGNED:
+        text = SIGNS.sub("", text)
     if context and chance.random() < 0.5:
         beside = chance.choice(context)
         first, second = (beside, text) if chance.random() < 0.5 else (text, beside)

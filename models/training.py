@@ -19,7 +19,7 @@ from models.calibration import Threshold, calibration_error, line, temperature, 
 from models.decide import Judged, Promise, choose, closing_bounds, evidence_odds, mixed, urgency
 from models.policy import MIX, NEEDLESS, NEVER, URGENT
 from models.rows import Row, RowError
-from models.weights import SHIPPED, Machines, Recipe, Weights, fit, fit_languages, folds
+from models.weights import SHIPPED, Machines, Recipe, Weights, fit, fit_languages, folds, hasty
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def _parts(rows: Sequence[Row], recipe: Recipe) -> list[Learnt]:
     for kept, held in folds(rows, recipe.folds):
         if held:
             known = [rows[number] for number in kept]
-            unseen = [rows[number] for number in held]
+            unseen = hasty([rows[number] for number in held], recipe)
             learnt.append(Learnt(fit(known, recipe), fit_languages(known, recipe), unseen))
     return learnt
 

@@ -1,7 +1,7 @@
 """Rows → weights: linear support vector machines over hashed n-grams, for intents, languages, gate and urgency."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -129,8 +129,7 @@ def _material(rows: Sequence[Row], labels: list[str], weights: list[float], reci
     versions: list[tuple[Sequence[int], Sequence[str]]] = [(every, [row.text for row in rows])]
     noisy = zip(*(copies(row.text, recipe.copies, recipe.typo_rate) for row in rows), strict=True)
     versions += [(every, version) for version in noisy]
-    chosen = [n for n in every if seed_of(rows[n].text, "surrounded") % 1_000 < 1_000 * recipe.surrounded]
-    if chosen:
+    if chosen := _chosen(rows, recipe):
         versions.append((chosen, _surrounded(rows, chosen, recipe.typo_rate)))
     counted = [matrix(texts, recipe.bits) for _, texts in versions]
     common = (counted[0].getnnz(axis=0) >= min(recipe.rare, len(rows))).astype(float)
@@ -143,11 +142,28 @@ def _material(rows: Sequence[Row], labels: list[str], weights: list[float], reci
     )
 
 
-def _surrounded(rows: Sequence[Row], chosen: Sequence[int], rate: float) -> list[str]:
-    """Copies of the chosen rows beside sentences of rows in the same language that ask for nothing."""
+def hasty(rows: Sequence[Row], recipe: Recipe) -> list[Row]:
+    """The rows as they come, for decisions: those that training would learn in longer, hastier messages besides stand
+    in such a one, between sentences of these rows."""
+    chosen = _chosen(rows, recipe)
+    noisy = dict(zip(chosen, _surrounded(rows, chosen, recipe.typo_rate, (OTHER, "praise")), strict=True))
+    return [replace(row, text=noisy.get(number, row.text)) for number, row in enumerate(rows)]
+
+
+def _chosen(rows: Sequence[Row], recipe: Recipe) -> list[int]:
+    """The rows that are also learnt beside others."""
+    share = 1_000 * recipe.surrounded
+    return [number for number, row in enumerate(rows) if seed_of(row.text, "surrounded") % 1_000 < share]
+
+
+def _surrounded(
+    rows: Sequence[Row], chosen: Sequence[int], rate: float, beside: Collection[str] = (OTHER, "praise", "complaint")
+) -> list[str]:
+    """Copies of the chosen rows, half of them with sentences of rows `beside` in the same language, which ask for
+    nothing of their own."""
     context: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row.intent in (OTHER, "praise", "complaint"):
+        if row.intent in beside:
             context[row.language].append(row.text)
     return [surrounded(rows[n].text, context[rows[n].language], rate, seed_of(rows[n].text, "beside")) for n in chosen]
 

@@ -13,6 +13,7 @@ CASES = (
     ("safety", "en", "Your charger caught fire on my desk", "Is the fire pit on sale in your shops?"),
     ("safety", "de", "Der Toaster hat Feuer gefangen", "Habt ihr Feuerzeuge im Angebot?"),
     ("safety", "fr", "La bouilloire a pris feu ce matin", "Vendez-vous des pare-feu pour cheminée ?"),
+    ("safety", "fr", "Le flacon a explosé dans la cuisine", "Le miroir est arrivé explosé dans son carton"),
     ("safety", "es", "La freidora se incendió anoche", "¿Venden fuegos artificiales en la tienda?"),
     ("takeover", "en", "Someone got into my account and changed the password", "How can I get into my account?"),
     ("takeover", "de", "Mein Kundenkonto wurde gehackt", "Wie komme ich in mein Kundenkonto?"),
@@ -72,6 +73,12 @@ CASES = (
         "Do your business accounts get a discount?",
     ),
     ("advert", "de", "Geld verdienen von zu Hause, schreib mir auf WhatsApp", "Kann ich zu Hause anprobieren?"),
+    (
+        "advert",
+        "de",
+        "Jetzt Gutschein sichern: www.gewinn.example",
+        "Jetzt sind wir aus dem Urlaub zurück und der Gutschein ist weg",
+    ),
     ("advert", "fr", "Prêt entre particuliers, contactez-moi par WhatsApp", "Êtes-vous joignables par WhatsApp ?"),
     ("advert", "es", "Gana dinero desde casa, escríbeme al WhatsApp", "¿Tienen WhatsApp de atención al cliente?"),
     (

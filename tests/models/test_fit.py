@@ -10,8 +10,10 @@ from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.intents import IntentModel
 from chalicelib.playbook.parts import INTENTS
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
-from models.fit_check import BOUNDS, FIT, LANGUAGES, SILENCE, Report, Said, check, main, rows, say
+from models.fit_check import BOUNDS, Report, check, main
+from models.hurried import SPOILT, hurried
 from models.rows import utterances
+from models.said import FIT, LANGUAGES, SILENCE, Said, rows, say
 
 SHOP = load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
 PUBLIC = [intent for intents in TOPICS.values() for intent in intents]
@@ -58,6 +60,42 @@ def test_what_a_training_row_says_word_for_word_is_not_counted() -> None:
     assert not [s.row["text"] for s in counted if s.row["text"].casefold().strip(" ?!.¿¡") in trained]
     assert len(report().fit) > 0.9 * sum(len(rows(f"fit_{language}")) for language in LANGUAGES)
     assert len(report().traps) >= 200
+
+
+def test_first_contacts_and_their_traps_are_enough_and_no_training_row_says_them() -> None:
+    contacts, traps = rows("contacts"), rows("contact_traps")
+    found = [row["language"] for row in contacts]
+    assert {language: found.count(language) >= (150 if language == "en" else 40) for language in LANGUAGES} == (
+        dict.fromkeys(LANGUAGES, True)
+    )
+    assert len(traps) >= 120 and {row["language"] for row in traps} == set(LANGUAGES)
+    assert {row["right"][0] for row in contacts if row["intent"] in ("other", "legal_safety", "praise")} == {SILENCE}
+    assert len(report().contacts) == len(contacts)
+
+
+def test_a_question_is_spoilt_in_the_same_way_whatever_stands_beside_it() -> None:
+    asked, stories = "When will you have the blue chair, please?", ["My nan is here."]
+    told = {how: hurried(asked, "en", how, stories) for how in SPOILT}
+    assert told == {how: hurried(asked, "en", how, stories) for how in reversed(SPOILT)}
+    assert told["no punctuation"] == "when will you have the blue chair please"
+    assert told["capitals"] == asked.upper()
+    assert told["slang"] == "When will u have the blue chair, pls?"
+    assert told["story in front"] == f"My nan is here. {asked}"
+    assert told["handle and tags"].startswith("@") and asked in told["handle and tags"]
+    assert len(set(told.values())) == len(SPOILT) and asked not in told.values()
+
+
+def test_a_reply_to_what_needs_none_or_a_wrong_one_to_a_first_contact_fails_the_check() -> None:
+    chat = Said(
+        {"text": "x", "language": "en", "intent": "other", "right": ["silence"]}, "general", Rung.GENERAL, False
+    )
+    quiet = replace(chat, reply=SILENCE, rung=None)
+    good = Said({"text": "x", "language": "en", "intent": "refund", "right": ["refund"]}, "refund", Rung.OWN, False)
+    empty = replace(report(), contacts=[quiet] * 100 + [good] * 100)
+    assert not [f for f in empty.failures() if "first contacts" in f]
+    answered = replace(empty, contacts=[quiet] * 97 + [chat] * 3 + [good] * 100)
+    assert [f for f in answered.failures() if "need no answer" in f]
+    assert [f for f in replace(empty, contacts=[good] * 9 + [chat]).failures() if "replies to first contacts" in f]
 
 
 def reads(intent: str, **more: object) -> Reading:

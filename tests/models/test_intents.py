@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from sklearn.svm import LinearSVC
 
 from chalicelib import intents
 from chalicelib.conversations.interaction import Rung
-from chalicelib.features import NUMBER, TEXT_CAP, features, normalise, words
+from chalicelib.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
 from chalicelib.intents import (
+    ALONE,
     DEFAULT_MODEL,
     LEVELS,
     MAGIC,
@@ -200,6 +202,13 @@ def test_what_is_nothing_but_a_greeting_thanks_or_a_number_is_still_read(text: s
     assert words(text)
 
 
+def test_a_sentence_says_less_than_a_message_that_people_are_needed_at_once(model: IntentModel) -> None:
+    alone, asked = "Somebody else has taken over my account.", "The colour of the chair in the window is lovely."
+    both = f"{asked} {alone} {asked}"
+    assert len(both) >= LONG
+    assert model.evidence(alone).urgent - ALONE <= model.evidence(both).urgent < model.evidence(alone).urgent
+
+
 def test_a_long_message_speaks_by_its_surest_sentence_but_not_on_the_own_rung(model: IntentModel) -> None:
     asked = "Where is my order?"
     around = "I was at my sister's for the weekend and the weather there was lovely, we even swam in the lake."
@@ -298,6 +307,31 @@ def test_normalisation_drops_what_says_nothing_and_keeps_what_does() -> None:
         *("cafe", "soo", "late!", "see", "url", NUMBER, "😡")
     ]
     assert normalise("don't &amp; won’t") == "dont & wont"
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("sooooo goooood", ["soo", "good"]),
+        ("aaa", ["aa"]),
+        ("well, all good", ["well", "all", "good"]),
+        ("no!! why???", ["no", "!", "why", "?"]),
+        ("$$ deal", ["$", "deal"]),
+        ("né né 😡😡😡", ["ne", "ne", "😡"]),
+        ("schööööön", ["schoon"]),
+    ],
+)
+def test_repeats_are_squeezed_wherever_they_stand(text: str, found: list[str]) -> None:
+    assert words(text) == found
+
+
+def test_nothing_is_left_to_squeeze_in_any_text(texts: list[str]) -> None:
+    for text in texts:
+        found = words(text)
+        assert not any(a == b and a in "!?$" for a, b in pairwise(found)), text
+        assert not any(
+            a == b == c for word in found if word.isalpha() for a, b, c in zip(word, word[1:], word[2:], strict=False)
+        ), text
 
 
 def test_a_pinned_hash_is_verified(tmp_path: Path) -> None:
