@@ -76,7 +76,7 @@ def test_first_contacts_and_their_traps_are_enough_and_no_training_row_says_them
 def test_a_question_is_spoilt_in_the_same_way_whatever_stands_beside_it() -> None:
     asked, stories = "When will you have the blue chair, please?", ["My nan is here."]
     told = {how: hurried(asked, "en", how, stories) for how in SPOILT}
-    assert told == {how: hurried(asked, "en", how, stories) for how in reversed(SPOILT)}
+    assert told == {how: hurried(asked, "en", how, stories) for how in list(SPOILT)[::-1]}
     assert told["no punctuation"] == "when will you have the blue chair please"
     assert told["capitals"] == asked.upper()
     assert told["slang"] == "When will u have the blue chair, pls?"
