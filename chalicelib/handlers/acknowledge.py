@@ -18,8 +18,9 @@ from chalicelib.conversations.conversation import Acknowledgement, Conversation,
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
+from chalicelib.handlers.posting import post_once
 from chalicelib.outcomes.types import Replied
-from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid
+from chalicelib.platforms.base import Reply
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.parts import Answer, Place
 from chalicelib.playbook.policy import Playbook
@@ -28,7 +29,6 @@ from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import ConversationKey, Store
 
 _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
-_NAMES = ("username", "handle", "api_username")  # of an account's options: what customers call it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ class Acknowledger:
     ) -> Replied:
         """Posts the claimed acknowledgement `id` exactly once and records what became of it."""
         ack = conversation.acknowledgements[id]
-        state, reply_id, wait, code = self._try(interaction, ack, now())
+        owner = self.apps.owner(interaction.product, interaction.account)
+        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now())
+        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply, reply.at or now())
         not_before = now() + wait if wait else None
 
         def change(old: Conversation) -> Conversation:
@@ -79,30 +81,6 @@ class Acknowledger:
         result = "refused" if state is Outcome.PENDING else state.value
         late = (now() - interaction.received_at).total_seconds()
         return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before, ack.rung)
-
-    def _try(
-        self, interaction: Interaction, ack: Acknowledgement, now: datetime
-    ) -> tuple[Outcome, str | None, timedelta | None, str]:
-        """One POST: (outcome, the platform's id of the reply, how long to wait before another attempt, error code)."""
-        owner = self.apps.owner(interaction.product, interaction.account)
-        if owner is None:
-            return Outcome.REFUSED, None, None, Why.NO_ACCOUNT
-        product = platforms.product(interaction.product)
-        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now)
-        try:
-            return Outcome.SENT, product.reply(self.http, owner.app, owner.account, reply), None, ""
-        except NotSent as error:
-            return Outcome.PENDING, None, error.wait, error.code
-        except Blocked as error:
-            self.breaker.open(owner, error, now)
-            return Outcome.PENDING, None, error.wait, error.code
-        except TokenInvalid as error:
-            self.breaker.open(owner, error, now)
-            return Outcome.REFUSED, None, None, error.code
-        except OutcomeUnknown as error:
-            return Outcome.UNKNOWN, None, None, error.code
-        except Refused as error:
-            return Outcome.REFUSED, None, None, error.code
 
     def claim(
         self, c: Conversation, thread: Thread, i: Interaction, permit: Permit | None, now: datetime
@@ -202,8 +180,9 @@ class Acknowledger:
         store = self.store
         if OptOuts(store).stopped(i.product, i.account, i.customer):
             return Why.OPTED_OUT
-        called = [name for name in (account.name, *map(account.options.get, _NAMES)) if isinstance(name, str)]
         product = platforms.product(i.product)
+        named = (account.name, *map(account.options.get, product.called_by))
+        called = [name for name in named if isinstance(name, str)]
         if for_somebody_else(i, called, tags_people=product.tags_people):
             return Why.TO_SOMEBODY_ELSE
         parent = store.interaction(i.product, i.account, i.parent) if i.parent and not i.private else None

@@ -245,6 +245,7 @@ class Product:
       marked answered from the e-mail;
     - `tags_people`: a comment that begins with a name calls that person, also below the brand's own posts;
     - `threads_have_an_owner`: a thread belongs to who began it, and others answer each other there;
+    - `called_by`: options of an account that hold a name by which people there call it, besides the account's own;
     - `private_replies`: whether a public interaction can be answered by a private message;
     - `inbox`: the address where people read and answer direct messages, with {account} for the account's id.
     """
@@ -263,6 +264,7 @@ class Product:
     tells_answers: bool = True
     tags_people: bool = False
     threads_have_an_owner: bool = False
+    called_by: tuple[str, ...] = ()
     private_replies: bool = False
     inbox: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)

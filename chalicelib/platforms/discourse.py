@@ -284,6 +284,7 @@ PRODUCT = Product(
     fetch=fetch,
     check=check,
     backfill=backfill,
+    called_by=("api_username",),
     threads_have_an_owner=True,  # a topic is its opener's; others answer each other in it
     titles={"de": "Forum", "fr": "le forum", "es": "el foro"},
 )

@@ -12,8 +12,9 @@ from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, PersonalAnswer
 from chalicelib.conversations.interaction import Interaction, Reading
 from chalicelib.handlers.breaker import Breaker
+from chalicelib.handlers.posting import post_once
 from chalicelib.outcomes.types import Outcomes, Replied
-from chalicelib.platforms.base import Blocked, NotSent, OutcomeUnknown, Refused, Reply, TokenInvalid, WindowClosed
+from chalicelib.platforms.base import Reply
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import ConversationKey, Store
@@ -150,7 +151,9 @@ class Answerer:
         self, c: Conversation, draft: Draft, to: Interaction, answer: PersonalAnswer, now: Callable[[], datetime]
     ) -> Result:
         """One POST, and what became of it recorded."""
-        state, reply_id, code, wait = self._try(to, draft, answer, now())
+        owner = self.apps.owner(to.product, to.account)
+        reply = Reply(to, draft.text, answer.token, draft.private and not to.private, now())
+        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply, reply.at or now())
 
         def change(old: Conversation) -> Conversation:
             return staff_rules.record_answer(
@@ -166,30 +169,6 @@ class Answerer:
             Replied(to, c.id, reading.intent, draft.text, result, code, late, person=draft.who or "somebody")
         )
         return Result(answer=after, wait=wait)
-
-    def _try(
-        self, to: Interaction, draft: Draft, answer: PersonalAnswer, now: datetime
-    ) -> tuple[Outcome, str | None, str, timedelta | None]:
-        owner = self.apps.owner(to.product, to.account)
-        if owner is None:
-            return Outcome.REFUSED, None, "no_account", None
-        reply = Reply(to, draft.text, answer.token, draft.private and not to.private, now)
-        try:
-            return Outcome.SENT, platforms.product(to.product).reply(self.http, *owner, reply), "", None
-        except NotSent as error:
-            return Outcome.PENDING, None, error.code, error.wait
-        except Blocked as error:
-            self.breaker.open(owner, error, now)
-            return Outcome.PENDING, None, error.code, error.wait
-        except TokenInvalid as error:
-            self.breaker.open(owner, error, now)
-            return Outcome.REFUSED, None, error.code, None
-        except OutcomeUnknown as error:
-            return Outcome.UNKNOWN, None, error.code, None
-        except WindowClosed as error:
-            return Outcome.REFUSED, None, error.code or "window", None
-        except Refused as error:
-            return Outcome.REFUSED, None, error.code, None
 
 
 def draft_text(text: str) -> str:
