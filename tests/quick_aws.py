@@ -48,6 +48,14 @@ class State:
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     executions: set[str] = field(default_factory=set)
 
+    def send(self, url: str, body: str, delay: int) -> None:
+        """Takes a message, which is to arrive after `delay` seconds."""
+        self.queues.setdefault(url, []).append(body)
+
+    def start(self, name: str, given: str) -> None:
+        """Starts an execution with its input."""
+        self.executions.add(name)
+
 
 class QuickAws(LeanAws):
     """`state` outlives a client, as AWS outlives a process. `through` stands before every call."""
@@ -121,12 +129,13 @@ def _scan(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _send(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
-    state.queues.setdefault(request["QueueUrl"], []).append(request["MessageBody"])
+    state.send(request["QueueUrl"], request["MessageBody"], int(request.get("DelaySeconds", 0)))
     return {"MessageId": "1"}
 
 
 def _send_batch(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
-    state.queues.setdefault(request["QueueUrl"], []).extend(entry["MessageBody"] for entry in request["Entries"])
+    for entry in request["Entries"]:
+        state.send(request["QueueUrl"], entry["MessageBody"], 0)
     return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
 
@@ -156,7 +165,7 @@ _handles = count(1)
 def _start(state: State, request: Mapping[str, Any]) -> dict[str, Any]:
     if request["name"] in state.executions:
         raise AwsError("ExecutionAlreadyExists")
-    state.executions.add(request["name"])
+    state.start(request["name"], request["input"])
     return {"executionArn": request["name"]}
 
 
