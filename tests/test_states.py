@@ -1,13 +1,13 @@
 """P1–P7 after every step of arbitrary stories: questions, edits, deletions, replies, echoes, greetings, staff on the
-page and by e-mail, bounces, releases, erasures, time, and processes that end anywhere. What is owed is known from a plain
-model beside the shop (tests/story).
+page and by e-mail, bounces, releases, erasures, time, and processes that end anywhere. What is owed is known from a
+plain model beside the shop (tests/story).
 
 EARSHOT_STORIES=2000 makes the stories so many, and others each time.
 """
 
 import os
 
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, settings
 
 from tests.story.staff import Staff
 
@@ -28,4 +28,3 @@ TestStory.settings = settings(
     print_blob=bool(MORE),
     suppress_health_check=list(HealthCheck),
 )
-assert seed

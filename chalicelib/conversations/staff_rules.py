@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.conversations import rules
+from chalicelib.conversations.answers import same_words
 from chalicelib.conversations.conversation import (
     Act,
     Conversation,
@@ -99,7 +100,8 @@ def _changed(question: Question, wish: Wish, now: datetime) -> Question:
         return replace(question, intent=wish.intent, promised_by=None)
     if wish.deed is Deed.REOPEN:
         opened = replace(question, closed_text_at=None, answered_at=None, answered_by=None)
-        return replace(opened, resolved=False, needs_answer=True, waits_since=now, promised_by=None)
+        # what was said before does not answer it any more
+        return replace(opened, resolved=False, needs_answer=True, asked_at=now, waits_since=now, promised_by=None)
     return question
 
 
@@ -183,8 +185,8 @@ def record_answer(
 
 
 def undelivered(conversation: Conversation, reply_id: str, clocks: Clocks, now: datetime) -> Conversation:
-    """The platform could not deliver our reply `reply_id`, an acknowledgement or a person's answer: what it had settled
-    is open again, and it is not posted a second time."""
+    """The platform could not deliver our reply `reply_id`, an acknowledgement or a person's answer, or somebody took it
+    back there: what it had settled is open again, and it is not posted a second time."""
     c = rules.undelivered(conversation, reply_id, clocks, now)
     for id, answer in c.answers.items():
         if answer.id == reply_id and answer.state is not Outcome.REFUSED:
@@ -206,8 +208,8 @@ def our_answer(conversations: Collection[Conversation], reply: Interaction) -> t
             if answer.state is Outcome.REFUSED:
                 continue
             same = bool(answer.token) and answer.token == reply.token
-            text = " ".join(answer.text.split()) == " ".join(reply.text.split())
-            if same or (answer.id and answer.id == reply.id) or (answer.id is None and reply.text and text):
+            words = answer.id is None and same_words(answer.text, reply.text)
+            if same or (answer.id and answer.id == reply.id) or words:
                 return c, id
     return None
 

@@ -346,16 +346,17 @@ class Step:
         if i.kind is Kind.BRAND_POST:
             return Stored(i, "")
         conversations, why = r.store.conversations_in(*place), ""
-        if i.undelivered:
+        is_gone = i.undelivered or i.deleted or i.hidden
+        if is_gone:
             for c in conversations:
                 self._undelivered(c, i)
         ours = answers.our_reply(conversations, i)
         mine = staff_rules.our_answer(conversations, i)
         if ours:
-            conversations = [self._echoed(*ours, i)] if not i.undelivered else [ours[0]]
-        elif mine or not (i.ours or r.playbook.is_ours(i.text)):
-            if mine and not i.undelivered:
-                self._came_back(*mine, i)
+            conversations = [ours[0] if is_gone else self._echoed(*ours, i)]
+        elif mine:  # it answers what its page had shown, not all that was asked before it
+            conversations = [mine[0] if is_gone else self._came_back(*mine, i)]
+        elif not (i.ours or r.playbook.is_ours(i.text)):
             reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
             thread = r.store.change_thread(*place, lambda old: rules.add_reply(old, i.id, reply), self.now())
             conversations = [self._settled(c, thread) for c in r.store.conversations_in(*place)]
@@ -376,9 +377,9 @@ class Step:
             conversation, lambda old: rules.record(old, id, token, Outcome.SENT, playbook, self.now(), reply_id=echo.id)
         )
 
-    def _came_back(self, conversation: Conversation, id: str, echo: Interaction) -> None:
+    def _came_back(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
         """A person's answer from the e-mail came back: it is on the platform, whatever its claim said."""
-        self._updated(
+        return self._updated(
             conversation,
             lambda old: staff_rules.record_answer(
                 old, id, Outcome.SENT, self.responder.playbook, self.now(), reply_id=echo.id

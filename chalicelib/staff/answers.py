@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
@@ -169,6 +170,11 @@ class Answerer:
             Replied(to, c.id, reading.intent, draft.text, result, code, late, person=draft.who or "somebody")
         )
         return Result(answer=after, wait=wait)
+
+
+def once_id(once: str, *asked_for: str) -> str:
+    """What makes a form happen once: the same one sent twice, and not another one from a page that was gone back to."""
+    return sha256("\0".join((once, *asked_for)).encode()).hexdigest()[:32]
 
 
 def draft_text(text: str) -> str:

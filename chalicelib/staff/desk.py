@@ -25,7 +25,7 @@ from chalicelib.keys import Keys
 from chalicelib.playbook.parts import Team
 from chalicelib.playbook.policy import Playbook
 from chalicelib.staff import choices, page
-from chalicelib.staff.answers import Answerer, Draft, Problem, Result, draft_text
+from chalicelib.staff.answers import Answerer, Draft, Problem, Result, draft_text, once_id
 from chalicelib.staff.choices import BadAction
 from chalicelib.staff.page import Said
 from chalicelib.storage import names
@@ -170,12 +170,13 @@ class Desk:
     # --- doing ---
 
     def _answer(self, asked: Submitted) -> Said:
+        text, place = draft_text(asked.field("text")), asked.field("place")
         draft = Draft(
-            id=asked.id or self.new_token(),
+            id=once_id(asked.id or self.new_token(), "answer", text, place),
             who=asked.who,
-            text=draft_text(asked.field("text")),
+            text=text,
             shown=asked.shown,
-            private=asked.field("place") == "private",
+            private=place == "private",
             again=asked.field("again") == "yes",
         )
         result = self.answerer.answer(asked.link.key, draft, asked.now)
@@ -203,7 +204,7 @@ class Desk:
             right = self.playbook.team(intent, 1).name
             team = right if right != own.name else ""
         return Wish(
-            id=asked.id or self.new_token(),
+            id=once_id(asked.id or self.new_token(), deed, *map(asked.field, _ASKED_FOR)),
             deed=deed,
             who=asked.who,
             shown=asked.shown,
@@ -265,6 +266,7 @@ def _asked_at(c: Conversation) -> datetime:
 
 
 _AUTOMATIC = {"automatic_off": True, "automatic_on": False}
+_ASKED_FOR = ("until", "team", "intent", "note")
 _DEEDS = frozenset(Deed) - {Deed.ANSWER}
 
 

@@ -22,6 +22,7 @@ from chalicelib.emails import links
 from chalicelib.emails.links import LinkError
 from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, NoAnswer
 from chalicelib.services import Services
+from chalicelib.staff.answers import draft_text, once_id
 from infra.local.loopback import Answered, Call
 from infra.local.post_office import notice
 from infra.local.stand_in import endpoint_of
@@ -224,7 +225,7 @@ class StaffRoom:
         told = _TOLD.search(html)
         result = "done" if told and told[1] == "good" else "refused"
         if act.action == Deed.ANSWER:
-            result = self._answered(page, result)
+            result = self._answered(page, fields)
         return result, " ".join(unescape(told[2]).split()) if told else ""
 
     def _conversation(self, page: Opened) -> Conversation | None:
@@ -235,9 +236,10 @@ class StaffRoom:
         acts = sorted((a.at, id) for id, a in (c.acts if c else {}).items() if not a.undone_at)
         return acts[-1][1] if acts else ""
 
-    def _answered(self, page: Opened, result: str) -> str:
-        c = self._conversation(page)
-        answer = c.answers.get(page.hidden.get("once", "")) if c else None
+    def _answered(self, page: Opened, fields: Mapping[str, str]) -> str:
+        c, once = self._conversation(page), page.hidden.get("once", "")
+        id = once_id(once, "answer", draft_text(fields.get("text", "")), fields.get("place", ""))
+        answer = c.answers.get(id) if c else None
         if answer is None:
             return "refused"
         return {"pending": "refused", "claimed": "unknown"}.get(answer.state.value, answer.state.value)

@@ -155,6 +155,40 @@ def test_the_echo_of_a_lost_answer_settles_it() -> None:
     assert "perhaps not delivered" not in open_page(world, page.path).words
 
 
+@pytest.mark.parametrize("fault", [[], [Fault.LOST]], ids=["sent", "outcome unknown"])
+def test_an_answer_that_comes_back_leaves_open_what_its_page_had_not_shown(fault: list[Fault]) -> None:
+    """Facebook tells of the Page's own comments as well, also where they came from the desk."""
+    world, wire = facebook()
+    page = newest(world)
+    write(world, "c2", "and where is my refund?")
+    wire.faults = fault
+    page.press("answer", text=TEXT, who="Kim")
+    (posted,) = wire.stand_in.posted
+    world.run(timedelta(minutes=1))
+    write(world, posted.id, f"@ann {TEXT}", author=PAGE)
+    assert [i for i, q in only(world).questions.items() if q.pending] == ["c2"]
+
+
+def test_an_answer_that_is_taken_back_on_the_platform_opens_its_question_again() -> None:
+    world, wire = facebook()
+    newest(world).press("answer", text=TEXT, who="Kim")
+    (posted,) = wire.stand_in.posted
+    write(world, posted.id, TEXT, author=PAGE)
+    assert only(world).state is State.ANSWERED
+    write(world, posted.id, "", author=PAGE, verb="remove")
+    assert only(world).state is State.OPEN
+    assert only(world).due_at
+
+
+def test_another_text_from_a_page_that_was_gone_back_to_is_not_said_to_be_posted() -> None:
+    world, wire = facebook()
+    page = newest(world)
+    page.press("answer", text=TEXT, who="Kim")
+    after = page.press("answer", text="No, wait: it left yesterday.", who="Kim")
+    assert wire.texts() == [TEXT]
+    assert "Somebody has answered meanwhile" in after.says
+
+
 def test_a_private_answer_goes_by_message() -> None:
     world, wire = facebook()
     newest(world).press("answer", text=TEXT, place="private")

@@ -183,6 +183,27 @@ def test_the_same_form_sent_twice_acts_once() -> None:
     assert len(world.conversations()[0].acts) == 1
 
 
+def test_another_form_of_a_page_that_was_gone_back_to_is_done_as_well() -> None:
+    world = asked()
+    page = newest(world)
+    page.press("claim", who="Kim", until="30min")
+    assert "Closed" in page.press("close", who="Kim").says
+    assert world.conversations()[0].state is State.CLOSED
+    assert len(world.conversations()[0].acts) == 2
+
+
+def test_what_was_answered_before_it_was_opened_again_waits_for_another_answer() -> None:
+    world = asked()
+    later(world, "r1", "We do!", author=PAGE)
+    newest(world).press("reopen", who="Kim")
+    told = len(world.emails)
+    world.run(timedelta(hours=2), sweep=True)
+    assert world.conversations()[0].state is State.OPEN
+    assert len(world.emails) > told
+    later(world, "r2", "We do, this time!", author=PAGE)
+    assert world.conversations()[0].state is State.ANSWERED
+
+
 def test_a_claim_holds_the_next_tiers_back_and_then_they_go_on() -> None:
     world = asked()
     world.virtual_clock.now += timedelta(minutes=1)

@@ -44,7 +44,7 @@ class Customers(Telling):
         a = Asked(id, where, private, at, text, intent, False, at, at, now, now, late=lag > 10 * MINUTE)
         a.urgent = self.owed.policy.is_urgent(intent)
         forgotten = self.forgotten.get((account, customer))
-        if forgotten is None or at > forgotten + SECOND:
+        if forgotten is None or at > forgotten:
             self.owed.asked[id] = a
             self.ids.add(id)
             a.answered = any(s.answers(a) for s in self.owed.said.values())
@@ -214,9 +214,7 @@ class Customers(Telling):
         if asked:
             self.came_back(p.text)
             account = asked.where[1]
-            told = comment(
-                p.id, f"@ann {p.text}", author=account, parent=p.target, at=at, post=f"{account}_77"
-            )
+            told = comment(p.id, f"@ann {p.text}", author=account, parent=p.target, at=at, post=f"{account}_77")
             self.deliver(delivery(told, page=account), account)
 
     def came_back(self, text: str) -> None:

@@ -66,12 +66,10 @@ class Said:
     known: bool = True
 
     def answers(self, a: Asked) -> bool:
-        if not self.known:
+        if not self.known or (a.reopened_at and self.at <= a.reopened_at):
             return False
         if self.marks:
             return a.mark in self.marks
-        if a.reopened_at and self.at <= a.reopened_at:
-            return False
         asked = a.text_at if a.version > 1 else a.at
         if self.parent == a.id:
             return a.version == 1 or self.at >= asked
@@ -119,6 +117,11 @@ class Owed:
     def seen(self, marks: Iterable[str]) -> list[Asked]:
         """The questions that still read as a page or an e-mail had shown them."""
         return [a for a in self.asked.values() if a.mark in marks]
+
+    def person_speaks(self, where: Where) -> bool:
+        """Whether somebody of the brand has answered there."""
+        seen = {a.mark for a in self.of(where)}
+        return any(where in s.wheres or (s.known and seen & s.marks) for s in self.said.values())
 
     # --- what happens ---
 

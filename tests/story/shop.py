@@ -1,5 +1,5 @@
-"""A whole shop on a virtual clock: app.py's handlers over AWS in memory, the stand-in platforms and SES's mail room, with
-processes that end at any call, and staff who open pages and answer e-mails."""
+"""A whole shop on a virtual clock: app.py's handlers over AWS in memory, the stand-in platforms and SES's mail room,
+with processes that end at any call."""
 
 import json
 import re
@@ -199,7 +199,7 @@ class ShopWorld(MemoryWorld):
         self.bucket = MemoryMailBucket()
         self.rows: list[dict[str, Any]] = []
         self.heard: Callable[[dict[str, Any]], None] = lambda row: None
-        self.out.write = self._write  # type: ignore[method-assign,assignment]
+        self.out.write = self._write  # type: ignore[method-assign]
         self.policy = policy
         self.planned_anew = False
         self.new_process()
@@ -351,5 +351,3 @@ class ShopWorld(MemoryWorld):
 
     def interactions(self) -> list[Interaction]:
         return [load(Interaction, i.doc) for i in self.store.table.everything() if i.key.pk.startswith("i#")]
-
-

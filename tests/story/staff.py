@@ -2,20 +2,19 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from chalicelib.conversations.conversation import Outcome
-from chalicelib.operations.footprint import Customer
+from chalicelib.conversations.customer import Customer
 from chalicelib.storage.store import ConversationKey
 from infra.local.post_office import PASS
 from tests.staff.desk_browser import FORM, Page, open_page
 from tests.story.customers import ANN, BOB, KINDS, Customers
 from tests.story.owed import Asked, Duty, Held, Said, Where
 from tests.story.shop import DOMAIN, Sent, marks
-from tests.story.telling import HOUR, MINUTE, OTHER, SECOND, TEXTS
+from tests.story.telling import HOUR, MINUTE, OTHER, SECOND
 from tests.world import PAGE, comment, delivery
 
 UNTIL = {"30min": 30 * MINUTE, "90min": 90 * MINUTE, "5h": 5 * HOUR}
@@ -49,13 +48,16 @@ class Staff(Customers):
         super().__init__()
         self.pages: list[Opened] = []
         self.done: dict[str, Done] = {}
+        self.seen: set[str] = set()
+        self.sent_forms: set[tuple[str, ...]] = set()
         self.mailed_in: list[tuple[Sent, str, str]] = []
 
     # --- pages ---
 
     def opened(self, data: st.DataObject) -> Opened | None:
         """One that was opened before (it may be out of date), or one behind an e-mail's link."""
-        if self.pages and data.draw(st.booleans()):
+        stale: bool = data.draw(st.booleans())
+        if self.pages and stale:
             return data.draw(st.sampled_from(self.pages[-4:]))
         paths = [path for m in self.world.mail_room.sent[-8:] for path in m.links]
         if not paths:
@@ -78,18 +80,23 @@ class Staff(Customers):
         return a.where if a else None
 
     def press(self, opened: Opened, action: str, **fields: str) -> tuple[Page, str]:
-        """The page after a button; and what makes the act happen once."""
-        found = re.search(r'name="once" value="([^"]+)"', opened.page.html)
-        try:
-            page = opened.page.press(action, who="Kim", **fields)
-        except StopIteration:
-            return opened.page, ""  # the page has no such button
+        """The page after a button, and the id of the act, where one was done that can be taken back."""
+        page = opened.page.press(action, who="Kim", **fields)
+        assert page.status == 200
         self.world.run(SECOND)
         self.after_run()
-        fresh = Opened(page, opened.where, marks(page.words))
-        if page.status == 200:
-            self.pages.append(fresh)
-        return page, found[1] if found else ""
+        self.pages.append(Opened(page, opened.where, marks(page.words)))
+        ids = [i for i in re.findall(r'name="act" value="([^"]+)"', page.html) if i not in self.seen]
+        self.seen.update(ids)
+        return page, ids[-1] if ids else ""
+
+    def is_new(self, opened: Opened | None, action: str, *fields: str) -> bool:
+        """Whether the page has such a button, whose form was not sent like that before."""
+        once = re.search(r'name="once" value="([^"]+)"', opened.page.html) if opened else None
+        if opened is None or once is None or f'value="{action}"' not in opened.page.html:
+            return False
+        form = (once[1], action, *fields)
+        return form not in self.sent_forms and not self.sent_forms.add(form)  # type: ignore[func-returns-value]
 
     def shown(self, opened: Opened) -> list[Asked]:
         return [a for a in self.owed.seen(opened.marks) if a.open and a.where == opened.where]
@@ -102,8 +109,9 @@ class Staff(Customers):
     def closes(self, data: st.DataObject, action: str, meanwhile: str) -> None:
         """What the page shows needs no answer; something else may be on the inbox meanwhile."""
         opened = self.opened(data)
-        if opened is None or f'value="{action}"' not in opened.page.html:
+        if not self.is_new(opened, action):
             return
+        assert opened
         asked, now = self.shown(opened), self.now()
         if meanwhile and asked and not asked[0].where[2].startswith("8900"):
             product, account, _, customer = opened.where
@@ -111,34 +119,32 @@ class Staff(Customers):
             self.ask(customer, (product, account), meanwhile, under=under, process=False)
         before = tuple((a.mark, a.intent) for a in asked)
         self.owed.closing([a.mark for a in asked], now)
-        page, once = self.press(opened, action)
-        if page.status == 200 and once and asked and once not in self.done:
-            self.done[once] = Done("close", opened.where, now, before)
+        _, id = self.press(opened, action)
+        if id:
+            self.done[id] = Done("close", opened.where, now, before)
 
     @rule(data=st.data(), action=st.sampled_from(("claim", "snooze")), until=st.sampled_from(sorted(UNTIL)))
     def holds(self, data: st.DataObject, action: str, until: str) -> None:
         opened = self.opened(data)
-        if opened is None or f'value="{action}"' not in opened.page.html:
+        if not self.is_new(opened, action, until):
             return
-        once = re.search(r'name="once" value="([^"]+)"', opened.page.html)
+        assert opened
         asked, now = self.shown(opened), self.now()
-        if not asked or not once or once[1] in self.done:
-            return
         held = Held(frozenset(a.mark for a in asked), now + UNTIL[until])
         self.owed.held.append(held)
-        self.done[once[1]] = Done("hold", opened.where, now, held=held)
-        page, _ = self.press(opened, action, until=until)
-        assert page.status == 200
+        _, id = self.press(opened, action, until=until)
+        if id:
+            self.done[id] = Done("hold", opened.where, now, held=held)
 
     @rule(data=st.data(), minutes=st.sampled_from((35, 100, 400)))
     def holds_and_time_passes(self, data: st.DataObject, minutes: int) -> None:
         """What somebody is on goes on when they are not back by then."""
-        self.holds(data, "claim", "30min")  # type: ignore[call-arg]
+        self.holds(data, "claim", "30min")
         self.tick(minutes * MINUTE)
 
     @rule(data=st.data(), urgent=st.booleans())
     def something_comes_while_it_is_put_off(self, data: st.DataObject, urgent: bool) -> None:
-        self.holds(data, "snooze", "5h")  # type: ignore[call-arg]
+        self.holds(data, "snooze", "5h")
         asked = [a for h in self.owed.held[-1:] for a in self.owed.seen(h.marks) if a.open]
         if not asked or asked[0].where[3].startswith("8900"):
             return
@@ -150,28 +156,29 @@ class Staff(Customers):
     @rule(data=st.data(), team=st.sampled_from(("web_shop", "stores", "pr")))
     def hands_over(self, data: st.DataObject, team: str) -> None:
         opened = self.opened(data)
-        if opened is None or 'value="hand_over"' not in opened.page.html:
+        if not self.is_new(opened, "hand_over", team):
             return
-        once = re.search(r'name="once" value="([^"]+)"', opened.page.html)
+        assert opened
         asked, now = self.shown(opened), self.now()
-        if not asked or not once or once[1] in self.done:
+        if not asked:
             return
-        self.done[once[1]] = Done("hand_over", opened.where, now)
         box = self.owed.policy.teams[team].email
         self.owed.duties.append(Duty(box, tuple(asked), now, now))
-        self.press(opened, "hand_over", team=team, note="please")
+        _, id = self.press(opened, "hand_over", team=team, note="please")
+        if id:
+            self.done[id] = Done("hand_over", opened.where, now)
         self.tick(2 * MINUTE)
 
     @rule(data=st.data(), intent=st.sampled_from(("refund", "stock", "legal_safety")))
     def corrects(self, data: st.DataObject, intent: str) -> None:
         opened = self.opened(data)
-        if opened is None or 'value="correct"' not in opened.page.html:
+        if not self.is_new(opened, "correct", intent):
             return
-        once = re.search(r'name="once" value="([^"]+)"', opened.page.html)
+        assert opened
         asked, now = self.shown(opened), self.now()
-        if not asked or not once or once[1] in self.done:
+        if not asked:
             return
-        self.done[once[1]] = Done("correct", opened.where, now, tuple((a.mark, a.intent) for a in asked))
+        before = tuple((a.mark, a.intent) for a in asked)
         for a in asked:
             a.intent = intent
             if intent == "legal_safety" and not a.urgent:
@@ -180,26 +187,30 @@ class Staff(Customers):
         box = self.owed.team(asked[0]).email
         if intent != "legal_safety":  # which is owed as what is urgent
             self.owed.duties.append(Duty(box, tuple(asked), since, now))
-        self.press(opened, "correct", intent=intent)
+        _, id = self.press(opened, "correct", intent=intent)
+        if id:
+            self.done[id] = Done("correct", opened.where, now, before)
         self.tick(4 * MINUTE)
 
     @rule(data=st.data())
     def reopens(self, data: st.DataObject) -> None:
         opened = self.opened(data)
-        if opened is None or 'value="reopen"' not in opened.page.html:
+        if not self.is_new(opened, "reopen"):
             return
-        once = re.search(r'name="once" value="([^"]+)"', opened.page.html)
+        assert opened
         now = self.now()
         asked = [a for a in self.owed.seen(opened.marks) if a.where == opened.where and not (a.open or a.gone)]
-        if not asked or not once or once[1] in self.done:
+        if not asked:
             return
-        self.done[once[1]] = Done("reopen", opened.where, now, tuple((a.mark, a.intent) for a in asked))
+        before = tuple((a.mark, a.intent) for a in asked)
         for a in asked:
             a.closed = a.answered = False
             a.reopened_at = now
             if a.open:
                 self.owed.opened(a, now, now)
-        self.press(opened, "reopen")
+        _, id = self.press(opened, "reopen")
+        if id:
+            self.done[id] = Done("reopen", opened.where, now, before)
 
     @rule(data=st.data())
     def takes_back(self, data: st.DataObject) -> None:
@@ -265,14 +276,12 @@ class Staff(Customers):
 
     @rule(data=st.data())
     def answers_by_the_form(self, data: st.DataObject) -> None:
-        opened = self.opened(data)
-        if opened is None or 'value="answer"' not in opened.page.html:
+        opened, id = self.opened(data), self.name("a")
+        if not self.is_new(opened, "answer", id):
             return
-        asked, id = self.shown(opened), self.name("a")
-        once = re.search(r'name="once" value="([^"]+)"', opened.page.html)
-        must = self.may_post(opened.where, asked) and bool(once) and once[1] not in self.done  # type: ignore[index]
-        if once:
-            self.done.setdefault(once[1], Done("answer", opened.where, self.now()))
+        assert opened
+        asked = self.shown(opened)
+        must = self.may_post(opened.where, asked)
         self.owed.said[id] = Said(id, self.now(), marks=opened.marks, known=False)
         self.press(opened, "answer", text=f"Kim says: it is green. {id}")
         self.settle_answer(opened.where, id, asked, must)
@@ -402,7 +411,4 @@ class Staff(Customers):
             if gone:
                 versions = frozenset(f"({a.id}v{n})" for a in gone for n in range(1, a.version + 1))
                 self.erased.append((now, versions))
-        self.tick(SECOND)
-
-
-assert timedelta and TEXTS
+        self.tick(3 * SECOND)

@@ -53,7 +53,9 @@ def policies(bundled: bool) -> tuple[Playbook, Playbook]:
     bundling = replace(base.bundling, questions=2, emails_per_hour=3) if bundled else base.bundling
     calm = replace(bundling, emails_per_hour=bundling.emails_per_hour if bundled else 10_000)
     first = replace(base, teams={**base.teams, "returns": returns}, bundling=calm)
-    tiers = tuple(Tier(after, tier.team) for after, tier in zip((20 * MINUTE, 2 * HOUR), first.later_tiers, strict=True))
+    tiers = tuple(
+        Tier(after, tier.team) for after, tier in zip((20 * MINUTE, 2 * HOUR), first.later_tiers, strict=True)
+    )
     return first, replace(first, tell_after=5 * MINUTE, answer_within=40 * MINUTE, later_tiers=tiers)
 
 
@@ -137,14 +139,12 @@ class Telling(RuleBasedStateMachine):
         return r.intent(guarded(r.model.read(text), text, (r.playbook.shop.name, "Example Shop")))
 
     def body_of(self, a: Asked, **more: Any) -> bytes:
-        product, account, thread, customer = a.where
+        _, account, thread, customer = a.where
         if a.private:
             return message(a.id, a.text, author=customer, at=a.at)
         parent = None if thread == a.id else thread
         post = f"{account}_77"
-        return delivery(
-            comment(a.id, a.text, author=customer, at=a.at, parent=parent, post=post, **more), page=account
-        )
+        return delivery(comment(a.id, a.text, author=customer, at=a.at, parent=parent, post=post, **more), page=account)
 
     # --- what is heard while it runs ---
 
@@ -195,7 +195,9 @@ class Telling(RuleBasedStateMachine):
             self.broken.append(f"P3/P4: an automatic reply to {event.target}, where nothing is open")
         elif all(a.urgent or a.late or self.now() - a.at > 11 * MINUTE for a in meant):
             self.broken.append(f"P3: an automatic reply to {event.target}, which is late or urgent")
-        elif any(where in s.wheres or any(a.mark in s.marks for a in self.owed.of(where)) for s in self.owed.said.values()):
+        elif any(
+            where in s.wheres or any(a.mark in s.marks for a in self.owed.of(where)) for s in self.owed.said.values()
+        ):
             self.broken.append(f"P3: an automatic reply to {event.target}, where a person speaks")
 
     # --- what has to be true ---
