@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from chalicelib.playbook.business_time import Hours
-from chalicelib.playbook.policy import Playbook, Team
+from chalicelib.playbook.parts import Team
+from chalicelib.playbook.policy import Playbook
 from tests.playbook.test_clocks import open_minutes, passed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -32,7 +32,7 @@ from infra.local.events import schedule_event, send_event
 from infra.local.loopback import Answered
 from infra.local.post_office import PASS, notice
 from infra.replay.memory import MemoryMailBucket, VirtualClock
-from infra.replay.replay import NO_SETTINGS, ReplayServices
+from infra.replay.services import NO_SETTINGS, ReplayServices
 from tests.aws_world import Killed
 from tests.http_doubles import StandInHttp
 from tests.quick_aws import QuickAws, State

@@ -14,7 +14,8 @@ from chalicelib.emails import links
 from chalicelib.guards import guarded
 from chalicelib.keys import Keys
 from chalicelib.playbook.business_time import Hours
-from chalicelib.playbook.policy import Playbook, Tier
+from chalicelib.playbook.parts import Tier
+from chalicelib.playbook.policy import Playbook
 from tests.story.owed import Asked, Owed, Where
 from tests.story.shop import Sent, ShopWorld
 from tests.world import APPS, PAGE, comment, delivery, message, playbook
