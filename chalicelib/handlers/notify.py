@@ -102,7 +102,7 @@ class Notifier:
         def change(old: Conversation) -> Conversation:
             return rules.claim_notice(rules.apply_replies(old, thread, self.playbook, now), name, token, now)
 
-        done = self.store.update_conversation(key, change, now)
+        done = self.store.update_conversation(key, change, now, passing=True)
         notice = done.after.notices.get(name) if done else None
         if done is None or notice is None:
             return None

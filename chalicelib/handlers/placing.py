@@ -59,10 +59,10 @@ class Placer:
         if i.brand:
             return self._answers_at(i)
         name = names.object_home(i.product, i.id)
-        account = self._read(name)
-        if account is None and i.kind not in (Kind.DELETE, Kind.HIDE):
-            self.store.put_document(name, "is", {"is": i.account}, now + REMEMBERED)  # the first one stays
+        if i.kind in (Kind.DELETE, Kind.HIDE):
             account = self._read(name)
+        else:  # the first one stays
+            account = str(self.store.put_document(name, "is", {"is": i.account}, now + REMEMBERED)["is"])
         return self._moved(i, account or i.account)
 
     def _answers_at(self, reply: Interaction) -> Interaction:

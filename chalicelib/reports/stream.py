@@ -4,11 +4,9 @@ Each change of a conversation gives its questions' facts anew; nothing is counte
 conversation that goes because its time is up keeps its facts; one that is erased loses the customer's name in them.
 """
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 
@@ -25,7 +23,7 @@ from chalicelib.storage.item_keys import (
     is_conversation,
     is_interaction,
 )
-from chalicelib.storage.table import Item, Key, Table
+from chalicelib.storage.table import Item, Key, Table, document
 
 TTL: Final = "dynamodb.amazonaws.com"  # who deletes what has expired
 
@@ -150,28 +148,4 @@ def changed(record: Mapping[str, Any]) -> Changed:
 def _item(key: Key, image: Mapping[str, Any] | None) -> Item | None:
     if not image or "doc" not in image:  # counters are no documents
         return None
-    return Item(key, _value(image["doc"]), int(_value(image.get("rev", {"N": "0"}))))
-
-
-def _value(typed: Mapping[str, Any]) -> Any:
-    """DynamoDB's typed JSON as plain values."""
-    ((kind, value),) = typed.items()
-    return _VALUES[kind](value)
-
-
-def _number(text: str) -> int | float:
-    number = Decimal(text)
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-_VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "S": str,
-    "N": _number,
-    "BOOL": bool,
-    "NULL": lambda _: None,
-    "B": base64.b64decode,
-    "L": lambda values: [_value(v) for v in values],
-    "M": lambda values: {name: _value(v) for name, v in values.items()},
-    "SS": list,
-    "NS": lambda values: [_number(v) for v in values],
-}
+    return Item(key, document(image["doc"]), int(image.get("rev", {"N": "0"})["N"]))

@@ -1,7 +1,7 @@
 """What Earshot remembers: interactions, conversations, threads, counters, and how they change without a lost update.
 What its items are called is in item_keys.py, what the small things are in names.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -151,11 +151,25 @@ class Store:
         return self._change(item, Conversation, decide, _conversation_index, now, new=new, seen=seen)
 
     def update_conversation(
-        self, key: ConversationKey, change: Callable[[Conversation], Conversation], now: datetime
+        self,
+        key: ConversationKey,
+        change: Callable[[Conversation], Conversation],
+        now: datetime,
+        *,
+        passing: bool = False,
     ) -> Change[Conversation] | None:
         """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
-        Raises Contention."""
-        return self.decide_conversation(key, lambda old: (change(old) if old else None, None), now).change
+        `passing`: another change follows at once, so the overdue index may say an earlier time than is true until
+        then: moving an entry costs twice what the conversation itself does. Raises Contention."""
+        return self._change(
+            conversation_key(key),
+            Conversation,
+            lambda old: (change(old) if old else None, None),
+            _conversation_index,
+            now,
+            new=False,
+            passing=passing,
+        ).change
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
         item = self.table.get(conversation_key(key))
@@ -349,14 +363,15 @@ class Store:
         doc: dict[str, Any],
         expires_at: datetime,
         about: ConversationKey | None = None,
-    ) -> None:
-        """Keeps a plain document under `collection` and `name`; the first one stays. One that is `about` a customer's
-        conversation goes with an erasure."""
+    ) -> Mapping[str, Any]:
+        """Keeps a plain document under `collection` and `name`; the first one stays, and is what comes back. One that
+        is `about` a customer's conversation goes with an erasure."""
         index = _of_customer(about.product, about.account, about.customer) if about else {}
         try:
             self.table.put(Item(Key(documents_pk(collection), name), doc, expires_at=expires_at, **index))
-        except Conflict:
-            return
+        except Conflict as conflict:
+            return conflict.old.doc if conflict.old else doc
+        return doc
 
     def set_document(
         self,
@@ -405,6 +420,7 @@ class Store:
         new: bool,
         always: bool = False,
         seen: Item | None = None,
+        passing: bool = False,
     ) -> Decided[T, R]:
         item = seen or (None if new else self.table.get(key))
         for _ in range(ATTEMPTS):
@@ -417,6 +433,8 @@ class Store:
             found = index(after)
             needed = max(now, found.get("wake_at") or now)  # what somebody is waiting for outlives any retention
             expires_at = in_days(needed, self._retention_days)
+            if passing and item and item.wake_at and now < item.wake_at < needed:
+                found |= {"wake_at": item.wake_at}
             written = Item(key, dump(after), item.rev if item else 0, expires_at=expires_at, **found)
             try:
                 self.table.put(written)

@@ -1,8 +1,8 @@
 """The one DynamoDB table behind `store.py`: conditional writes, two sparse indexes, counters.
 
 An item is `pk`, `sk`, a revision `rev` that every write raises by one, the token of the write that made it, a schema
-version `v`, the document `doc`, and the attributes of the indexes where they apply. `infra/replay/memory.py` has
-the same interface in memory; one contract test (tests/storage/test_table.py) runs over both.
+version `v`, the document `doc` (packed.py), and the attributes of the indexes where they apply.
+`infra/replay/memory.py` has the same interface in memory; tests/storage/test_table.py runs one contract over both.
 """
 
 from base64 import b64decode, b64encode
@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
 from chalicelib.codec import from_time, to_time
+from chalicelib.storage.packed import pack, unpack
 
-SCHEMA = 1  # readers accept this one and the one before
+SCHEMA = 2  # readers accept this one and the one before (1: the document as a map)
 OVERDUE_INDEX = "overdue"
 CUSTOMER_INDEX = "customer"
 _CONDITION = "ConditionalCheckFailedException"
@@ -218,17 +219,28 @@ def _attributes(item: Item, token: str) -> dict[str, Any]:
         "customer": item.customer,
         "expires_at": int(item.expires_at.timestamp()) if item.expires_at else None,
     }
-    plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": item.doc}
+    plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": _packed(item.doc)}
     present = {name: value for name, value in index.items() if value is not None}
     return _key(item.key) | {name: attribute(value) for name, value in (plain | present).items()}
 
 
+def _packed(doc: Mapping[str, Any]) -> bytes | Mapping[str, Any]:
+    """`doc` packed; one that holds bytes (a part of a delivery) as it is."""
+    return doc if any(isinstance(value, bytes) for value in doc.values()) else pack(doc)
+
+
+def document(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The document in an item's attribute `doc`, as this release or the one before wrote it; raises Unreadable."""
+    doc = value_of(stored)
+    return unpack(doc) if isinstance(doc, bytes) else doc
+
+
 def _item(found: Mapping[str, Any]) -> Item:
-    plain = {name: value_of(stored) for name, stored in found.items()}
+    plain = {name: value_of(stored) for name, stored in found.items() if name != "doc"}
     expires = plain.get("expires_at")
     return Item(
         key=Key(plain["pk"], plain["sk"]),
-        doc=plain.get("doc", {}),
+        doc=document(found["doc"]) if "doc" in found else {},
         rev=int(plain.get("rev", 0)),
         shard=int(plain["shard"]) if "shard" in plain else None,
         wake_at=datetime.fromisoformat(plain["wake_at"]) if "wake_at" in plain else None,

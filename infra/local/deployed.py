@@ -19,6 +19,7 @@ from typing import Any
 import app as source
 from chalicelib.apps import Apps, load_apps
 from chalicelib.settings import variables
+from chalicelib.storage.packed import unpack
 from infra.local.demo_apps import demo_text
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.events import schedule_event
@@ -155,9 +156,14 @@ class Deployed:
         self.invoke(name, schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)))
 
     def items(self) -> list[dict[str, Any]]:
-        """Everything in the table, as DynamoDB has it."""
+        """Everything in the table, as DynamoDB has it, the documents unpacked, so that whoever looks for words finds them."""
         dynamodb = client("dynamodb", self.aws.endpoint)
-        return list(dynamodb.scan(TableName=self.aws.settings.table)["Items"])
+        return [_readable(item) for item in dynamodb.scan(TableName=self.aws.settings.table)["Items"]]
+
+
+def _readable(item: dict[str, Any]) -> dict[str, Any]:
+    packed = item.get("doc", {}).get("B")
+    return {**item, "doc": unpack(packed)} if packed else item
 
 
 class _Api:

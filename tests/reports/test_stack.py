@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -77,7 +78,8 @@ def stream(running: Deployed) -> dict[str, Any]:
     for number, item in enumerate(i for i in items if i["sk"]["S"].startswith("c#")):
         told = {"Keys": {k: item[k] for k in ("pk", "sk")}, "NewImage": item, "SequenceNumber": f"{number:021}"}
         records.append({"eventName": "INSERT", "dynamodb": told})
-    return json.loads(json.dumps({"Records": records}, default=str))  # type: ignore[no-any-return]
+    encoded = json.dumps({"Records": records}, default=lambda value: b64encode(value).decode())
+    return json.loads(encoded)  # type: ignore[no-any-return]
 
 
 def test_from_a_question_to_the_report(running: Deployed, tmp_path: Path) -> None:

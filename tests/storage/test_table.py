@@ -1,13 +1,16 @@
 """The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their equality."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
-from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table
+from chalicelib.storage.packed import _WORDS, Unreadable, unpack
+from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table, attribute, document
 from infra.replay.memory import MemoryTable
 from tests.aws_world import create_table
 from tests.boto_aws import BotoAws
@@ -152,3 +155,37 @@ def test_a_write_that_is_repeated_after_its_answer_was_lost_is_won(monkeypatch: 
         assert table.put(Item(KEY, {"n": 2}, rev=1)).rev == 2
         found = table.get(KEY)
         assert found is not None and found.doc == {"n": 2}
+
+
+def test_a_document_of_the_release_before_is_read_and_written_as_this_one_does() -> None:
+    state = State()
+    table = DynamoTable(QuickAws(state), "contract")
+    doc = {"text": "grüße 😀", "list": [1, "two"], "share": 0.25, "map": {"yes": True}}
+    table.put(Item(KEY, doc))
+    stored = state.tables["contract"][(KEY.pk, KEY.sk)]
+    assert set(stored["doc"]) == {"B"}
+    stored |= {"doc": attribute(doc), "v": {"N": "1"}}
+    found = table.get(KEY)
+    assert found and found.doc == doc
+    table.put(Item(KEY, {**found.doc, "n": 2}, found.rev))
+    rewritten = state.tables["contract"][(KEY.pk, KEY.sk)]["doc"]
+    assert set(rewritten) == {"B"}
+    assert document(rewritten)["n"] == 2
+
+
+@pytest.mark.parametrize("doc", [{"bytes": b"\x00\xff"}, {}, {"text": "\ud800 \u202e"}, {"n": 2**70}, {"none": None}])
+def test_whatever_a_document_holds_comes_back(table: Table, doc: dict[str, Any]) -> None:
+    table.put(Item(KEY, doc))
+    found = table.get(KEY)
+    assert found and found.doc == doc
+
+
+@pytest.mark.parametrize("stored", [b"", b"damaged", zlib.compress(b"{}")[:-1], zlib.compress(b"[]")])
+def test_what_is_damaged_is_said_and_never_taken_for_empty(stored: bytes) -> None:
+    with pytest.raises(Unreadable):
+        unpack(stored)
+
+
+def test_the_words_that_documents_are_packed_with_never_change() -> None:
+    """What is stored was packed with these words: a release that changes them reads nothing of before."""
+    assert sha256(_WORDS).hexdigest()[:16] == "a4056b733ab817c9"
