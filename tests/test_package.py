@@ -19,6 +19,7 @@ import pytest
 import app as entry
 from chalicelib.apps import Apps
 from chalicelib.keys import load_keys
+from chalicelib.outcomes.telemetry import METRICS
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.compiled import PACKAGED, load_compiled
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
@@ -165,21 +166,14 @@ def test_the_runbook_knows_every_alarm() -> None:
             assert f"### {name}\n" in runbook
 
 
-def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
+def test_alarms_and_dashboard_name_metrics_and_lines_that_exist() -> None:
     telemetry = (ROOT / "chalicelib" / "outcomes" / "telemetry.py").read_text("utf-8")
     resources = merge_template()["Resources"]
-    alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
-    single = [a for a in alarms if "MetricName" in a]
-    single += [m["MetricStat"]["Metric"] for a in alarms for m in a.get("Metrics", ()) if "MetricStat" in m]
-    ours = {a["MetricName"] for a in single if a["Namespace"] == "Earshot"} - {"ServedStale"}  # test_alarms
-    widgets = [w["properties"].get("metrics", []) for w in dashboard(resources)["widgets"]]
-    ours |= {m[1] for metrics in widgets for m in metrics if m[0] == "Earshot"}
-    endings = ("Sent", "Refused", "Unknown", "Withdrawn", "Undeliverable")
-    for name in ours:
-        stem = next(
-            (name.removesuffix(e) for e in endings if name.startswith(("Ack", "Emails")) and name.endswith(e)), name
-        )
-        assert f'"{stem}' in telemetry, name
+    properties = [w["properties"] for w in dashboard(resources)["widgets"]]
+    drawn = {m[1] for p in properties for m in p.get("metrics", []) if m[0] == "Earshot"}
+    assert drawn <= METRICS  # test_alarms holds these against the alarms
+    assert any("late_s" in p["query"] and "acknowledgement sent" in p["query"] for p in properties if "query" in p)
+    assert '"late_s"' in telemetry
 
 
 # --- out of the zip ---

@@ -156,7 +156,7 @@ class Deployed:
         self.invoke(name, schedule_event(datetime(2026, 11, 21, 10, 0, tzinfo=UTC)))
 
     def items(self) -> list[dict[str, Any]]:
-        """Everything in the table, as DynamoDB has it, the documents unpacked, so that whoever looks for words finds them."""
+        """Everything in the table, as DynamoDB has it, the documents unpacked: who looks for words finds them."""
         dynamodb = client("dynamodb", self.aws.endpoint)
         return [_readable(item) for item in dynamodb.scan(TableName=self.aws.settings.table)["Items"]]
 

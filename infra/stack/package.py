@@ -81,20 +81,17 @@ def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 WIDGETS: list[tuple[str, str, list[tuple[str, str]]]] = [  # title, unit of the y axis, (metric, statistic)
-    ("Interactions and escalations", "a period", [("Interactions", "Sum"), ("Escalations", "Sum")]),
-    (
-        "Acknowledgements",
-        "a period",
-        [("AcknowledgementsSent", "Sum"), ("AcknowledgementsRefused", "Sum"), ("AcknowledgementsUnknown", "Sum")],
-    ),
-    ("Time to acknowledge", "seconds", [("TimeToAcknowledge", "p50"), ("TimeToAcknowledge", "p95")]),
+    ("Acknowledgements", "a period", [("AcknowledgementsSent", "Sum"), ("AcknowledgementsRefused", "Sum")]),
     ("Lateness of escalations", "seconds", [("EscalationLateness", "Maximum"), ("EscalationLateness", "p50")]),
-    (
-        "E-mails",
-        "a period",
-        [("EmailsSent", "Sum"), ("EmailsWithdrawn", "Sum"), ("EmailsRefused", "Sum"), ("EmailsUnknown", "Sum")],
-    ),
+    ("E-mails and channels that failed", "a period", [("EmailsFailed", "Sum"), ("ChannelsFailed", "Sum")]),
     ("Turned away, token failures", "a period", [("DeliveriesRefused", "Sum"), ("TokenFailures", "Sum")]),
+]
+QUERIES = [  # title, what is counted from the log when somebody looks: a metric of its own would cost every month
+    ("What happened", "filter ispresent(message) | stats count(*) by message, bin(1h)"),
+    (
+        "Time to acknowledge, in seconds",
+        "filter message = 'acknowledgement sent' | stats pct(late_s, 50), pct(late_s, 95) by bin(1h)",
+    ),
 ]
 
 
@@ -127,6 +124,16 @@ def dashboard(resources: dict[str, Any]) -> dict[str, Any]:
         }
         place = {"x": n % 2 * 12, "y": 4 + n // 2 * 6, "width": 12, "height": 6}
         widgets.append({"type": "metric", **place, "properties": properties})
+    below = 4 + (len(ours) + len(sqs) + 1) // 2 * 6
+    for n, (title, query) in enumerate(QUERIES):
+        properties = {
+            "title": title,
+            "region": "${AWS::Region}",
+            "view": "timeSeries",
+            "query": f"SOURCE '/earshot/${{AWS::StackName}}' | {query}",
+        }
+        place = {"x": n % 2 * 12, "y": below + n // 2 * 6, "width": 12, "height": 6}
+        widgets.append({"type": "log", **place, "properties": properties})
     return {"widgets": widgets}
 
 

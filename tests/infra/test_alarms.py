@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.conversations.conversation import Conversation
 from chalicelib.outcomes import metric
-from chalicelib.outcomes.telemetry import Telemetry
+from chalicelib.outcomes.telemetry import METRICS, Telemetry
+from chalicelib.outcomes.types import Notified
+from infra.stack.costs import read_prices
 from infra.stack.package import merge_template
 from tests.world import NOW
 
@@ -25,9 +28,8 @@ ORDINARY: Fed = {
     "ApproximateNumberOfMessagesVisible": [0],
     "ApproximateAgeOfOldestMessage": [3],
     "EscalationLateness": [61],
-    "Sweeps": [5, 5, 5],
     "Count": [40] * 24,
-    "Invocations": [40],
+    "Invocations": [40, 40, 40],
     "AcknowledgementsSent": [12],
     "AcknowledgementsRefused": [1],
     "DeliveriesRefused": [1],
@@ -43,14 +45,12 @@ FAILURES: dict[str, Fed] = {
     "inbox-oldest": {"ApproximateAgeOfOldestMessage": [601]},
     "escalations-oldest": {"ApproximateAgeOfOldestMessage": [601]},
     "overdue": {"EscalationLateness": [121]},
-    "sweep-missing": {"Sweeps": []},
+    "sweep-missing": {"Invocations": []},
     "token": {"TokenFailures": [1]},
     "erasures-open": {"ErasuresOpen": [1]},
     "set-aside": {"ConversationsSetAside": [1]},
     "channels-failed": {"ChannelsFailed": [3]},
-    "mail-refused": {"EmailsRefused": [1]},
-    "mail-undeliverable": {"EmailsUndeliverable": [1]},
-    "mail-unknown": {"EmailsUnknown": [1]},
+    "mail-failed": {"EmailsFailed": [1]},
     "served-stale": {"ServedStale": [1]},
     # a wrong secret at a shop with three deliveries in a quarter of an hour
     "deliveries-refused": {"DeliveriesRefused": [3], "Count": [3]},
@@ -145,3 +145,29 @@ def test_our_own_metrics_are_written_under_the_names_and_the_dimension_that_alar
             [["service"]],
             "earshot-prod",
         )
+
+
+@pytest.mark.parametrize("result", ["refused", "unknown", "undeliverable"])
+def test_whatever_keeps_an_escalation_from_its_people_feeds_the_alarm_on_e_mails(
+    result: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry = Telemetry(f"failed-{result}", lambda *given: "pseudonym")
+    conversation = Conversation("facebook", "1", "c1", "5001")
+    telemetry.notified(Notified(conversation, 1, "team@example.com", "", "sent"))
+    telemetry.notified(Notified(conversation, 1, "team@example.com", "", result))
+    telemetry.flush()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["EmailsFailed"] for line in lines if "_aws" in line] == [[1.0]]
+    assert f"e-mail {result}" in [line.get("message") for line in lines]
+
+
+def test_our_own_metrics_are_those_that_alarms_ask_for_and_cost_nothing() -> None:
+    asked = {a["MetricName"] for a in alarms().values() if a.get("Namespace") == "Earshot"}
+    asked |= {
+        m["MetricStat"]["Metric"]["MetricName"]
+        for a in alarms().values()
+        for m in a.get("Metrics", ())
+        if m.get("MetricStat", {}).get("Metric", {}).get("Namespace") == "Earshot"
+    }
+    assert asked == METRICS
+    assert len(METRICS) <= read_prices()[0]["metric"].free

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import new_keys
-from chalicelib.outcomes.telemetry import Telemetry
+from chalicelib.outcomes.telemetry import METRICS, Telemetry
 from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
 from tests.world import NOW
 
@@ -17,9 +17,19 @@ CANARY = "CANARY"
 KEYS = new_keys()
 _STAGES = count()
 ASKED = Interaction(
-    "facebook", "1", "c1", Kind.NEW, NOW, NOW, thread="c1", author="5001", author_name=CANARY, text=CANARY, raw=CANARY
+    "facebook",
+    "1",
+    "object-c1",
+    Kind.NEW,
+    NOW,
+    NOW,
+    thread="object-c1",
+    author="author-5001",
+    author_name=CANARY,
+    text=CANARY,
+    raw=CANARY,
 )
-CONVERSATION = Conversation("facebook", "1", "c1", "5001", delivery="d-1")
+CONVERSATION = Conversation("facebook", "1", "object-c1", "author-5001", delivery="d-1")
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]:
@@ -47,18 +57,27 @@ def test_no_text_name_or_address_reaches_a_log(capsys: pytest.CaptureFixture[str
 
 def test_people_and_what_they_wrote_are_pseudonyms_by_which_lines_are_found(capsys: pytest.CaptureFixture[str]) -> None:
     lines, written = told(capsys)
-    assert "5001" not in written and "c1" not in written
+    assert "author-5001" not in written and "object-c1" not in written
     assert len({line["conversation"] for line in lines if line.get("conversation")}) == 1
-    assert KEYS.pseudonym("\0".join(("question", "facebook", "1", "c1"))) in written
+    assert KEYS.pseudonym("\0".join(("question", "facebook", "1", "object-c1"))) in written
 
 
-def test_every_outcome_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_alarms_ask_for_is_counted_and_everything_else_stands_in_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     lines, _ = told(capsys)
     counted = {name: value for line in lines if "_aws" in line for name, value in line.items()}
-    for name in ("Interactions", "AcknowledgementsSent", "AcknowledgementsRefused", "AcknowledgementsUnknown"):
+    for name in ("AcknowledgementsSent", "AcknowledgementsRefused"):
         assert counted[name] == [1.0]
-    assert counted["TimeToAcknowledge"] == [1.5, 1.5, 1.5]
-    assert (counted["EscalationLateness"], counted["EmailsSent"], counted["Sweeps"]) == ([12.0], [1.0], [1.0])
+    assert counted["EscalationLateness"] == [12.0]
+    named = {
+        m["Name"] for line in lines for d in line.get("_aws", {}).get("CloudWatchMetrics", ()) for m in d["Metrics"]
+    }
+    assert named <= METRICS
+    logged = [line.get("message") for line in lines]
+    for message in ("stored", "acknowledgement sent", "acknowledgement unknown", "escalated", "e-mail sent"):
+        assert logged.count(message) == 1
+    assert [line["late_s"] for line in lines if line.get("message") == "acknowledgement sent"] == [1.5]
 
 
 def test_the_delivery_is_named_from_the_first_line_to_the_e_mails(capsys: pytest.CaptureFixture[str]) -> None:
