@@ -275,7 +275,7 @@ def test_receive_imports_only_what_it_needs(package: Path, tmp_path: Path, runni
     assert tops.isdisjoint(NEVER_IN_RECEIVE)
     assert not [m for m in modules if f"{m}.".startswith(tuple(f"chalicelib.{n}." for n in OUR_NEVER_IN_RECEIVE))]
     platforms = {m.split(".")[2] for m in modules if m.startswith("chalicelib.platforms.")}
-    assert platforms <= {"base", "contract", "http", "meta", "read", "simulation"}
+    assert platforms <= {"base", "contract", "http", "meta", "read", "rest", "simulation"}
     ours = [m for m in modules if m.partition(".")[0] == "chalicelib"]
     assert len(ours) <= 40, "receive loads more and more; seconds are in `make bench`"
 
