@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib import platforms
 from chalicelib.apps import Account, Apps
@@ -161,6 +162,7 @@ class Acknowledger:
             asked_at=min(i.at, i.received_at),
             by=question.promised_by,
             seed=i.id,
+            fits=partial(self._fits, i),
         )
         if not isinstance(answer, Answer):
             return answer.why
@@ -174,6 +176,14 @@ class Acknowledger:
         if self.apps.owner(i.product, i.account) is None:
             return Why.NO_ACCOUNT
         return (permit.why or answer) if permit else None
+
+    def _fits(self, i: Interaction, text: str, private: bool) -> bool:
+        """Whether the platform would neither cut `text` nor take anything out of it: else something plainer is said."""
+        owner = self.apps.owner(i.product, i.account)
+        if owner is None:
+            return True
+        posted = platforms.product(i.product).wording(owner.account, i, text, private and not i.private)
+        return posted.split() == text.split()
 
     def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""

@@ -3,7 +3,7 @@
 Pure decisions, no clock and no storage.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -203,11 +203,13 @@ class Playbook:
         asked_at: datetime,
         by: datetime | None,
         seed: str = "",
+        fits: Callable[[str, bool], bool] = lambda text, private: True,
     ) -> Answer | Silence:
         """What to say automatically to an interaction, or why nothing is said.
 
         `asked_at` is the platform's time of the question, `by` when a person will have answered; `private` says that it
-        is a direct message, answered in place. `seed` chooses among texts that say the same.
+        is a direct message, answered in place. `seed` chooses among texts that say the same. `fits`: whether the
+        platform posts a text, in public or private, as it stands.
         """
         if self.stopped_altogether or f"{product}:{account}" in self.stopped:
             return Silence(Why.KILL_SWITCH)
@@ -232,11 +234,9 @@ class Playbook:
             resolves = rung is Rung.OWN and self._intent(reading.intent).resolves
             promise = words.resolved if resolves else self._promise(words, by, now, named=zone)
             reply = self._reply(rung, reading, words, seed)
-            texts = [
-                words.compose(placed(reply, private=inside, direct_messages=direct), promise, seed)
-                for inside in (place is Place.PRIVATE, True)
-            ]
-            if reply and all(limits.allows(text) for text in texts):
+            inside = (place is Place.PRIVATE, True)
+            texts = [words.compose(placed(reply, private=i, direct_messages=direct), promise, seed) for i in inside]
+            if reply and all(limits.allows(text) and fits(text, i) for text, i in zip(texts, inside, strict=True)):
                 return Answer(texts[0], place, resolves, rung, texts[1])
         return Silence(Why.NO_TEXT)
 

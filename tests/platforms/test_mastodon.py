@@ -17,7 +17,7 @@ from tests.platforms.case import RECEIVED_AT
 from tests.platforms.cases import CASES
 from tests.platforms.cases.mastodon import MASTODON
 from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
-from tests.world import MemoryWorld
+from tests.world import MemoryWorld, playbook
 
 CASE = next(case for case in CASES if case.product == "mastodon")
 ACCOUNT = MASTODON.accounts[0]
@@ -152,6 +152,17 @@ def test_our_own_post_is_no_persons_answer_though_it_comes_before_the_send_retur
     (ack,) = conversation.acknowledgements.values()
     assert (ack.state, ack.id, conversation.state) == (Outcome.SENT, "115000000000000002", State.OPEN)
     assert len(world.platforms.sent) == 1
+
+
+def test_a_text_that_the_platform_would_cut_gives_way_to_a_plainer_one() -> None:
+    shop = playbook()
+    long = replace(
+        shop.intents["return"], replies={"en": "You can return it, " + "and this is how, " * 40 + "as ever."}
+    )
+    world = world_at(policy=replace(shop, intents={**shop.intents, "return": long}))
+    tell(world, "status_created__mention", content="<p>How do I return a dress that I bought online?</p>")
+    ((_, posted),) = world.platforms.posted
+    assert "this is how" not in posted["status"] and not posted["status"].endswith("…")
 
 
 def test_what_a_server_tells_of_its_other_people_is_answered_200_and_kept_nowhere() -> None:
