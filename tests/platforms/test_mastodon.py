@@ -216,4 +216,4 @@ def test_backfill_lists_who_mentioned_the_brand_from_anywhere_and_what_its_peopl
         "notifications",
         f"accounts/{ACCOUNT.id}/statuses",
     ]
-    assert wire.sent[0].query["types[]"] == "mention" and wire.sent[1].query["max_id"] == "n2"
+    assert wire.sent[0].query == {"types[]": "mention", "limit": "40"} and wire.sent[1].query["max_id"] == "n2"
