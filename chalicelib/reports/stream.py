@@ -4,7 +4,7 @@ Each change of a conversation gives its questions' facts anew; nothing is counte
 conversation that goes because its time is up keeps its facts; one that is erased loses the customer's name in them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
-from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.questions import Asked
@@ -25,6 +25,7 @@ from chalicelib.storage.item_keys import (
 )
 from chalicelib.storage.table import Item, Key, Table, document
 
+GONE: Final = 1_000_000  # the revision of what is no more: later than any other
 TTL: Final = "dynamodb.amazonaws.com"  # who deletes what has expired
 
 
@@ -89,21 +90,39 @@ class FactsOfChanges:
         if change.new:
             yield from self._derived(change.new)
             yield from self._moved(change.old, change.new)
+            if change.old:
+                left = (
+                    load(Conversation, change.old.doc).questions.keys() - load(Conversation, change.new.doc).questions
+                )
+                yield from self._erased(change.old, left, whole=False)
         elif change.old and not change.expired:
-            erased = Item(change.old.key, change.old.doc, change.old.rev + 1)
-            yield from self._derived(erased, erased=True)
+            yield from self._erased(change.old, load(Conversation, change.old.doc).questions.keys(), whole=True)
 
-    def _derived(self, item: Item, *, erased: bool = False) -> Iterator[Fact]:
+    def _derived(self, item: Item) -> Iterator[Fact]:
         c = load(Conversation, item.doc)
-        interactions = dict(self._interactions(c, erased))
-        yield from self.deriver.facts(Revised(c, item.rev), interactions, erased=erased)
+        interactions = {id: found for id in c.questions if (found := self._interaction(c, id))}
+        yield from self.deriver.facts(Revised(c, item.rev), interactions)
 
-    def _interactions(self, c: Conversation, erased: bool) -> Iterator[tuple[str, Revised[Interaction]]]:
-        for id in c.questions:
-            item = self.table.get(interaction_key(c.product, c.account, id))
-            if item:
-                i = load(Interaction, item.doc)
-                yield id, Revised(replace(i, author=c.customer) if erased else i, item.rev)
+    def _interaction(self, c: Conversation, id: str) -> Revised[Interaction] | None:
+        item = self.table.get(interaction_key(c.product, c.account, id))
+        return Revised(load(Interaction, item.doc), item.rev) if item else None
+
+    def _erased(self, old: Item, ids: Collection[str], *, whole: bool) -> Iterator[Fact]:
+        """The facts without the customer's name of those questions of `ids` that an erasure took out of the
+        conversation; what it only has too many of keeps its facts. `whole`: the conversation went with it."""
+        c = load(Conversation, old.doc) if ids else None
+        if c is None:
+            return
+        taken: dict[str, Revised[Interaction]] = {}
+        for id in ids:
+            found = self._interaction(c, id)
+            if found and (whole or found.noun.erased):
+                taken[id] = Revised(replace(found.noun, author=c.customer), found.rev)
+            elif found is None and whole:  # a tombstone whose id names the customer goes as well
+                q = c.questions[id]
+                noun = Interaction(c.product, c.account, id, Kind.DELETE, q.at, q.received_at, author=c.customer)
+                taken[id] = Revised(noun, GONE)
+        yield from self.deriver.facts(Revised(c, old.rev + 1), taken, erased=True)
 
     def _moved(self, old: Item | None, new: Item) -> Iterator[Fact]:
         """For each question that turned out to be of another day, a row that takes its place on the day before."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.apps import Apps
+from chalicelib.codec import dump, load
 from chalicelib.conversations.conversation import Act, Conversation, Deed, Outcome, PersonalAnswer, Question, tag
 from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
@@ -31,7 +32,7 @@ from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item, Key, _attributes
 from infra.local.demo_apps import demo_apps
-from infra.replay.memory import MemoryQueue, VirtualClock
+from infra.replay.memory import MemoryQueue, MemoryTable, VirtualClock
 from infra.replay.recording import Recorded
 from infra.replay.replay import replay
 from infra.replay.sample import TEXTS, recording
@@ -218,6 +219,44 @@ def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> Non
     assert after.revision > before.revision
     assert after.conversation == after.question and after.post is None
     assert (after.asked_at, after.intent, after.team) == (before.asked_at, before.intent, before.team)
+
+
+def test_an_erased_question_loses_the_name_in_its_fact_while_the_conversation_goes_on() -> None:
+    """The customer asks to be erased, and then asks something new in the same thread."""
+    table = told((comment("c1", QUESTION), NOW))
+    (before,) = table.facts()
+    services = Services(
+        NO_SETTINGS,
+        store=Store(table),
+        escalations=MemoryQueue("again", VirtualClock(NOW)),
+        dead_letters=(),
+        stack_keys=lambda: DERIVER.keys,
+        registrations=lambda: Apps(()),
+        http=RecordedHttp(),
+    )
+    (item,) = [i for i in table.everything() if is_conversation(i.key)]
+    c = load(Conversation, item.doc)
+    later = replace(c.questions["c1"], at=NOW + timedelta(days=1), received_at=NOW + timedelta(days=1))
+    table.put(replace(item, doc=dump(replace(c, questions={**c.questions, "c2": later}))))
+    (asked,) = [load(Interaction, i.doc) for i in table.everything() if i.key.sk == "i"]
+    Store(table).change_interaction(replace(asked, id="c2"), lambda old: replace(asked, id="c2"), NOW)
+    services.eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW + timedelta(hours=1))
+    facts = {f.question: f for f in table.facts()}
+    old = facts.pop(before.question)
+    assert old.customer is None and old.conversation == old.question and old.revision > before.revision
+    (new,) = facts.values()
+    assert new.customer == before.customer
+
+
+def test_a_tombstone_that_is_gone_already_does_not_keep_the_name_in_a_fact() -> None:
+    table = told((comment("c1", QUESTION), NOW))
+    (item,) = [i for i in table.everything() if is_conversation(i.key)]
+    before = one(table)
+    for key in [i.key for i in table.everything() if i.key.sk == "i"]:
+        MemoryTable.delete(table, key)
+    gone = _record(1, item.key, item, None)
+    (fact,) = FactsOfChanges(table, DERIVER).facts([stream.changed(gone)])
+    assert fact.question == before.question and fact.customer is None and fact.revision > before.revision
 
 
 # --- DynamoDB's typed JSON ---
