@@ -4,6 +4,7 @@ The same JSON stands in a local file and in the secret store: see README, "The a
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -110,6 +111,7 @@ def _census(accounts: Iterable[Account]) -> str:
 
 _APP_KEYS = ("platform", "app", "secrets", "verify_token", "app_id", "accounts")
 _ACCOUNT_KEYS = ("id", "product", "name", "token")
+_KEY = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _COMMENT = "_"  # keys that begin so are for people
 
 
@@ -134,6 +136,9 @@ def load_apps(text: str, name: str = APPS_FILE, *, strict: bool = True) -> Apps:
     except (ValueError, RecursionError):
         raise AppsError(f"{name}: not JSON") from None
     file = _File(name, text, strict)
+    if strict and (twice := _twice(text, _skip(text, 0))):
+        key, at = twice
+        raise AppsError(f'{name}:{line_of(text, at)}: "{key}" stands twice in one object; keep one of the two')
     if not isinstance(data, dict):
         raise file.wrong((), 'expected {"apps": [...]}')
     file.check_keys((), data, ("apps",))
@@ -160,8 +165,13 @@ class _File:
 
     def wrong(self, path: tuple[str | int, ...], what: str) -> AppsError:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-        line = self.text.count("\n", 0, _offset(self.text, path)) + 1
+        line = line_of(self.text, _offset(self.text, path))
         return AppsError(f"{self.name}:{line}: {place}{' ' if place else ''}{what}")
+
+    def check_ends(self, path: tuple[str | int, ...], value: str) -> None:
+        """White space at an end comes with copying, and makes another secret or token of it."""
+        if self.strict and value != value.strip():
+            raise self.wrong(path, "begins or ends with white space; write it without")
 
     def check_keys(self, path: tuple[str | int, ...], row: Mapping[str, Any], known: Iterable[str]) -> None:
         names = tuple(known)
@@ -206,6 +216,31 @@ def _offset(text: str, path: tuple[str | int, ...]) -> int:
     return at
 
 
+def line_of(text: str, at: int) -> int:
+    """The number of the line in which the character `at` stands."""
+    return text.count("\n", 0, at) + 1
+
+
+def _twice(text: str, at: int) -> tuple[str, int] | None:
+    """The first key that stands twice in one object of the JSON at `at`, and where: readers take the last one, so that
+    what a person changed above it would have no effect."""
+    decoder, seen = json.JSONDecoder(), set[str]()
+    if text[at] not in "{[":
+        return None
+    inside = _skip(text, at + 1)
+    while text[inside] not in "]}":
+        if text[at] == "{":
+            key, end = decoder.raw_decode(text, inside)
+            if key in seen:
+                return key, inside
+            seen.add(key)
+            inside = _skip(text, end)
+        if found := _twice(text, inside):
+            return found
+        inside = _skip(text, decoder.raw_decode(text, inside)[1])
+    return None
+
+
 def _skip(text: str, at: int) -> int:
     """Past white space and what separates."""
     while at < len(text) and text[at] in " \t\r\n,:":
@@ -226,12 +261,14 @@ def _app(file: _File, row: Any, path: tuple[str | int, ...]) -> App:
     secrets = row.get("secrets", [])
     if not isinstance(secrets, list) or not secrets or not all(isinstance(s, str) and s for s in secrets):
         raise file.wrong((*path, "secrets"), "must be a list of at least one non-empty string")
+    for number, secret in enumerate(secrets):
+        file.check_ends((*path, "secrets", number), secret)
     accounts = row.get("accounts", [])
     if not isinstance(accounts, list):
         raise file.wrong((*path, "accounts"), "must be a list")
     return App(
         platform=platform,
-        key=_text(file, row, "app", path),
+        key=_key(file, row, path),
         secrets=tuple(secrets),
         verify_token=_optional(file, row, "verify_token", path),
         app_id=_optional(file, row, "app_id", path),
@@ -248,6 +285,9 @@ def _account(file: _File, platform: str, row: Any, path: tuple[str | int, ...]) 
         what = f'"{product}" is no product of {platform}; {_nearest(product, products)}'
         raise file.wrong((*path, "product"), what)
     file.check_keys(path, row, (*_ACCOUNT_KEYS, *(PRODUCTS[product].options if product in products else ())))
+    for key, value in row.items():
+        if isinstance(value, str):
+            file.check_ends((*path, key), value)
     try:
         if "#" in ids.checked(id):
             raise ids.IdError('an id holds "#"')
@@ -266,8 +306,17 @@ def _optional(file: _File, row: Mapping[str, Any], name: str, path: tuple[str | 
     return _text(file, row, name, path) if row.get(name) not in (None, "") else ""
 
 
+def _key(file: _File, row: Mapping[str, Any], path: tuple[str | int, ...]) -> str:
+    """The app's key, which is a part of its webhook's address."""
+    key = _text(file, row, "app", path)
+    if file.strict and not _KEY.fullmatch(key):
+        raise file.wrong((*path, "app"), "is a part of the webhook's address: write letters, digits, - and _ only")
+    return key
+
+
 def _text(file: _File, row: Mapping[str, Any], name: str, path: tuple[str | int, ...]) -> str:
     value = row.get(name)
     if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
         raise file.wrong((*path, name), "must be a non-empty string")
+    file.check_ends((*path, name), str(value))
     return str(value)

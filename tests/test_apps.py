@@ -34,6 +34,11 @@ WRONG = [
     ([written(), written(app="second")], ":24: apps[1].accounts[0] this product and id stands in the file before"),
     ([written(), written(account={"id": "2"})], ":17: apps[1] two apps have the same platform and app key"),
     ([written(account={"name": ["Shop"]})], "apps[0].accounts[0].name must be a non-empty string"),
+    ([written(secrets=["s", " "])], ":8: apps[0].secrets[1] begins or ends with white space"),
+    ([written(secrets=["s\n"])], "apps[0].secrets[0] begins or ends with white space"),
+    ([written(verify_token=" v")], "apps[0].verify_token begins or ends with white space"),
+    ([written(account={"token": "t\n"})], "apps[0].accounts[0].token begins or ends with white space"),
+    ([written(app="ma/in")], "apps[0].app is a part of the webhook's address"),
 ]
 
 
@@ -44,6 +49,16 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, rows: list[Any], s
     with pytest.raises(AppsError) as error:
         read_apps(path)
     assert str(error.value).startswith(f"{path}:") and said in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["secrets", "accounts", "app", "id"])
+def test_a_key_that_stands_twice_is_refused_with_its_line(key: str) -> None:
+    text = json.dumps({"apps": [written()]}, indent=1)
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if row.strip().startswith(f'"{key}"'))
+    whole = text.replace(f'"{key}":', f'"{key}": "old", "{key}":', 1)
+    with pytest.raises(AppsError, match=f':{line}: "{key}" stands twice in one object'):
+        load_apps(whole)
+    assert load_apps(whole, strict=False)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "windows-1252"])

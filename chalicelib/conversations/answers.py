@@ -17,6 +17,7 @@ _MENTIONS = re.compile(r"^\s*(@\S+[\s,:]+)+")
 _LINK = re.compile(
     r"(?:https?://|\bwww\.|\bt\.co/|\bbit\.ly/)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,10}/\S*", re.IGNORECASE
 )
+_TAGS = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]{0,300})?/?>", re.IGNORECASE)
 _LINKED = "\N{LINK SYMBOL}"
 PAUSE = timedelta(minutes=10)  # without a word from either side: what comes then begins a new talk
 WHOLE = 20  # characters of ours that have to be there when something else follows them
@@ -90,8 +91,9 @@ def _answers(c: Conversation, id: str, question: Question, reply: BrandReply) ->
 
 
 def plain(text: str) -> str:
-    """`text` without what platforms change about it: escapes, links (shortened), the mention in front, white space."""
-    text = unicodedata.normalize("NFKC", html.unescape(html.unescape(text)))
+    """`text` without what platforms change about it: escapes, tags, links (shortened), the mention in front, white
+    space."""
+    text = unicodedata.normalize("NFKC", _TAGS.sub(" ", html.unescape(html.unescape(text))))
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return " ".join(_LINK.sub(_LINKED, _MENTIONS.sub("", text)).split()).casefold()
 

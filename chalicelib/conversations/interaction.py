@@ -157,6 +157,11 @@ class Interaction:
         return self.hidden_at is not None and (self.shown_at is None or self.hidden_at >= self.shown_at)
 
     @property
+    def deletes(self) -> bool:
+        """Whether it tells that something is gone."""
+        return self.kind is Kind.DELETE
+
+    @property
     def customer(self) -> str:
         """Who wrote it; stands in for an author that the platform did not name."""
         return self.author or f"{STANDS_IN}{self.id}"

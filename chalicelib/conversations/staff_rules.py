@@ -26,6 +26,8 @@ from chalicelib.conversations.ladders import NOTICE_RETRY, Clocks, arrange
 UNDO_WITHIN = timedelta(minutes=10)
 LEASE = timedelta(seconds=60)  # a claimed answer without an outcome by then may have been posted
 REMEMBERED = 40  # acts and answers
+WORDS = 120_000  # bytes of the answers that are kept whole; an item of the table has 400 KB
+BEGINNING = 200  # characters
 STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
 
 
@@ -150,7 +152,7 @@ def claim_answer(conversation: Conversation, id: str, answer: PersonalAnswer) ->
     known = conversation.answers.get(id)
     if known and known.state is not Outcome.PENDING:
         return conversation
-    return replace(conversation, answers=_newest({**conversation.answers, id: answer}))
+    return replace(conversation, answers=_within_bounds(_newest({**conversation.answers, id: answer})))
 
 
 def record_answer(
@@ -228,6 +230,17 @@ def bounce(conversation: Conversation, key: str, now: datetime) -> Conversation:
         return conversation
     again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=now + NOTICE_RETRY)
     return replace(conversation, notices={**conversation.notices, key: again})
+
+
+def _within_bounds(answers: dict[str, PersonalAnswer]) -> dict[str, PersonalAnswer]:
+    """The newest whole, as far as WORDS reaches; of older ones that were sent for certain the beginning is enough. A
+    forum takes 32,000 characters an answer, and a conversation that cannot be written would lose the next one."""
+    left, kept = WORDS, dict(answers)
+    for id, answer in sorted(answers.items(), key=lambda row: row[1].at, reverse=True):
+        left -= len(answer.text.encode())
+        if left < 0 and answer.state is Outcome.SENT and answer.id and len(answer.text) > BEGINNING:
+            kept[id] = replace(answer, text=f"{answer.text[:BEGINNING]}…")
+    return kept
 
 
 def _newest[T: (Act, PersonalAnswer)](rows: dict[str, T]) -> dict[str, T]:

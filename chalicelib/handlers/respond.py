@@ -156,7 +156,7 @@ class Step:
         incoming = Placer(r.store, r.apps).placed(self.incoming, self.now())
         if incoming is None or incoming.kind is Kind.SAME_PERSON:
             return
-        if incoming.unproven and not self._is_gone(incoming):
+        if incoming.unproven and not self._is_true(incoming):
             return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
@@ -175,14 +175,16 @@ class Step:
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(replace(handled, incoming=incoming, news=news))
 
-    def _is_gone(self, incoming: Interaction) -> bool:
-        """Whether the platform itself says that it was deleted; what it will not say is no reason to forget anybody."""
+    def _is_true(self, incoming: Interaction) -> bool:
+        """Whether the platform itself says that it was deleted, or that it is there again; what it will not say is no
+        reason to forget anybody."""
         owner = self.responder.apps.owner(incoming.product, incoming.account)
         try:
             fetch = platforms.product(incoming.product).fetch
-            return bool(owner and fetch(self.responder.http, owner.account, incoming).get("deleted"))
+            gone = bool(owner and fetch(self.responder.http, owner.account, incoming).get("deleted"))
         except ReplyError:
-            return False
+            gone = False
+        return gone == incoming.deletes
 
     def _moved(self, incoming: Interaction) -> bool:
         """Whether it turned out to be of somebody else, or at another account, than its delivery said."""

@@ -125,7 +125,7 @@ def _interaction(
         link=f"{base_url}/t/{topic}/{number}" if base_url and topic and number else None,
         deleted_at=received_at if kind is Kind.DELETE else None,  # it can come back
         recovered_at=received_at if event == "post_recovered" and kind is Kind.EDIT else None,
-        unproven=kind is Kind.DELETE and not _says_deleted(post),
+        unproven=event == "post_recovered" or (kind is Kind.DELETE and not _says_deleted(post)),
         hidden_at=updated_at if kind is Kind.HIDE else None,
         shown_at=updated_at if kind is Kind.EDIT and event else None,
         ours=ours,

@@ -120,8 +120,9 @@ def test_an_app_in_which_people_write_may_be_as_quick_as_it_likes() -> None:
         lambda text: text.replace("'", "&#39;").replace("&", "&amp;"),
         lambda text: text + "\nhttps://t.co/AbC123",
         lambda text: text[: len(text) // 2] + "…",
+        lambda text: "<p>" + text.replace("\n", "<br />") + "</p>",
     ],
-    ids=["as they were", "mention", "escaped twice", "something behind", "cut"],
+    ids=["as they were", "mention", "escaped twice", "something behind", "cut", "rendered"],
 )
 def test_our_own_words_never_answer_in_whatever_state_their_claim_is(claim: Outcome, changed: Any) -> None:
     world = told(MemoryWorld(), delivery(comment("c1", COMMON)))

@@ -247,10 +247,23 @@ def test_a_recovered_post_is_open_again_and_escalated() -> None:
     post(world, case, "post_created")
     post(world, case, "post_destroyed")
     assert state(world) is State.DELETED
+    world.services.http.always = Answer(data={"id": 9101})  # type: ignore[attr-defined]
     post(world, case, "post_recovered")
     assert state(world) is State.OPEN and world.interactions()[0].text == BY_HAND
     world.run(timedelta(hours=3))
     assert world.emails
+
+
+@pytest.mark.parametrize(("there", "stands"), [(False, State.DELETED), (None, State.OPEN), (True, State.OPEN)])
+def test_a_captured_body_under_another_header_brings_nothing_back_that_the_forum_says_is_gone(
+    there: bool | None, stands: State
+) -> None:
+    world, case = forum(there)
+    post(world, case, "post_created")
+    post(world, case, "post_destroyed", user_deleted=True)
+    assert state(world) is State.DELETED
+    post(world, case, "post_recovered")
+    assert state(world) is stands
 
 
 # --- Google ---
