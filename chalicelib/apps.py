@@ -136,8 +136,8 @@ def load_apps(text: str, name: str = APPS_FILE, *, strict: bool = True) -> Apps:
     except (ValueError, RecursionError):
         raise AppsError(f"{name}: not JSON") from None
     file = _File(name, text, strict)
-    if strict and (twice := _twice(text, _skip(text, 0))):
-        key, at = twice
+    if strict and (repeated := _twice(text, _skip(text, 0))):
+        key, at = repeated
         raise AppsError(f'{name}:{line_of(text, at)}: "{key}" stands twice in one object; keep one of the two')
     if not isinstance(data, dict):
         raise file.wrong((), 'expected {"apps": [...]}')
