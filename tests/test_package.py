@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -331,10 +330,8 @@ def _get(url: str) -> tuple[int, str]:
 
 def test_the_runtime_api_here_tells_of_a_function_that_cannot_start(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
-    started = monotonic()
     with pytest.raises(FunctionError, match="nothing_of_this_name"), function(tmp_path, "broken.handler", {}):
         pass
-    assert monotonic() - started < 30
 
 
 # --- what `make deploy` does with it; `make smoke` runs all of it against an emulator ---

@@ -19,19 +19,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, services: Services) -> int:
     found = findings(services, services.now())
     accounts = sum(len(app.accounts) for app in services.apps.apps)
-    print(
-        written(found)
-        if found
-        else f"nothing found: {accounts} accounts, queues, alarms and e-mail are as they should be"
-    )
+    well = f"nothing found: {accounts} accounts, queues, alarms and e-mail are as they should be"
+    if _stand_ins(services):
+        well = "nothing found: queues and alarms are as they should be, and nothing is overdue"
+        print(f"stand-ins answer for the platforms here, so {accounts} accounts and SES are not checked")
+    print(written(found) if found else well)
     return 1 if found else 0
+
+
+def _stand_ins(services: Services) -> bool:
+    """Whether this is the local run: what the platforms know of the accounts is nothing there."""
+    return bool(services.settings.platforms_via)
 
 
 def findings(services: Services, now: datetime) -> list[Finding]:
     """What the daily visit looks at, and what an operator's credentials see: alarms, SES's sandbox, dead letters."""
+    doctor = services.doctor
+    seen = (
+        [*doctor.overdue(now), *doctor.erasures(now)] if _stand_ins(services) else [*doctor.findings(now), *sandbox()]
+    )
     return [
-        *services.doctor.findings(now),
-        *sandbox(),
+        *seen,
         *concurrency(services.settings.stage),
         *alarms(f"earshot-{services.settings.stage}"),
         *dead_letters(services),

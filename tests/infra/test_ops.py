@@ -283,6 +283,17 @@ def test_doctor_tells_of_dead_letters_alarms_and_accounts(
     assert "make redrive QUEUE=inbox" in told
 
 
+def test_doctor_of_the_local_run_leaves_out_what_the_stand_ins_cannot_know(
+    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EARSHOT_PLATFORMS_VIA", "http://127.0.0.1:9")
+    assert registered.run("doctor") == 0
+    assert "stand-ins" in capsys.readouterr().out
+    _put(registered.aws, _dead(registered.aws, "InboxQueue"), {"n": 1})
+    assert registered.run("doctor") == 1
+    assert "make redrive QUEUE=inbox" in capsys.readouterr().out
+
+
 def test_the_sandbox_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Ses:
         def get_account(self) -> dict[str, Any]:

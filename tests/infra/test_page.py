@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from chalicelib.platforms.simulation import SimulatedMessage
+from chalicelib.registry import PRODUCTS
 from infra.local.deliveries import author_id
 from infra.local.local_run import local_run
 from infra.local.loopback import Call
@@ -17,7 +18,7 @@ URGENT = "The lamp you sold me caught fire last night. My lawyer will contact yo
 def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
     page = Page()
     with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until("document.querySelectorAll('#ask option').length === 10")
+        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
         ask = "document.getElementById('ask').elements.text.value = {}; document.getElementById('ask').requestSubmit()"
 
         browser.value(ask.format("'Can I swap the size?'"))
@@ -51,7 +52,7 @@ FRAME = "document.querySelector('.email.open + div iframe').contentDocument"
 def test_the_desk_opens_inside_the_page_and_what_is_typed_there_stays(tmp_path: Path) -> None:
     page = Page()
     with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until("document.querySelectorAll('#ask option').length === 10")
+        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
         urgent = SimulatedMessage("facebook", URGENT, author_id("Fay"), "Fay")
         running.say(urgent)
         browser.until("document.querySelectorAll('.email').length === 1")
