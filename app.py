@@ -110,12 +110,21 @@ def notify(event: SQSEvent) -> Any:
     """Works on what was queued for people: their e-mails, and erasures (why those too: DECISIONS.md)."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        from chalicelib.handlers.messages import AccountAlert, Erase, FindPerson, SendGathered, SendNotice, decode
+        from chalicelib.handlers.messages import (
+            AccountAlert,
+            Erase,
+            FindPerson,
+            SendGathered,
+            SendNotice,
+            SpikeFound,
+            decode,
+        )
 
         worker: dict[type, Callable[[Any, datetime], None]] = {
             SendNotice: lambda message, now: services.notifier.notify(message, now),
             SendGathered: lambda message, now: services.notifier.send_gathered(message, now),
             AccountAlert: lambda message, now: services.notifier.alert(message, now),
+            SpikeFound: lambda message, now: services.spike_news.tell(message, now),
             FindPerson: lambda message, now: services.eraser.find_person(message, now),
             Erase: lambda message, now: services.eraser.work(message, now, lambda: _has_time(lambda_context)),
         }
@@ -201,7 +210,15 @@ def act(token: str) -> Response:
     return _acted(lambda: services.desk.act(token, form, services.now))
 
 
-def _acted(page: Callable[[], str]) -> Response:
+@app.route("/report/{token}", methods=["GET"])
+def report_page(token: str) -> Response:
+    """The report behind the weekly e-mail's link."""
+    from chalicelib.reports.shelf import POLICY
+
+    return _acted(lambda: services.shelf.page(token, services.now()), POLICY)
+
+
+def _acted(page: Callable[[], str], allowed: str = "") -> Response:
     from chalicelib.aws.client import AwsError
     from chalicelib.emails.links import LinkError
     from chalicelib.keys import KeysError
@@ -212,7 +229,7 @@ def _acted(page: Callable[[], str]) -> Response:
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
-        "Content-Security-Policy": policy(),
+        "Content-Security-Policy": allowed or policy(),
         "X-Content-Type-Options": "nosniff",
     }
     try:

@@ -7,7 +7,7 @@ the release before (or after) this one stay readable.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
 from types import MappingProxyType, UnionType
@@ -64,6 +64,8 @@ def dump(value: Any) -> Any:
         return out
     if kind is datetime:
         return from_time(value)
+    if kind is date:
+        return value.isoformat()
     if kind is timedelta:
         return value.total_seconds()
     if issubclass(kind, StrEnum):
@@ -126,6 +128,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return lambda value: origin(map(inner, value))
     if hint is datetime:
         return to_time
+    if hint is date:
+        return date.fromisoformat
     if hint is timedelta:
         return lambda value: timedelta(seconds=float(value))
     if is_dataclass(hint):

@@ -42,6 +42,10 @@ class Keys:
         """A name (32 hex digits) for `text` that stays the same and cannot be turned back without the key."""
         return _sign(self.first or self.current, "pseudonyms", text.encode("utf-8", "surrogatepass")).hex()[:32]
 
+    def named(self, kind: str, *ids: str) -> str:
+        """The pseudonym of what `ids` name in the facts; `kind` keeps a customer and a post of the same id apart."""
+        return self.pseudonym("\0".join((kind, *ids)))
+
     def rotated(self) -> "Keys":
         """With a new current key; the one of before goes on verifying, the one before that no longer does."""
         return Keys(secrets.token_urlsafe(48), self.current, self.first or self.current)

@@ -4,7 +4,7 @@ and what is heavy comes from its layer (infra/stack/layers)."""
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.services import Services
 
 if TYPE_CHECKING:
+    from chalicelib.playbook.parts import Team
     from chalicelib.reports.bucket import Bucket
+    from chalicelib.reports.report import Report
 
 services = Services()
 PATIENTLY = {"retries": {"mode": "standard", "total_max_attempts": 4}}  # nobody waits for these
@@ -37,13 +39,31 @@ def facts(event: Mapping[str, Any], context: Any) -> dict[str, int]:
 def compact(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """Every night: one Parquet file for each day that has loose ones."""
     from chalicelib.reports import compaction
+    from chalicelib.storage.pages import keep
 
     with _scratch() as folder:
         kept, time_left = _bucket(), _time_left(context)
         done = compaction.compact(kept, folder, services.playbook.shop.timezone, time_left)
         forgotten = services.now().date() - timedelta(days=services.settings.retention_days)
         nameless = compaction.anonymise(kept, folder, forgotten, time_left)
+    keep(services.store.table, compaction.helped(kept, services.now().date()), services.now())
     return {"days": done, "anonymised": nameless}
+
+
+def watch(event: Mapping[str, Any], context: Any) -> dict[str, int]:
+    """Every few minutes: tells marketing when far more is asked than usual."""
+    from chalicelib.handlers.messages import SpikeFound, encode
+    from chalicelib.reports.watch import watch as look
+
+    found = look(_bucket(), services.playbook, services.now())
+    for news in found if services.playbook.spikes_to else ():
+        spike = news.spike
+        message = SpikeFound(
+            spike.id, spike.began_at, spike.count, spike.usual, spike.from_post, spike.intents, news.campaign,
+            news.questions,
+        )  # fmt: skip
+        services.escalations.send(encode(message))  # as long as it lasts: the news itself goes out once
+    return {"spikes": len(found)}
 
 
 def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -65,25 +85,68 @@ def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def report(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Every Monday: the report of the last four weeks, into the bucket."""
+    """Every Monday: the report of the last four weeks, into the bucket, and by e-mail to who is named for it."""
     from chalicelib.reports.bucket import FORECAST, span_keys
     from chalicelib.reports.lake import Lake
     from chalicelib.reports.page import conversations_csv, page
     from chalicelib.reports.report import build, forecast_from, to_json
+    from chalicelib.reports.shelf import key_of
     from chalicelib.reports.span import last_days, policy_of
 
-    kept, now = _bucket(), services.now()
-    policy = policy_of(services.playbook, now, apps=services.apps)
+    kept, now, book = _bucket(), services.now(), services.playbook
+    policy = policy_of(book, now, apps=services.apps)
     since, until = last_days(SHOWN.days, now, policy.zone)
+    team = book.teams.get(book.weekly_report_to)
+    stored = _stored(since, until, _time_left(context))
     with _scratch() as folder:
         kept.fetch(span_keys(kept.days(), since, until), folder)
         ahead = forecast_from(kept.get_json(FORECAST))
-        made, asked = build(Lake(folder), policy, since=since, until=until, now=now, forecast=ahead)
-        name = f"reports/{now.date()}"
-        kept.put(f"{name}.html", page(made).encode(), "text/html; charset=utf-8")
-        kept.put(f"{name}.json", to_json(made).encode(), "application/json")
-        kept.put(f"{name}.csv", conversations_csv(asked).encode(), "text/csv; charset=utf-8")
-    return {"report": f"{name}.html", "questions": made.ledger.total.asked}
+        lake = Lake(folder)
+        made, asked = build(lake, policy, since=since, until=until, now=now, forecast=ahead, stored=stored)
+        name = f"{now.astimezone(policy.zone).date()}"
+        language = team.language if team else book.languages[0]
+        kept.put(key_of(name), page(made, language).encode(), "text/html; charset=utf-8")
+        kept.put(f"reports/{name}.json", to_json(made).encode(), "application/json")
+        kept.put(f"reports/{name}.csv", conversations_csv(asked).encode(), "text/csv; charset=utf-8")
+    told = _mail(made, team, name, now) if team else "nobody"
+    exact = None if stored is None else made.ledger.reconciled.exact
+    return {"report": key_of(name), "questions": made.ledger.total.asked, "exact": exact, "mail": told}
+
+
+def _stored(since: datetime, until: datetime, time_left: Iterator[bool]) -> list[str] | None:
+    """The questions that the table itself holds of these days; None where looking would take too long."""
+    from chalicelib.reports.facts import Deriver
+    from chalicelib.reports.stream import FactsOfChanges
+
+    found = []
+    for name in FactsOfChanges(services.store.table, Deriver(services.playbook, services.keys)).stored(since, until):
+        if not next(time_left, True):
+            return None
+        found.append(name)
+    return found
+
+
+def _mail(made: "Report", team: "Team", name: str, now: datetime) -> str:
+    """Sends the week's e-mail, once; what became of it."""
+    from chalicelib.aws.mailer import MailRefused, MailUnknown
+    from chalicelib.emails.links import REPORT_LASTS, make_report
+    from chalicelib.reports.weekly import weekly
+    from chalicelib.storage.once import Once
+
+    once, claim = Once(services.store.table), f"report-{name}"
+    if not once.claim(claim, now):
+        return "sent before"
+    url = services.settings.public_url
+    address = f"{url}/report/{make_report(services.keys, name, now)}" if url else ""
+    try:
+        services.mailer.send(weekly(made, team, address, now + REPORT_LASTS, claim))
+    except MailRefused:
+        once.let_go(claim, now, now)
+        raise  # Lambda calls again, twice
+    except MailUnknown:
+        return "unknown"  # SES's event settles it
+    once.sent(claim, now)
+    return "sent"
 
 
 def _bucket() -> "Bucket":

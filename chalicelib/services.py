@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.handlers.notify import Notifier
     from chalicelib.handlers.receive import Receiver
     from chalicelib.handlers.respond import Responder
+    from chalicelib.handlers.spike_news import SpikeNews
     from chalicelib.intents import IntentModel
     from chalicelib.operations.doctor import Doctor
     from chalicelib.operations.erasure import Eraser
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.platforms.http import Http
     from chalicelib.playbook.live import LivePlaybook
     from chalicelib.playbook.policy import Playbook
+    from chalicelib.reports.shelf import Shelf
     from chalicelib.staff.answers import Answerer
     from chalicelib.staff.desk import Desk
     from chalicelib.staff.incoming import IncomingMail
@@ -368,6 +370,18 @@ class Services:
             reply_domain=self.settings.reply_domain,
             http=self.http,
         )
+
+    @property
+    def shelf(self) -> "Shelf":
+        from chalicelib.reports.shelf import Shelf
+
+        return Shelf(self.client("s3", REPEATED), self.settings.facts_bucket, self.keys)
+
+    @property
+    def spike_news(self) -> "SpikeNews":
+        from chalicelib.handlers.spike_news import SpikeNews
+
+        return SpikeNews(self.store, self.playbook, self.apps, self.mailer, self.keys, self.telemetry)
 
     @property
     def answerer(self) -> "Answerer":

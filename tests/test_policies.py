@@ -20,6 +20,9 @@ import pytest
 from chalicelib.aws.client import Identity, LeanAws
 from chalicelib.aws.timer import StepFunctionsTimer, execution_name
 from chalicelib.conversations.conversation import Conversation
+from chalicelib.emails.links import make_report
+from chalicelib.handlers.messages import SpikeFound, encode
+from chalicelib.keys import Keys, load_keys
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.settings import read_settings
 from chalicelib.storage.store import ConversationKey, Store
@@ -84,6 +87,8 @@ def _named(resource: dict[str, Any]) -> str:
         return "TimerStateMachine"
     if ":s3:" in text:
         return "MailBucket"
+    if "FactsBucket" in text:
+        return "FactsBucket"
     return text.replace("${Table.Arn}", "Table")
 
 
@@ -122,6 +127,8 @@ def worked() -> Iterator[Deployed]:
             answers_by_mail,
             bounce,
             dead_letters,
+            spike,
+            weekly_report,
             erase,
             ended_timers,
         ):
@@ -260,6 +267,30 @@ def bounce(running: Deployed) -> None:
     until(lambda: len(running.aws.emails()) > mails)
 
 
+def spike(running: Deployed) -> None:
+    """Far more is asked than usual: marketing is told."""
+    found = SpikeFound(
+        "2026-11-23T12", datetime.now(UTC) - timedelta(hours=1), 80, 6.0, 70, ("stock",), "", ("no-such",)
+    )
+    queue = running.aws.queue_url("EscalationsQueue")
+    client("sqs", running.aws.endpoint).send_message(QueueUrl=queue, MessageBody=json.dumps(encode(found)))
+    until(lambda: any(e.tags.get("kind") == "spike" for e in running.aws.emails()))
+
+
+def weekly_report(running: Deployed) -> None:
+    """Its page is opened from the e-mail's link."""
+    token = make_report(_keys(running), "2026-11-23", datetime.now(UTC))
+    s3 = client("s3", running.aws.endpoint)
+    s3.put_object(Bucket=running.aws.settings.facts_bucket, Key="reports/2026-11-23.html", Body=b"<p>the report")
+    status, page = _answer(running.url, "GET", f"/report/{token}", "")
+    assert (status, page) == (200, b"<p>the report")
+
+
+def _keys(running: Deployed) -> Keys:
+    secrets = client("secretsmanager", running.aws.endpoint)
+    return load_keys(secrets.get_secret_value(SecretId=running.aws.settings.keys_secret)["SecretString"])
+
+
 def unreadable(running: Deployed) -> None:
     """A message on each queue that its function cannot work on: it comes again soon."""
     sqs = client("sqs", running.aws.endpoint)
@@ -390,7 +421,9 @@ def test_policies_name_actions_and_resources(name: str) -> None:
         text = json.dumps(statement["Resource"])
         assert '"*"' not in text
         named = text.replace(":due-*", "")  # executions are made at run time; their names begin so
-        assert "*" not in named.replace("-mail-${AWS::AccountId}/*", "")  # the objects of the one bucket
+        for objects in ("-mail-${AWS::AccountId}/*", "${FactsBucket.Arn}/reports/*"):
+            named = named.replace(objects, "")
+        assert "*" not in named
 
 
 def test_every_function_has_its_policy() -> None:

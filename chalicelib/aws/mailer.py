@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """One message; `tags` come back with SES's events (ASCII letters, digits, - and _ only)."""
+    """One message; `tags` come back with SES's events (ASCII letters, digits, - and _ only); `images`
+    are PNGs that the HTML names as `cid:name`."""
 
     to: str
     subject: str
@@ -16,6 +17,7 @@ class Email:
     tags: Mapping[str, str] = field(default_factory=dict)
     reply_to: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 class MailRefused(Exception):
@@ -64,6 +66,8 @@ class SesMailer:
             },
             "EmailTags": [{"Name": name, "Value": value} for name, value in email.tags.items()],
         }
+        if email.images:
+            request["Content"]["Simple"]["Attachments"] = [_inline(name, png) for name, png in email.images.items()]
         if email.reply_to:
             request["ReplyToAddresses"] = [email.reply_to]
         if self.configuration_set:
@@ -80,3 +84,14 @@ class SesMailer:
             raise MailRefused(type(error).__name__, again=True) from error
         except BotoCoreError as error:
             raise MailUnknown(type(error).__name__) from error
+
+
+def _inline(name: str, png: bytes) -> dict[str, Any]:
+    return {
+        "FileName": f"{name}.png",
+        "ContentType": "image/png",
+        "ContentDisposition": "INLINE",
+        "ContentId": name,
+        "ContentTransferEncoding": "BASE64",
+        "RawContent": png,
+    }

@@ -99,7 +99,7 @@ class Ladder:
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """The one automatic reply to an interaction; `token` is its claim, `id` what the platform calls the reply, `rung`
-    how much it says (own, topic, general; "" for one of an earlier release)."""
+    how much it says (own, topic, general; "" for one of an earlier release), `campaign` whose line stands in it."""
 
     state: Outcome
     at: datetime
@@ -112,6 +112,7 @@ class Acknowledgement:
     id: str | None = None
     not_before: datetime | None = None
     rung: str = ""
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)

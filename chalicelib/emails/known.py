@@ -13,11 +13,11 @@ from chalicelib.conversations.profile import Profile, profile
 from chalicelib.emails.phrases import Phrases
 from chalicelib.emails.safe_text import name
 from chalicelib.playbook.policy import Playbook
+from chalicelib.storage import pages
 from chalicelib.storage.optouts import OptOut, OptOuts
 from chalicelib.storage.people import linked
 from chalicelib.storage.store import Store
 
-PAGES: Final = "pages"  # the collection of what each page did for others, kept anew every night
 READ: Final = 100  # conversations of one customer that are read for a profile
 ENOUGH: Final = 5  # others, before a share of them is told
 _URL: Final = re.compile(r"https://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
@@ -58,10 +58,7 @@ def _page(store: Store, playbook: Playbook, intent: str | None, language: str | 
     found = _URL.search(replies.get(language or "") or replies.get(playbook.languages[0], ""))
     if not found:
         return "", 0, 0
-    for doc in store.documents(PAGES):
-        helped, sent = doc["intents"].get(intent, (0, 0))
-        return found[0], int(helped), int(sent)
-    return found[0], 0, 0
+    return (found[0], *pages.of(store.table, intent))
 
 
 def lines(told: Known, say: Phrases) -> Iterator[str]:

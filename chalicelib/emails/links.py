@@ -15,7 +15,9 @@ from chalicelib.keys import Keys
 from chalicelib.storage.store import ConversationKey
 
 LASTS = timedelta(days=14)
+REPORT_LASTS = timedelta(days=35)  # five Mondays
 _PURPOSE = "act"
+_REPORT = "report"
 
 
 class LinkError(Exception):
@@ -55,6 +57,28 @@ def read(keys: Keys, token: str, now: datetime) -> Link:
     if expires_at <= now:
         raise LinkError("This link has expired. Answer on the platform itself.")
     return Link(key, int(round), expires_at, str(via[0]) if via else "")
+
+
+def make_report(keys: Keys, name: str, now: datetime) -> str:
+    """The token of a link to the report called `name`, and to nothing else."""
+    payload = json.dumps([name, int((now + REPORT_LASTS).timestamp())], separators=(",", ":")).encode()
+    return f"{_text(payload)}.{_text(keys.sign(_REPORT, payload))}"
+
+
+def read_report(keys: Keys, token: str, now: datetime) -> str:
+    """The report that `token` opens; raises LinkError."""
+    payload_text, _, signature = token.partition(".")
+    try:
+        payload = _bytes(payload_text)
+        name, expires = json.loads(payload)
+        given, expires_at = _bytes(signature), datetime.fromtimestamp(expires, UTC)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise LinkError("This link is damaged. Open it from the e-mail again.") from None
+    if not keys.verifies(_REPORT, payload, given):
+        raise LinkError("This link is damaged. Open it from the e-mail again.")
+    if expires_at <= now:
+        raise LinkError("This link has expired. The newest report comes by e-mail on Mondays.")
+    return str(name)
 
 
 def _text(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,12 @@ class Phrases:
 
     def day(self, at: datetime) -> str:
         """E.g. "23 November 2026"."""
-        local, table = at.astimezone(self.zone), _table()[self.language]
-        day: str = table["day"].format(day=local.day, month=table["months"][local.month - 1], year=local.year)
-        return day
+        return self.day_of(at.astimezone(self.zone))
+
+    def day_of(self, day: date) -> str:
+        """The same of a day that is known already."""
+        table = _table()[self.language]
+        return str(table["day"]).format(day=day.day, month=table["months"][day.month - 1], year=day.year)
 
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""

@@ -15,15 +15,16 @@ from chalicelib.apps import Account, Apps
 from chalicelib.conversations import rules
 from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
 from chalicelib.conversations.answers import automatic
-from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, State, Thread
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, Question, State, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
+from chalicelib.handlers.campaign_lines import Lines, is_second_reply, with_line
 from chalicelib.handlers.posting import post_once
 from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Reply
 from chalicelib.platforms.http import Http
-from chalicelib.playbook.parts import Answer, Place
+from chalicelib.playbook.parts import Answer, Place, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
@@ -34,10 +35,12 @@ _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What was asked once for one interaction: the `token` of its claim, or `why` there must be none."""
+    """What was asked once for one interaction: the `token` of its claim, or `why` there must be none; `campaign` is the
+    one whose line may stand in it."""
 
     token: str = ""
     why: str = ""
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Acknowledger:
         if isinstance(decision, str):
             return c if decision in _PASSING else rules.keep_silence(c, i.id, decision), Claim(why=decision)
         assert permit
+        decision = with_line(decision, permit.campaign)
         both, claimed = decision.place is Place.BOTH, []
         for private in [False, True] if both else [decision.place is Place.PRIVATE]:
             id, token = i.id, permit.token
@@ -110,7 +114,15 @@ class Acknowledger:
         if owner and not why:
             held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time
             why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
-        return Permit(why=why) if why else Permit(self.new_token())
+        return Permit(why=why) if why else Permit(self.new_token(), campaign=self._campaign(c, i, now))
+
+    def _campaign(self, c: Conversation, i: Interaction, now: datetime) -> str:
+        """The campaign whose line this customer is told now, counted; "" for none."""
+        question = c.questions.get(i.id)
+        answer = self._answer(i, question, now) if question and self.playbook.campaigns else None
+        if not isinstance(answer, Answer) or not answer.promoted or is_second_reply(c, i.id):
+            return ""
+        return Lines(self.store, self.playbook).choose(answer.promoted, i, c.acknowledgements.get(i.id), now)
 
     def _acknowledgement(
         self, i: Interaction, answer: Answer, token: str, private: bool, now: datetime
@@ -130,6 +142,20 @@ class Acknowledger:
             resolves=answer.resolves,
             private=private,
             rung=answer.rung,
+            campaign=answer.campaign if private or answer.place is not Place.BOTH else "",
+        )
+
+    def _answer(self, i: Interaction, question: Question, now: datetime) -> Answer | Silence:
+        return self.playbook.acknowledgement(
+            i.reading,
+            product=i.product,
+            account=i.account,
+            private=i.private,
+            now=now,
+            asked_at=min(i.at, i.received_at),
+            by=question.promised_by,
+            seed=i.id,
+            fits=partial(self._fits, i),
         )
 
     def _decide(
@@ -153,17 +179,7 @@ class Acknowledger:
             return Why.NOT_REPLIABLE
         if i.window and c.window_closes_at and c.window_closes_at <= now:
             return Why.WINDOW
-        answer = self.playbook.acknowledgement(
-            i.reading,
-            product=i.product,
-            account=i.account,
-            private=i.private,
-            now=now,
-            asked_at=min(i.at, i.received_at),
-            by=question.promised_by,
-            seed=i.id,
-            fits=partial(self._fits, i),
-        )
+        answer = self._answer(i, question, now)
         if not isinstance(answer, Answer):
             return answer.why
         if person_wrote(c, thread, automatic(c, thread, self.playbook), now):

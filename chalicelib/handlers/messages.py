@@ -107,7 +107,23 @@ class Erase:
     within: str = ""
 
 
-Message = WakeUp | EscalationDue | SendNotice | SendGathered | AccountAlert | FindPerson | Erase
+@dataclass(frozen=True, slots=True)
+class SpikeFound:
+    """Far more is asked than usual: `count` questions since `began_at` where `usual` come, `from_post` of them under
+    one post (0: under many); `intents` are what most are about, `campaign` the one that they may be about, `questions`
+    the pseudonyms of some of them."""
+
+    id: str
+    began_at: datetime
+    count: int
+    usual: float
+    from_post: int = 0
+    intents: tuple[str, ...] = ()
+    campaign: str = ""
+    questions: tuple[str, ...] = ()
+
+
+Message = SpikeFound | WakeUp | EscalationDue | SendNotice | SendGathered | AccountAlert | FindPerson | Erase
 
 
 def encode(message: Message) -> dict[str, Any]:
@@ -153,6 +169,7 @@ _WRITTEN: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
         "pass": 0,
         "at": from_time(m.at),
     },
+    SpikeFound: lambda m: {"kind": "spike_found", **dump(m)},
     Erase: lambda m: {
         "kind": _ERASE,
         "erase": dump(m.customer),
@@ -194,6 +211,7 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
         str(m["token"]),
         to_time(m["until"]) if m.get("until") else None,
     ),
+    "spike_found": lambda m: load(SpikeFound, m),
     _FIND: lambda m: FindPerson(str(m["erase"]["app"]), str(m["erase"]["user"]), str(m["code"]), to_time(m["at"])),
     _ERASE: lambda m: Erase(
         Customer(**m["erase"]),

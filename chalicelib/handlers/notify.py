@@ -28,6 +28,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.playbook.parts import Team
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
+from chalicelib.storage.once import Once
 from chalicelib.storage.store import ConversationKey, Store
 
 REFUSED_RETRY = timedelta(minutes=2)
@@ -261,6 +262,8 @@ class Notifier:
         mail = event["mail"]
         tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
         kind = event.get("eventType") or event.get("notificationType")
+        if kind == "Send" and "once" in tags:
+            Once(self.store.table).sent(tags["once"], now)
         for key, name in self.store.notices_in(tags.get("notice", "")):
             if kind == "Send":
                 self._sent(key, name, str(mail.get("messageId", "")), now)

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import Rung
+from chalicelib.playbook.campaigns import Campaign
 from chalicelib.playbook.parts import INTENTS, NEED_NO_ANSWER, Bars, IntentPolicy, PlaybookError, ProductPolicy, Tier
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.preview import previews
@@ -50,8 +51,13 @@ def summary(playbook: Playbook) -> Iterable[str]:
     yield from examples(playbook)
     yield f"automatic replies: {_stops(playbook)}"
     yield f"rungs:       {_rungs(playbook.bars)}{''.join(f'; {n}: {_rungs(p.bars)}' for n, p in _own_bars(playbook))}"
+    yield f"mailed:      the week's report to {_to(playbook.weekly_report_to)}, spikes to {_to(playbook.spikes_to)}"
     yield f"urgent gets: {'the general reply' if playbook.urgent_reply else 'no automatic reply'}"
     yield ""
+    if playbook.campaigns:
+        head = ("campaign", "kind", "from", "until", "behind the reply to", "platforms", "languages", "for", "at most")
+        yield from _table(head, [_campaign(c) for c in playbook.campaigns])
+        yield ""
     yield from _table(("intent", "team", "automatic reply", "place", "person"), [_intent(playbook, n) for n in INTENTS])
 
 
@@ -84,6 +90,13 @@ def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
         person = f"below {policy.closes_at:g}"
     reply = "yes" if policy.acknowledge else "general" if policy.general else "no"
     return name, team, reply, place if reply != "no" else "", person
+
+
+def _campaign(c: Campaign) -> tuple[str, ...]:
+    asked, platforms = ", ".join(sorted(c.intents)), ", ".join(sorted(c.platforms)) or "all"
+    caps = f"{c.per_day} a day, {c.per_person} a person"
+    languages = ", ".join(c.texts)
+    return c.name, c.kind, str(c.first), str(c.last), asked, platforms, languages, c.segment, caps
 
 
 def _first(playbook: Playbook) -> str:
@@ -126,6 +139,10 @@ def _rungs(bars: Bars) -> str:
     """How much may be said, for instance "own from 0.99, topic, general off"."""
     said = {rung: bars.get(rung, 0.0) for rung in Rung}
     return ", ".join(f"{r} off" if b is None else f"{r} from {b:g}" if b else f"{r}" for r, b in said.items())
+
+
+def _to(team: str) -> str:
+    return team or "nobody"
 
 
 def _stops(playbook: Playbook) -> str:

@@ -1,6 +1,7 @@
 """The playbook's sections about how people are told: when e-mails become one, and a team's other channels."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +21,16 @@ def read_emails(part: Part) -> Bundling:
         block.get("digest_over", lambda p: p.whole(1, 1000), usual.emails_per_hour),
         block.get("group_wait", lambda p: p.duration(timedelta(seconds=2), timedelta(seconds=60)), usual.wait),
     )
+
+
+def read_reports(part: Part, teams: Collection[str]) -> tuple[str, str]:
+    """The section `reports`: whose mailboxes the week's report and the news of a spike go to; "" for nobody's."""
+    block = part.block("weekly", "spikes")
+    return block.get("weekly", lambda p: _team(p, teams), ""), block.get("spikes", lambda p: _team(p, teams), "")
+
+
+def _team(part: Part, teams: Collection[str]) -> str:
+    return "" if part.word("write a team, or none") == "none" else part.choice(teams, "team")
 
 
 def read_channels(block: Block) -> tuple[dict[str, str], str]:

@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 from chalicelib.conversations.interaction import Rung
 from chalicelib.conversations.why import Why
 from chalicelib.playbook.business_time import Hours
+from chalicelib.playbook.campaigns import Promoted
 from chalicelib.registry import PRODUCTS
 
 INTENTS: Final = (
@@ -38,13 +39,16 @@ class Place(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What to say, and where, and which rung of the ladder it is; `resolves`: the question is answered by it and waits
-    for nobody. `private_text` is said instead where it goes into a direct message."""
+    for nobody. `private_text` is said instead where it goes into a direct message; `promoted` are the same with the
+    line of a campaign that fits, the first in the playbook first; `campaign` is whose line was put into the texts."""
 
     text: str
     place: Place
     resolves: bool
     rung: Rung = Rung.OWN
     private_text: str = ""
+    promoted: tuple[Promoted, ...] = ()
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 Pure decisions, no clock and no storage.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -16,6 +16,7 @@ from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
 from chalicelib.guards import GUARDS, NO_THANKS, most
 from chalicelib.playbook.business_time import Span, within
+from chalicelib.playbook.campaigns import Campaign, Promoted
 from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
 from chalicelib.playbook.parts import (
     APOLOGY,
@@ -44,12 +45,17 @@ _NO_POLICY: Final = IntentPolicy()
 _NO_LIMITS: Final = ProductPolicy()
 
 
+def _promoted(campaign: Campaign, plain: Answer, texts: Sequence[str]) -> Promoted:
+    """Where a reply goes out twice, in public and in private, the line stands in one of them."""
+    return Promoted(campaign, plain.text if plain.place is Place.BOTH else texts[0], texts[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """The whole policy. `languages` are served, the first being the shop's own, `unserved` those that have texts all
     the same; `stopped` are "product:account", `stopped_at` where each
     stands in the file. `topics` are replies by topic and language. `urgent_reply`: an urgent
-    message gets the general reply, else none."""
+    message gets the general reply, else none. `weekly_report_to` and `spikes_to` are teams, "" for nobody."""
 
     shop: Shop
     languages: tuple[str, ...]
@@ -81,6 +87,9 @@ class Playbook:
     lead: timedelta = timedelta(minutes=30)
     apart: timedelta = timedelta(minutes=15)
     automatic: Automatic = field(default_factory=Automatic)
+    campaigns: tuple[Campaign, ...] = ()
+    weekly_report_to: str = ""
+    spikes_to: str = ""
 
     def is_urgent(self, intent: str | None) -> bool:
         """Whether a matter of this intent skips the wait."""
@@ -235,10 +244,27 @@ class Playbook:
             promise = words.resolved if resolves else self._promise(words, by, now, named=zone)
             reply = self._reply(rung, reading, words, seed)
             inside = (place is Place.PRIVATE, True)
-            texts = [words.compose(placed(reply, private=i, direct_messages=direct), promise, seed) for i in inside]
-            if reply and all(limits.allows(text) and fits(text, i) for text, i in zip(texts, inside, strict=True)):
-                return Answer(texts[0], place, resolves, rung, texts[1])
+            said = [placed(reply, private=alone, direct_messages=direct) for alone in inside]
+
+            def fit(texts: Sequence[str], inside: tuple[bool, bool] = inside) -> bool:
+                return all(limits.allows(t) and fits(t, alone) for t, alone in zip(texts, inside, strict=True))
+
+            texts = [words.compose(text, promise, seed) for text in said]
+            if reply and fit(texts):
+                plain, longer = Answer(texts[0], place, resolves, rung, texts[1]), []
+                for c in self._campaigns(reading, rung, product, now):
+                    with_line = [words.compose(text, promise, seed, c.texts[reading.language or ""]) for text in said]
+                    if fit(with_line):
+                        longer.append(_promoted(c, plain, with_line))
+                return replace(plain, promoted=tuple(longer))
         return Silence(Why.NO_TEXT)
+
+    def _campaigns(self, reading: Reading, rung: Rung, product: str, now: datetime) -> Iterator[Campaign]:
+        """Those whose line fits, the first in the file first."""
+        if not self.campaigns or self.urgent(reading):
+            return
+        zone = ZoneInfo(self.shop.timezone)
+        yield from (c for c in self.campaigns if c.runs(now, zone) and c.fits(reading, rung, product))
 
     def _rungs(self, reading: Reading, limits: ProductPolicy) -> Sequence[Rung] | Silence:
         """What may be said, the fullest first, by the model, the guards and this playbook."""

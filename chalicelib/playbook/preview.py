@@ -23,6 +23,34 @@ def previews(playbook: Playbook) -> Iterator[str]:
         for language in shop.languages:
             yield from _said(shop, replace(readings, language=language), now)
         yield ""
+    yield from _campaigns(shop)
+
+
+def _campaigns(shop: Playbook) -> Iterator[str]:
+    """How each campaign's line reads behind a reply, on its first day at noon; alone, as if there were no other."""
+    zone = ZoneInfo(shop.shop.timezone)
+    for c in shop.campaigns:
+        noon = datetime(c.first.year, c.first.month, c.first.day, 12, tzinfo=zone).astimezone(UTC)
+        alone = replace(shop, campaigns=(c,))
+        yield f"campaign {c.name}, {c.first} to {c.last}:"
+        for intent in sorted(c.intents):
+            for language in shop.languages:
+                ways: dict[str, list[str]] = {}
+                for where, product, private in _places(shop):
+                    sure = Reading(intent, 1.0, 1.0, language, True, rungs=dict.fromkeys(Rung, 1.0), urgent=1e-9)
+                    by = shop.promise(intent, noon)
+                    answer = alone.acknowledgement(
+                        sure, product=product, account="", private=private, now=noon, asked_at=noon, by=by
+                    )
+                    ways.setdefault(_with_line(answer), []).append(where)
+                yield from (f"  {intent} {language} [{', '.join(places)}] {text}" for text, places in ways.items())
+        yield ""
+
+
+def _with_line(answer: Answer | Silence) -> str:
+    if isinstance(answer, Silence):
+        return _shown(answer)
+    return answer.promoted[0].text.replace("\n", " ⏎ ") if answer.promoted else "without the line"
 
 
 def _readings(shop: Playbook) -> Iterator[tuple[str, Reading]]:

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.playbook.business_time import Hours, Span
+from chalicelib.playbook.campaign_texts import read_campaigns
+from chalicelib.playbook.campaigns import Campaign
 from chalicelib.playbook.machines import read_automatic
-from chalicelib.playbook.notices import read_emails
+from chalicelib.playbook.notices import read_emails, read_reports
 from chalicelib.playbook.parts import (
     Automatic,
     Bars,
@@ -36,9 +38,9 @@ DEFAULT_PLAYBOOK: Final = Path(__file__).with_name("playbook.yaml")
 
 _SECTIONS: Final = (
     *("shop", "links", "hours", "teams", "staff", "emails", "escalation", "automatic"),
-    *("replies", "wording", "topics", "intents"),
+    *("replies", "wording", "topics", "intents", "campaigns", "reports"),
 )
-_OPTIONAL: Final = ("links", "staff", "emails", "automatic", "replies", "topics")
+_OPTIONAL: Final = ("links", "staff", "emails", "automatic", "replies", "topics", "campaigns", "reports")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _URL: Final = re.compile(r"https://[^\s{}/]+\.[^\s{}]+")
@@ -84,6 +86,9 @@ def _sections(top: Block) -> dict[str, Any]:
     mailboxes = top.get("teams", lambda part: read_teams(part, languages, hours), dict[str, Team]())
     intents = top.get("intents", lambda part: read_intents(part, names), dict[str, IntentPolicy]())
     check_clocks(top, escalation, mailboxes, intents)
+    products, none = replies.products, tuple[Campaign, ...]()
+    campaigns = top.get("campaigns", lambda part: read_campaigns(part, names, intents, wording, products), none)
+    reports = top.get("reports", lambda part: read_reports(part, teams), ("", ""))
     return {
         "shop": shop,
         "languages": languages,
@@ -93,6 +98,9 @@ def _sections(top: Block) -> dict[str, Any]:
         "teams": mailboxes,
         "intents": intents,
         "automatic": top.get("automatic", read_automatic, Automatic()),
+        "campaigns": campaigns,
+        "weekly_report_to": reports[0],
+        "spikes_to": reports[1],
         "bundling": top.get("emails", read_emails, Bundling()),
         "staff": frozenset(top.get("staff", lambda part: part.each(read_email), list[str]())),
         **{f.name: getattr(part, f.name) for part in (escalation, replies) for f in fields(part)},

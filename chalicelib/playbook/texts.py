@@ -68,7 +68,7 @@ def place(part: Part) -> Place:
     return Place(part.choice(tuple(Place), "place"))
 
 
-def _filled(part: Part, names: Names, later: Collection[str] = ()) -> str:
+def filled(part: Part, names: Names, later: Collection[str] = ()) -> str:
     """The text with {shop}, {links.…} and {formal|familiar} filled in; what is filled in `later` stays, as do the
     sentences that belong only in public or only inside a direct message."""
     known = (*later, *names.fill)
@@ -130,7 +130,7 @@ def _ways(names: Names, later: Collection[str]) -> Callable[[Part], tuple[str, .
 
 def _phrase(names: Names, later: Collection[str]) -> Callable[[Part], str]:
     def read(part: Part) -> str:
-        text = _filled(part, names, [name for group in later for name in group.split("|")])
+        text = filled(part, names, [name for group in later for name in group.split("|")])
         for group in later:
             if not any(f"{{{name}}}" in text for name in group.split("|")):
                 name = group.split("|")[0]
@@ -226,7 +226,7 @@ def _reply(part: Part, names: Names) -> dict[str, str]:
     found = {}
     for language, entry in names.by_language(part).items():
         with part.file.collect():
-            found[language] = _filled(entry, names)
+            found[language] = filled(entry, names)
     return found
 
 

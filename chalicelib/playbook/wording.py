@@ -43,11 +43,12 @@ class Wording:
     zone: str = "{city}"
     cities: Mapping[str, str] = field(default_factory=dict)
 
-    def compose(self, reply: str, promise: Sequence[str], seed: str = "") -> str:
-        """The whole automatic reply: that it is one, `reply`, a `promise`, and on a line of its own who signs. `seed`
-        chooses among the ways to say it; without one the first is taken."""
+    def compose(self, reply: str, promise: Sequence[str], seed: str = "", line: str = "") -> str:
+        """The whole automatic reply: that it is one, `reply`, a `promise`, on lines of their own a campaign's `line`
+        and who signs. `seed` chooses among the ways to say it; without one the first is taken."""
         parts = (chosen(self.disclosure, seed, "disclosure"), reply, chosen(promise, seed, "promise"))
-        return " ".join(part for part in parts if part) + "\n" + chosen(self.signature, seed, "signature")
+        said = " ".join(part for part in parts if part)
+        return "\n".join(part for part in (said, line, chosen(self.signature, seed, "signature")) if part)
 
     def when(self, by: datetime, now: datetime, zone: ZoneInfo, *, named: bool = False) -> str:
         """`by` in words, as seen from `now` on the shop's clock, rounded up to the next five minutes; `named`: with the

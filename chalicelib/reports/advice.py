@@ -1,21 +1,22 @@
 """What to change first: the three findings that touch most customers, each with its number and what to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from chalicelib.reports.ledger import Ledger, Line
 from chalicelib.reports.quality import Quality
-from chalicelib.reports.wording import percent, span, words
+from chalicelib.reports.wording import percent, span
 
 LEAST = 5  # questions; below that a finding is an anecdote
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`questions` is how many customers' questions it touches."""
+    """`key` says which line of words.yaml it is, `values` what is filled in: figures as they are written, names as
+    the playbook has them. `questions` is how many customers' questions it touches."""
 
-    title: str
-    because: str
+    key: str
+    values: Mapping[str, str]
     questions: int
 
 
@@ -41,23 +42,14 @@ def _late_hours(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> 
     count, team, hour = best
     of = sum(decided.get((team, (hour + n) % 24), 0) for n in range(3))
     if count and count / of > 0.1:
-        yield Advice(
-            f"Put people on {words(team)} between {hour:02}:00 and {(hour + 3) % 24:02}:00",
-            f"Of {of:,} promises on questions asked in these hours {count:,} were broken ({percent(count / of)}),"
-            " more than in any other three hours. How many people that takes stands under “People needed”.",
-            count,
-        )
+        hours = {"from": f"{hour:02}", "until": f"{(hour + 3) % 24:02}"}
+        yield Advice("hours", {"team": team, **hours, **_of(count, of)}, count)
 
 
 def _unknown(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
     gap = quality.gaps[0]
     if gap.value and gap.value > 0.1:
-        yield Advice(
-            "Teach Earshot what it does not know",
-            f"{gap.hits:,} of {gap.of:,} questions ({percent(gap.value)}) are about something that the playbook has no"
-            " name for. The clusters under “Questions worth answering once” are a file that training takes.",
-            gap.hits,
-        )
+        yield Advice("teach", _of(gap.hits, gap.of), gap.hits)
 
 
 def _answer_once(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
@@ -65,13 +57,7 @@ def _answer_once(ledger: Ledger, quality: Quality, resolving: frozenset[str]) ->
     lines = [x for x in ledger.groups["intent"] if x.name not in {*resolving, "other", "complaint", "legal_safety"}]
     top = max(lines, key=lambda x: x.needed, default=None)
     if top and top.needed / max(ledger.total.needed, 1) > 0.1:
-        yield Advice(
-            f"Answer “{words(top.name)}” once, where everybody finds it",
-            f"{top.needed:,} of {ledger.total.needed:,} questions that people had to answer are of this one kind."
-            " Put the answer on the page of questions, and let the reply resolve it in the playbook (resolves: true)"
-            " where it truly does.",
-            top.needed,
-        )
+        yield Advice("once", {"what": top.name, **_of(top.needed, ledger.total.needed)}, top.needed)
 
 
 def _never(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
@@ -82,12 +68,7 @@ def _never(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Itera
 
     worst = max(ledger.groups["platform"], key=lost, default=None)
     if worst and lost(worst):
-        yield Advice(
-            f"Look after {words(worst.name)}",
-            f"{lost(worst):,} of {worst.needed:,} questions there ({percent(lost(worst) / max(worst.needed, 1))}) are"
-            " later than promised and still without an answer; the list is under “How every question ended”.",
-            lost(worst),
-        )
+        yield Advice("look", {"where": worst.name, **_of(lost(worst), worst.needed)}, lost(worst))
 
 
 def _promise(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
@@ -95,12 +76,12 @@ def _promise(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Ite
     worst = [x for x in ledger.groups["intent"] if x.attainment is not None and x.attainment < 0.5]
     top = max(worst, key=lambda x: x.missed, default=None)
     if top and top.p90 is not None:
-        yield Advice(
-            f"Promise what you can keep for “{words(top.name)}”",
-            f"{top.missed:,} of {top.met + top.missed:,} promises were broken. Half of the answers came within"
-            f" {span(top.median)}, nine of ten within {span(top.p90)}: promise that, or add people.",
-            top.missed,
-        )
+        waits = {"median": span(top.median), "p90": span(top.p90)}
+        yield Advice("promise", {"what": top.name, **waits, **_of(top.missed, top.met + top.missed)}, top.missed)
+
+
+def _of(hits: int, of: int) -> dict[str, str]:
+    return {"count": f"{hits:,}", "of": f"{of:,}", "share": percent(hits / max(of, 1))}
 
 
 _FINDERS: tuple[Callable[[Ledger, Quality, frozenset[str]], Iterator[Advice]], ...] = (

@@ -36,7 +36,7 @@ _BY: Final = ", ".join(f"'{name}'" for name in PEOPLE)
 _ASKED: Final = f"""
 CREATE OR REPLACE TEMP TABLE {{name}} AS
 SELECT *,
-  CASE WHEN ended = 'waiting' OR NOT needs OR promised_by IS NULL THEN NULL
+  CASE WHEN NOT needs OR promised_by IS NULL OR (by_person IS NULL AND promised_by >= $now) THEN NULL
        WHEN by_person IS NOT NULL THEN by_person <= promised_by ELSE FALSE END AS met,
   date_diff('microsecond', asked_at, by_person) / 1e6 AS wait,
   date_diff('microsecond', received_at, acknowledged_at) / 1e6 AS acknowledged_after,
@@ -49,7 +49,7 @@ FROM (
     SELECT question, conversation, customer, platform, account, post, team, language,
       coalesce(intent, 'other') AS intent, confidence, private, urgent, asked_at, received_at, acknowledged_at, rung,
       promised_by, told_at, tier, edited,
-      follow_ups, reaction, campaign, spike, closed_why, answered_by,
+      follow_ups, reaction, campaign, spike, helped_by, closed_why, answered_by,
       timezone($zone, timezone('UTC', asked_at)) AS local_at,
       CASE WHEN first_response_by IN ({_BY}) THEN first_response_at END AS by_person,
       CASE WHEN state = 'withdrawn' THEN 'withdrawn'

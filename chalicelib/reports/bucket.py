@@ -10,6 +10,7 @@ from typing import Any, Final
 
 FACTS: Final = "facts/"
 COUNTS: Final = "counts.json"  # questions a day, for the forecast: {UTC day of the file: {the shop's day: count}}
+HELPED: Final = "helped.json"  # {UTC day: {intent: [needed nothing more, were sent a reply that resolves]}}
 FORECAST: Final = "forecast.json"
 
 
@@ -31,6 +32,21 @@ class Bucket:
         except self.client.exceptions.NoSuchKey:
             return None
         return json.loads(body)
+
+    def get(self, key: str) -> bytes:
+        """What an object holds."""
+        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def written(self, since: datetime, days: Iterable[date]) -> list[str]:
+        """The loose facts of `days` that the stream has written since then."""
+        found = []
+        for day in sorted(days):
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.name, Prefix=f"{FACTS}day={day}/"):
+                for item in page.get("Contents", []):
+                    if item["LastModified"] >= since and str(item["Key"]).endswith(".jsonl"):
+                        found.append(str(item["Key"]))
+        return found
 
     def put_json(self, key: str, document: Any) -> None:
         self.put(key, json.dumps(document).encode(), "application/json")

@@ -27,7 +27,9 @@ class End(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One question. Times are UTC, None is "not (yet)"; `confidence` is 0–1; `revision` rises with every change of
-    what it was derived from, so that of several rows of one question the highest one holds."""
+    what it was derived from, so that of several rows of one question the highest one holds. `helped_by` is the
+    customer whose answer was thanked for, where `answered_by` is customer. A file written before a column was there
+    reads as if it were empty."""
 
     question: str
     conversation: str
@@ -61,6 +63,7 @@ class Fact:
     reaction: str | None = None
     campaign: str | None = None
     spike: str | None = None
+    helped_by: str | None = None
     revision: int = 0
 
     @property

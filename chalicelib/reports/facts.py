@@ -1,6 +1,6 @@
 """From what is stored to facts: a pure function of a conversation and its interactions, the same everywhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,11 +21,13 @@ from chalicelib.keys import Keys
 from chalicelib.playbook.parts import NEED_NO_ANSWER
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.columns import End, Fact
+from chalicelib.reports.community import helpful
 
 NEEDS_NONE: Final = "needs_none"
 BY_STAFF: Final = "by_staff"
 HIDDEN: Final = "hidden"
 ELSEWHERE: Final = "answered_elsewhere"
+CUSTOMER: Final = "customer"
 PEOPLE: Final = ("person", "form", "mail")
 _THANKS: Final = ("closing", "praise")
 _COMPLAINT: Final = ("complaint", "legal_safety")
@@ -52,15 +54,18 @@ class Deriver:
         interactions: Mapping[str, Revised[Interaction]],
         *,
         erased: bool = False,
+        others: Collection[Interaction] = (),
     ) -> Iterator[Fact]:
         """A fact for each question of `conversation`; `interactions` are by id, and a question whose interaction is
-        not among them, or belongs to somebody else by now, has none. `erased`: the customer's name is taken away."""
+        not among them, or belongs to somebody else by now, has none. `erased`: the customer's name is taken away.
+        `others` is what other customers said in the thread."""
         c = conversation.noun
         for id, question in c.questions.items():
             stored = interactions.get(id)
             if stored is None or stored.noun.brand or not (stored.noun.customer == c.customer or stored.noun.deleted):
                 continue
-            yield self._fact(c, id, question, stored.noun, conversation.rev + stored.rev, erased)
+            helper = helpful(c, id, {name: r.noun for name, r in interactions.items()}, others)
+            yield self._fact(c, id, question, stored.noun, conversation.rev + stored.rev, erased, helper)
 
     def question(self, product: str, account: str, id: str) -> str:
         """The pseudonym of a question: the same in the facts and where they are held against what is stored."""
@@ -72,13 +77,24 @@ class Deriver:
 
     def name(self, kind: str, *ids: str) -> str:
         """The pseudonym of what `ids` name; `kind` keeps a customer and a post of the same id apart."""
-        return self.keys.pseudonym("\0".join((kind, *ids)))
+        return self.keys.named(kind, *ids)
 
-    def _fact(self, c: Conversation, id: str, q: Question, i: Interaction, revision: int, erased: bool) -> Fact:
+    def _fact(
+        self,
+        c: Conversation,
+        id: str,
+        q: Question,
+        i: Interaction,
+        revision: int,
+        erased: bool,
+        helper: Interaction | None,
+    ) -> Fact:
         name, owner = self.name, (c.product, c.account)
         question = self.question(*owner, id)
         ack = _acknowledgement(c, id)
         end = _end(c, id, q)
+        if helper and end.state is End.OPEN:  # the clock runs on: a customer's answer is not the shop's
+            end = _End(End.ANSWERED, helper.at, CUSTOMER)
         told = _told(c, q)
         return Fact(
             question=question,
@@ -110,7 +126,9 @@ class Deriver:
             edited=i.edited,
             deleted=q.deleted,
             follow_ups=sum(1 for o in c.questions.values() if _follows(o, q)),
-            reaction=_reaction(c, q),
+            reaction="thanks" if end.by == CUSTOMER else _reaction(c, q),
+            campaign=(ack.campaign or None) if ack else None,
+            helped_by=self.customer(*owner, helper.customer) if helper and end.by == CUSTOMER else None,
             revision=revision,
         )
 

@@ -10,7 +10,7 @@ A duplicate or late row does no harm: of the rows of one question in one day the
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from chalicelib.reports.columns import COLUMNS, TYPES, Fact, to_lines
+from chalicelib.reports.spikes import Labelled
 
 COMPACTED = "facts.parquet"
 _DEFINITION = ", ".join(f"{name} {kind}" for name, kind in TYPES.items())
@@ -43,6 +44,7 @@ class Lake:
         """One connection in memory, with the view `facts`: each question once."""
         if self._db is None:
             self._db = duckdb.connect()
+            self._db.execute(f"CREATE TEMP TABLE none_yet ({_DEFINITION})")
             self._db.execute(
                 f"SET memory_limit = '{self.memory}'; SET TimeZone = 'UTC'; SET preserve_insertion_order = false"
             )
@@ -70,13 +72,13 @@ class Lake:
             loose += [f for f in files if f.suffix == ".parquet"]
             lines += [f for f in files if f.suffix == ".jsonl"]
         parts = [f"SELECT {_NAMES} FROM ({_highest(_union(loose, lines))})"] if loose or lines else []
-        parts += [f"SELECT {_CAST} FROM read_parquet({_list(clean)}, hive_partitioning = false)"] if clean else []
-        self._db.execute(f"CREATE OR REPLACE TEMP TABLE none_yet ({_DEFINITION})")
+        parts += [_parquet(clean)] if clean else []
         union = " UNION ALL ".join(parts or [f"SELECT {_NAMES} FROM none_yet"])
         self._db.execute(f"CREATE OR REPLACE TEMP VIEW facts AS SELECT * FROM ({union}) WHERE state <> 'moved'")
 
-    def compact(self, days: Iterable[date] | None = None) -> int:
-        """Makes one Parquet file of each of `days` (all that have loose files); how many rows they hold then.
+    def compact(self, days: Iterable[date] | None = None, spikes: Sequence[Labelled] = ()) -> int:
+        """Makes one Parquet file of each of `days` (all that have loose files); how many rows they hold then. The
+        questions of `spikes` are marked as such.
 
         The new file stands before the old ones go, so that a crash in between leaves duplicates and loses nothing.
         """
@@ -89,7 +91,7 @@ class Lake:
             parquet = [f for f in files if f.suffix == ".parquet"]
             source = _highest(_union(parquet, [f for f in files if f.suffix == ".jsonl"]))
             new = folder / f".{COMPACTED}.new"
-            query = f"SELECT {_NAMES} FROM ({source}) ORDER BY asked_at, question"
+            query = f"SELECT {_NAMES} FROM ({_marked(source, day, spikes)}) ORDER BY asked_at, question"
             self.db.execute(f"COPY ({query}) TO {_quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
             total += self.db.execute(f"SELECT count(*) FROM read_parquet({_quoted(new)})").fetchall()[0][0]
             os.replace(new, folder / COMPACTED)
@@ -132,11 +134,17 @@ def _files(day: Path) -> Iterable[Path]:
 def _union(parquet: Sequence[Path], lines: Sequence[Path]) -> str:
     parts = []
     if parquet:
-        parts.append(f"SELECT {_CAST} FROM read_parquet({_list(parquet)}, hive_partitioning = false)")
+        parts.append(_parquet(parquet))
     if lines:
         options = f"format = 'newline_delimited', columns = {_JSON_TYPES}, hive_partitioning = false"
         parts.append(f"SELECT {_NAMES} FROM read_json({_list(lines)}, {options})")
     return " UNION ALL ".join(parts)
+
+
+def _parquet(files: Sequence[Path]) -> str:
+    """Their rows with every column, empty where a file is older than it."""
+    rows = f"SELECT * FROM read_parquet({_list(files)}, hive_partitioning = false, union_by_name = true)"
+    return f"SELECT {_CAST} FROM (SELECT * FROM none_yet UNION ALL BY NAME {rows})"
 
 
 def _highest(source: str) -> str:
@@ -147,9 +155,27 @@ def _highest(source: str) -> str:
     return f"SELECT * FROM (SELECT *, {ranked} FROM ({source})) WHERE nth = 1"
 
 
+def _marked(source: str, day: date, spikes: Sequence[Labelled]) -> str:
+    """The rows of a day, each with the spike that it is of."""
+    whens = []
+    for spike in (s for s in spikes if s.since.date() <= day <= s.until.date()):
+        within = f"asked_at >= '{_plain(spike.since)}' AND asked_at < '{_plain(spike.until)}'"
+        of_post = f" AND post = {_text(spike.post)}" if spike.post else ""
+        whens.append(f"WHEN {within}{of_post} THEN {_text(spike.id)}")
+    return f"SELECT * REPLACE (CASE {' '.join(whens)} ELSE spike END AS spike) FROM ({source})" if whens else source
+
+
+def _plain(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _list(files: Sequence[Path]) -> str:
     return "[" + ", ".join(_quoted(f) for f in files) + "]"
 
 
 def _quoted(file: Path) -> str:
-    return "'" + str(file).replace("'", "''") + "'"
+    return _text(str(file))

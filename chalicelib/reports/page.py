@@ -8,16 +8,21 @@ from typing import Any, Final
 from chalicelib.reports import wording
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.charts import Picture, pictures, svg
+from chalicelib.reports.first import figures
 from chalicelib.reports.forecast import LEAST
+from chalicelib.reports.headings import headings
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S, VERY_RESPONSIVE, WITHIN, conversations
 from chalicelib.reports.questions import Questions, script
 from chalicelib.reports.report import Report
 
 
-def page(report: Report) -> str:
-    """The whole page."""
+def page(report: Report, language: str = "en") -> str:
+    """The whole page, its headings, first figures and advice in `language`."""
     shown = {p.name: _figure(p) for p in pictures(report)}
-    return str(_template("report.html").render(r=report, pictures=shown, **_words(report)))
+    say = headings(language, report.policy.zone.key)
+    view = {"say": say, "advice": [say.advice(a) for a in report.advice], **_words(report)}
+    view["figures"] = () if report.empty else figures(report, say)
+    return str(_template("report.html").render(r=report, pictures=shown, **view))
 
 
 def _figure(picture: Picture) -> dict[str, str]:

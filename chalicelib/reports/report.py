@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.reports.advice import Advice, advice
 from chalicelib.reports.asked import Asked
+from chalicelib.reports.campaigns import Followed, followed
 from chalicelib.reports.customers import Customers, customers
 from chalicelib.reports.forecast import Day, Forecast, Score
 from chalicelib.reports.lake import Lake
@@ -18,7 +19,8 @@ from chalicelib.reports.listed import Listed, listed
 from chalicelib.reports.policy import Policy
 from chalicelib.reports.quality import Quality, quality
 from chalicelib.reports.questions import Questions
-from chalicelib.reports.spikes import Spike, spikes_of
+from chalicelib.reports.spiked import spikes_of
+from chalicelib.reports.spikes import Spike
 from chalicelib.reports.staffing import Plan, plan
 from chalicelib.reports.volume import Volume, volume
 
@@ -39,6 +41,7 @@ class Report:
     advice: tuple[Advice, ...]
     listed: tuple[Listed, ...]
     spikes: tuple[Spike, ...] = ()
+    campaigns: tuple[Followed, ...] = ()
 
     @property
     def last(self) -> datetime:
@@ -60,6 +63,7 @@ def build(
     forecast: Forecast,
     questions: Questions | None = None,
     stored: Iterable[str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[Report, Asked]:
     """The report of [`since`, `until`) as things stand at `now`, and the questions that it counts."""
     asked = Asked(lake, since, until, now, policy.zone)
@@ -75,11 +79,12 @@ def build(
             forecast=forecast,
             plan=_plan(came, forecast, policy),
             quality=how,
-            customers=customers(asked),
+            customers=customers(asked, names),
             questions=questions or Questions(),
             advice=advice(book, how, policy.resolving),
             listed=listed(asked),
             spikes=tuple(spikes_of(asked)),
+            campaigns=followed(asked),
         ),
         asked,
     )

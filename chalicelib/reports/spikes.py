@@ -6,13 +6,11 @@ What caused it is the post under which most of what is more than usual was asked
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import exp, lgamma, log
 from typing import Final
-
-from chalicelib.reports.asked import Asked
 
 QUIET: Final = 2  # weeks with one false alarm, as it is set; tests/reports/test_spikes.py counts them
 LEAST: Final = 8  # questions in an hour, below which nothing is a spike
@@ -34,12 +32,36 @@ class Spike:
     from_post: int
     intents: tuple[str, ...]
 
+    @property
+    def id(self) -> str:
+        """What it is known by, in facts as well: the hour in which it began."""
+        return f"{self.began_at.astimezone(UTC):%Y-%m-%dT%H}"
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The questions of [`since`, `until`), of one post where there is one, are those of the spike `id`: what the column
+    `spike` of a fact says."""
+
+    id: str
+    since: datetime
+    until: datetime
+    post: str | None
+
+    @classmethod
+    def of(cls, spike: Spike) -> "Labelled":
+        """The label of `spike`."""
+        return cls(spike.id, spike.began_at, spike.began_at + spike.hours * HOUR, spike.post)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
+    """`id` is its pseudonym, where somebody needs it."""
+
     asked_at: datetime
     post: str | None
     intent: str
+    id: str = ""
 
 
 def spikes(questions: Iterable[Question], since: datetime, until: datetime, known_from: datetime) -> list[Spike]:
@@ -47,17 +69,30 @@ def spikes(questions: Iterable[Question], since: datetime, until: datetime, know
     usual: each hour is held only against the hours before it."""
     by_hour: dict[int, list[Question]] = defaultdict(list)
     for q in questions:
-        by_hour[_hour(q.asked_at)].append(q)
+        by_hour[hour_of(q.asked_at)].append(q)
     counts = {hour: len(found) for hour, found in by_hour.items()}
-    first, found = _hour(known_from), []
-    excluded: set[int] = set()
-    spread = _spread(counts, first, _hour(since))
-    for hour in range(max(_hour(since), first + MINIMUM_WEEKS * WEEK), _hour(until)):
-        usual = _usual(counts, hour, first, excluded)
-        if counts.get(hour, 0) >= threshold(usual, spread):
+    runs = busy_hours(counts, hour_of(since), hour_of(until), hour_of(known_from))
+    return [described(run, by_hour) for run in runs]
+
+
+def busy_hours(
+    counts: Mapping[int, int], since: int, until: int, known_from: int, left_out: Iterable[int] = ()
+) -> list[list[tuple[int, float]]]:
+    """The runs of hours (as `hour_of` numbers them) in [`since`, `until`) that are spikes, each hour with what is usual
+    in it. `counts` go back to `known_from`; an hour that is missing had none. `left_out`
+    are hours that are no part of what is usual: spikes of before, or not known."""
+    found: list[tuple[int, float]] = []
+    excluded = set(left_out)
+    spread = _spread(counts, known_from, since)
+    for hour in range(max(since, known_from + MINIMUM_WEEKS * WEEK), until):
+        count = counts.get(hour, 0)
+        if count < LEAST:
+            continue
+        usual = _usual(counts, hour, known_from, excluded)
+        if count >= threshold(usual, spread):
             excluded.add(hour)  # it is no part of what is usual
             found.append((hour, usual))
-    return [_spike(run, by_hour) for run in _runs(found)]
+    return _runs(found)
 
 
 def threshold(usual: float, spread: float) -> int:
@@ -81,7 +116,7 @@ def _probability(count: int, mean: float, spread: float) -> float:
     return exp(logged + size * log(size / (size + mean)) + count * log(mean / (size + mean)))
 
 
-def _usual(counts: dict[int, int], hour: int, first: int, excluded: set[int]) -> float:
+def _usual(counts: Mapping[int, int], hour: int, first: int, excluded: Collection[int]) -> float:
     """The mean of such an hour: the same hour of up to eight weeks before with its neighbours, brought to the level of
     the last two days' same hours where these were busier."""
     weeks = [hour - WEEK * n for n in range(1, 9) if hour - WEEK * n - 1 >= first]
@@ -90,7 +125,7 @@ def _usual(counts: dict[int, int], hour: int, first: int, excluded: set[int]) ->
     return max(sum(same) / len(same), sum(days) / len(days) if days else 0.0, 0.25)
 
 
-def _spread(counts: dict[int, int], first: int, until: int) -> float:
+def _spread(counts: Mapping[int, int], first: int, until: int) -> float:
     """How much more than Poisson's the hours vary, from each hour and the same one a week later: their half squared
     difference is the variance. Pairs that are spikes themselves are left out."""
     more = squares = 0.0
@@ -114,7 +149,8 @@ def _runs(found: Sequence[tuple[int, float]]) -> list[list[tuple[int, float]]]:
     return runs
 
 
-def _spike(run: list[tuple[int, float]], by_hour: dict[int, list[Question]]) -> Spike:
+def described(run: Sequence[tuple[int, float]], by_hour: Mapping[int, Sequence[Question]]) -> Spike:
+    """The spike of a run of hours, from the questions of these hours and of the same ones a week before."""
     asked = [q for hour, _ in run for q in by_hour[hour]]
     before = Counter(q.post for hour, _ in run for q in by_hour.get(hour - WEEK, []))
     posts = Counter(q.post for q in asked if q.post)
@@ -127,17 +163,6 @@ def _spike(run: list[tuple[int, float]], by_hour: dict[int, list[Question]]) -> 
     return Spike(began, len(run), len(asked), sum(usual for _, usual in run), post, posts[post] if post else 0, intents)
 
 
-def _hour(at: datetime) -> int:
+def hour_of(at: datetime) -> int:
+    """Hours since 1970."""
     return int(at.timestamp() // 3600)
-
-
-def spikes_of(asked: Asked) -> list[Spike]:
-    """The spikes of a report's span, held against the eight weeks before it."""
-    known_from = asked.since - timedelta(weeks=8)
-    sql = "SELECT asked_at, post, coalesce(intent, 'other') FROM facts WHERE asked_at >= $since AND asked_at < $until"
-    ends = {"since": known_from, "until": asked.until}
-    rows = asked.lake.rows(sql, {name: at.astimezone(UTC).replace(tzinfo=None) for name, at in ends.items()})
-    if not rows:
-        return []
-    questions = [Question(at.replace(tzinfo=UTC), post, intent) for at, post, intent in rows]
-    return spikes(questions, asked.since, asked.until, max(known_from, min(q.asked_at for q in questions)))

@@ -6,7 +6,7 @@ conversation that goes because its time is up keeps its facts; one that is erase
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.reports.columns import End, Fact, to_lines
+from chalicelib.reports.community import thanked
 from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.questions import Asked
 from chalicelib.storage.item_keys import (
@@ -26,6 +27,7 @@ from chalicelib.storage.item_keys import (
 from chalicelib.storage.table import Item, Key, Table, document
 
 GONE: Final = 1_000_000  # the revision of what is no more: later than any other
+NEIGHBOURS: Final = 50  # other customers of a thread who are looked at for one who helped
 TTL: Final = "dynamodb.amazonaws.com"  # who deletes what has expired
 
 
@@ -69,12 +71,13 @@ class FactsOfChanges:
                     r, who = i.reading, self.deriver.customer(i.product, i.account, i.customer)
                     yield Asked(r.intent, r.language or "", who, i.text, r.confidence)
 
-    def stored(self) -> Iterator[str]:
-        """The pseudonyms of the questions that the table itself holds, found without looking at conversations."""
+    def stored(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[str]:
+        """The pseudonyms of the questions that the table itself holds, asked in [`since`, `until`), found without
+        looking at conversations."""
         for item in self.table.everything():
             if is_interaction(item.key):
                 i = load(Interaction, item.doc)
-                if i.thread and not i.brand:
+                if i.thread and not i.brand and not (since and i.at < since) and not (until and i.at >= until):
                     yield self.deriver.question(i.product, i.account, i.id)
 
     def _of(self, change: Changed) -> Iterator[Fact]:
@@ -101,7 +104,28 @@ class FactsOfChanges:
     def _derived(self, item: Item) -> Iterator[Fact]:
         c = load(Conversation, item.doc)
         interactions = {id: found for id in c.questions if (found := self._interaction(c, id))}
-        yield from self.deriver.facts(Revised(c, item.rev), interactions)
+        others = tuple(self._others(c)) if thanked(c) else ()
+        yield from self.deriver.facts(Revised(c, item.rev), interactions, others=others)
+
+    def _others(self, c: Conversation) -> Iterator[Interaction]:
+        """What other customers said in the thread of `c`, of the newest of them."""
+        found = (load(Conversation, i.doc) for i in self.table.partition(_thread(c)) if is_conversation(i.key))
+        newest = sorted((o for o in found if o.customer != c.customer), key=_last, reverse=True)
+        for other in newest[:NEIGHBOURS]:
+            for id in other.questions:
+                if item := self.table.get(interaction_key(c.product, c.account, id)):
+                    yield load(Interaction, item.doc)
+
+    def names(self, wanted: Collection[str]) -> dict[str, str]:
+        """What the customers of these pseudonyms are called in public, as far as it is still stored."""
+        found: dict[str, str] = {}
+        for item in self.table.everything() if wanted else ():
+            if item.key.sk == "i":
+                i = load(Interaction, item.doc)
+                who = self.deriver.customer(i.product, i.account, i.customer)
+                if i.author_name and not (i.brand or i.private) and who in wanted:
+                    found[who] = i.author_name
+        return found
 
     def _interaction(self, c: Conversation, id: str) -> Revised[Interaction] | None:
         item = self.table.get(interaction_key(c.product, c.account, id))
@@ -137,6 +161,14 @@ class FactsOfChanges:
             at = names.get(fact.question)
             if at and at.date() != fact.day:
                 yield replace(fact, asked_at=at, state=End.MOVED)
+
+
+def _thread(c: Conversation) -> str:
+    return conversation_key(ConversationKey.of(c)).pk
+
+
+def _last(c: Conversation) -> datetime:
+    return max(q.at for q in c.questions.values()) if c.questions else datetime.min.replace(tzinfo=UTC)
 
 
 Put = Callable[[str, bytes], None]

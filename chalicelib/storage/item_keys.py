@@ -78,6 +78,30 @@ def counter_item(name: str) -> Key:
     return Key(f"n#{name}", "n")
 
 
+def once_item(name: str) -> Key:
+    """What is sent once."""
+    return Key(f"w#{name}", "w")
+
+
+def pages_item() -> Key:
+    """What the playbook's replies did for others."""
+    return Key("d#pages", "latest")
+
+
+def optout_item(product: str, account: str, customer: str) -> Key:
+    """A customer's newest word about automatic replies."""
+    return Key(f"o#{customer_key(product, account, customer)}", "o")
+
+
+def links_pk(product: str, account: str, customer: str) -> str:
+    """Under which other names a customer is known, by hand; a link's key turned round is its other side."""
+    return f"l#{customer_key(product, account, customer)}"
+
+
+def is_link(key: Key) -> bool:
+    return key.pk.startswith("l#")
+
+
 def documents_pk(collection: str) -> str:
     return f"d#{collection}"
 

@@ -1,7 +1,7 @@
 """What the small things are called that are remembered beside interactions and conversations: marks, counters and
 documents. One function a name, so that none is made twice and no two meet; all of them have an expiry."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 # --- marks: what has been done, or stands so ---
 
@@ -59,6 +59,15 @@ def mailbox(address: str, now: datetime) -> str:
 
 def fell_due(product: str, account: str, post: str, team: str, now: datetime, within: timedelta) -> str:
     return f"due#{product}:{account}#{post}#{team}#{int(now.timestamp() // within.total_seconds())}"
+
+
+def campaign_person(campaign: str, first: date, digest: str) -> str:
+    """How often one person was told a campaign's line, as long as it runs; `first` is its first day."""
+    return f"campaign#{campaign}#{first:%Y%m%d}#person#{digest}"
+
+
+def campaign_day(campaign: str, day: date) -> str:
+    return f"campaign#{campaign}#{day:%Y%m%d}"
 
 
 # --- collections of documents ---

@@ -14,10 +14,10 @@ from typing import Final
 
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.storage.item_keys import customer_key
+from chalicelib.storage.item_keys import customer_key, optout_item
 from chalicelib.storage.people import linked
 from chalicelib.storage.store import Store
-from chalicelib.storage.table import Conflict, Item, Key
+from chalicelib.storage.table import Conflict, Item
 
 REMEMBERED: Final = timedelta(days=3650)  # a wish does not run out by itself
 SAID_AT: Final = "said_at"  # an erasure leaves what was said after it was asked for
@@ -100,7 +100,9 @@ class OptOuts:
     def of(self, product: str, account: str, customer: str) -> OptOut | None:
         """The newest word of a customer, under whichever of the names that staff have linked; None for who has never
         said one. Read consistently."""
-        found = (self.store.table.get(_key(*person)) for person in linked(self.store, product, account, customer))
+        found = (
+            self.store.table.get(optout_item(*person)) for person in linked(self.store, product, account, customer)
+        )
         return max((_word(item) for item in found if item), key=lambda word: (word.at, word.stopped), default=None)
 
     def stopped(self, product: str, account: str, customer: str) -> bool:
@@ -118,7 +120,7 @@ class OptOuts:
 
     def note(self, product: str, account: str, customer: str, word: OptOut) -> None:
         """Keeps `word`, unless a later one is known; of two at the same moment "stop" holds."""
-        key, index = _key(product, account, customer), customer_key(product, account, customer)
+        key, index = optout_item(product, account, customer), customer_key(product, account, customer)
         while True:
             item = self.store.table.get(key)
             known = _word(item) if item else None
@@ -135,10 +137,6 @@ class OptOuts:
 
 def _word(item: Item) -> OptOut:
     return OptOut(bool(item.doc["stopped"]), to_time(str(item.doc[SAID_AT])), str(item.doc["by"]))
-
-
-def _key(product: str, account: str, customer: str) -> Key:
-    return Key(f"o#{product}:{account}#{customer}", "o")
 
 
 def _plain(text: str) -> str:

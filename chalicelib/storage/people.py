@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.codec import from_time
-from chalicelib.storage.item_keys import customer_key
+from chalicelib.storage.item_keys import customer_key, is_link, links_pk
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, Item, Key
 
 LASTS: Final = timedelta(days=400)
-PREFIX: Final = "l#"
 MOST: Final = 20  # names of one person
 
 Person = tuple[str, str, str]
@@ -25,7 +24,7 @@ def linked(store: Store, product: str, account: str, customer: str) -> list[Pers
     """The person themselves first, then everybody who was linked with them, also by way of another."""
     found: list[Person] = [(product, account, customer)]
     for person in found:  # it grows while it is gone through
-        for item in store.table.partition(_pk(person)) if len(found) < MOST else ():
+        for item in store.table.partition(links_pk(*person)) if len(found) < MOST else ():
             other = (str(item.doc["product"]), str(item.doc["account"]), str(item.doc["customer"]))
             if other not in found:
                 found.append(other)
@@ -37,7 +36,7 @@ def link(store: Store, one: Person, other: Person, by: str, now: datetime) -> No
     for person, same in ((one, other), (other, one)):
         product, account, customer = same
         doc = {"product": product, "account": account, "customer": customer, "by": by, "at": from_time(now)}
-        key, index = Key(_pk(person), _pk(same)), customer_key(*person)
+        key, index = Key(links_pk(*person), links_pk(*same)), customer_key(*person)
         try:
             store.table.put(Item(key, doc, expires_at=now + LASTS, customer=index))
         except Conflict:
@@ -46,7 +45,11 @@ def link(store: Store, one: Person, other: Person, by: str, now: datetime) -> No
 
 def unlink(store: Store, one: Person, other: Person) -> bool:
     """Takes the link away; whether there was one."""
-    there = [key for key in (Key(_pk(one), _pk(other)), Key(_pk(other), _pk(one))) if store.table.get(key)]
+    there = [
+        key
+        for key in (Key(links_pk(*one), links_pk(*other)), Key(links_pk(*other), links_pk(*one)))
+        if store.table.get(key)
+    ]
     for key in there:
         store.table.delete(key)
     return bool(there)
@@ -54,9 +57,4 @@ def unlink(store: Store, one: Person, other: Person) -> bool:
 
 def mirror(key: Key) -> Key | None:
     """The other side of the link that stands under `key`; None when it is no link."""
-    return Key(key.sk, key.pk) if key.pk.startswith(PREFIX) else None
-
-
-def _pk(person: Person) -> str:
-    product, account, customer = person
-    return f"{PREFIX}{product}:{account}#{customer}"
+    return Key(key.sk, key.pk) if is_link(key) else None

@@ -7,9 +7,10 @@ two winners.
 import json
 import logging
 import os
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
@@ -60,6 +61,7 @@ class SentEmail:
     tags: Mapping[str, str]
     headers: Mapping[str, str]
     reply_to: str = ""
+    images: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -148,7 +150,9 @@ def embedded_aws() -> Iterator[Embedded]:
         definitions = Definitions(parameters, makers.by_type())
         definitions.make_all()
         makers.sender(MAIL_FROM)
-        yield Embedded(read_settings(definitions.variables()), endpoint, definitions.made, door)
+        definitions.made["FactsBucket"] = facts = makers.bucket(f"{STACK}-facts")  # of reports.yaml, which has no more
+        settings = replace(read_settings(definitions.variables()), facts_bucket=facts.ref)
+        yield Embedded(settings, endpoint, definitions.made, door)
 
 
 _one = Lock()
@@ -245,6 +249,7 @@ def _email(id: str, at: datetime, request: Mapping[str, Any]) -> SentEmail:
         tags={tag["Name"]: tag["Value"] for tag in request.get("EmailTags", ())},
         headers={header["Name"]: header["Value"] for header in simple.get("Headers", ())},
         reply_to=next(iter(request.get("ReplyToAddresses", ())), ""),
+        images={a["ContentId"]: b64decode(a["RawContent"]) for a in simple.get("Attachments", ())},
     )
 
 
@@ -305,9 +310,13 @@ class _Makers:
         return Made(properties["Name"])
 
     def _bucket(self, name: str, properties: Mapping[str, Any]) -> Made:
+        return self.bucket(properties["BucketName"])
+
+    def bucket(self, name: str) -> Made:
+        """Makes a bucket of that name."""
         where = {"LocationConstraint": REGION}
-        client("s3", self.endpoint).create_bucket(Bucket=properties["BucketName"], CreateBucketConfiguration=where)
-        return Made(properties["BucketName"], {"Arn": f"arn:aws:s3:::{properties['BucketName']}"})
+        client("s3", self.endpoint).create_bucket(Bucket=name, CreateBucketConfiguration=where)
+        return Made(name, {"Arn": f"arn:aws:s3:::{name}"})
 
     def _secret(self, name: str, properties: Mapping[str, Any]) -> Made:
         answer = client("secretsmanager", self.endpoint).create_secret(

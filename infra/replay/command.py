@@ -60,7 +60,7 @@ def learn(
             since, until = whole_days(first, last, policy.zone)
             make(
                 folder, options.report, policy, since=since, until=until, now=now, stored=table.stored(),
-                playbook=playbook, asked=list(table.asked()),
+                playbook=playbook, asked=list(table.asked()), names=table.names,
             )  # fmt: skip
             print(f"  report: {options.report.resolve()}")
 

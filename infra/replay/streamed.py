@@ -1,14 +1,15 @@
 """The change stream of a replay's table: what DynamoDB Streams would tell, turned into facts by the same code."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from chalicelib.reports import lake
-from chalicelib.reports.columns import Fact
+from chalicelib.reports.columns import End, Fact
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.questions import Asked
+from chalicelib.reports.spikes import HOUR, Labelled, Question, spikes
 from chalicelib.reports.stream import Changed, FactsOfChanges
 from chalicelib.storage.item_keys import is_conversation, is_interaction
 from chalicelib.storage.table import Item, Key
@@ -64,12 +65,21 @@ class StreamedTable(MemoryTable):
         """Writes the facts under `folder` as one Parquet file a day; how many questions."""
         facts = self.facts()
         lake.write(folder, facts, "replay")
-        return lake.Lake(folder).compact()
+        asked = [Question(f.asked_at, f.post, f.intent or "other") for f in facts if f.state is not End.MOVED]
+        first = min((q.asked_at for q in asked), default=None)
+        found = spikes(asked, first, max(q.asked_at for q in asked) + HOUR, first) if first else []
+        labels = [Labelled.of(spike) for spike in found]
+        return lake.Lake(folder).compact(spikes=labels)
 
     def asked(self) -> Iterator[Asked]:
         """What customers wrote."""
         assert self.deriver
         return FactsOfChanges(self, self.deriver).asked()
+
+    def names(self, wanted: Collection[str]) -> dict[str, str]:
+        """What the customers of these pseudonyms are called in public."""
+        assert self.deriver
+        return FactsOfChanges(self, self.deriver).names(wanted)
 
     def stored(self) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, counted without the facts."""

@@ -7,7 +7,6 @@ python -m infra.reports --stage prod      # fetches the facts of the stack, and 
 import argparse
 import os
 import sys
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -25,7 +24,6 @@ from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import to_lines
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.lake import Lake
-from chalicelib.reports.questions import Asked
 from chalicelib.reports.span import last_days, policy_of, whole_days
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.reports.wording import count, percent
@@ -48,12 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
             return refill(options.stage, options.playbook, now)
         playbook = read_playbook(options.playbook)
         apps = read_apps(options.apps) if options.apps else None
-        stored: Iterable[str] | None = None
-        asked: list[Asked] = []
         folder: Path = options.facts or Path("build/facts") / options.stage
-        if not options.facts:
-            stored, asked = fetch(options.stage, folder, playbook)
-        _report(options, folder, playbook, apps, stored, asked, now)
+        table = None if options.facts else fetch(options.stage, folder, playbook)
+        _report(options, folder, playbook, apps, table, now)
     except (ReportError, OpsError, AppsError, KeysError, PlaybookError, OSError, ClientError, BotoCoreError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
@@ -93,20 +88,19 @@ def _report(
     folder: Path,
     playbook: Playbook,
     apps: Apps | None,
-    stored: Iterable[str] | None,
-    asked: list[Asked],
+    table: FactsOfChanges | None,
     now: datetime,
 ) -> None:
-    """Makes the report and says where it is."""
+    """Makes the report and says where it is; `table` is what the facts are held against."""
     if not folder.is_dir():
         raise ReportError(f"{folder} does not exist; `make replay FACTS={folder}` makes facts of recorded deliveries")
     years = {day.year for day in Lake(folder).days()} | {now.year, now.year + 1}
     policy = policy_of(playbook, now, apps=apps, handling=options.handling, years=sorted(years))
     since, until = span(options.since, options.until, folder, policy.zone, now)
-    whole = options.since is None and options.until is None
     report = make(
-        folder, options.out, policy, since=since, until=until, now=max(now, until), stored=stored if whole else None,
-        playbook=playbook, asked=asked,
+        folder, options.out, policy, since=since, until=until, now=max(now, until),
+        stored=table.stored(since, until) if table else None, playbook=playbook,
+        asked=list(table.asked()) if table else [], names=table.names if table else None,
         tell=lambda line: print(f"  {line}", flush=True),
     )  # fmt: skip
     total = report.ledger.total
@@ -149,8 +143,8 @@ def refill(stage: str, playbook: Path, now: datetime) -> int:
     return 0
 
 
-def fetch(stage: str, folder: Path, playbook: Playbook) -> tuple[list[str], list[Asked]]:
-    """Brings the stack's facts into `folder`; the pseudonyms of the questions that its table holds, and their words.
+def fetch(stage: str, folder: Path, playbook: Playbook) -> FactsOfChanges:
+    """Brings the stack's facts into `folder`; what its table holds.
 
     Raises OpsError, ReportError.
     """
@@ -173,5 +167,4 @@ def fetch(stage: str, folder: Path, playbook: Playbook) -> tuple[list[str], list
                 print(f"  {fetched:,} files fetched", flush=True)
     for file in [f for f in folder.rglob("*") if f.is_file() and f not in there]:
         file.unlink()  # compacted there since
-    facts = FactsOfChanges(services.store.table, Deriver(playbook, services.keys))
-    return list(facts.stored()), list(facts.asked())
+    return FactsOfChanges(services.store.table, Deriver(playbook, services.keys))

@@ -1,7 +1,7 @@
 """Makes a report from a folder of facts and writes it: the page, and beside it the same as JSON and CSV."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,17 +57,22 @@ def make(
     stored: Iterable[str] | None = None,
     playbook: Playbook | None = None,
     asked: Sequence[Asked] = (),
+    names: Callable[[Collection[str]], Mapping[str, str]] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Report:
-    """Makes the report of [`since`, `until`) from the facts in `folder` and writes it to `out` and beside it."""
+    """Makes the report of [`since`, `until`) from the facts in `folder` and writes it to `out` and beside it.
+
+    `names` tells what helpful customers are called in public, where that is still stored."""
     lake, files = Lake(folder), Files(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     ahead = expected(Span(lake, since, until, now, policy.zone), policy, tell)
     span = Span(lake, since, until, now, policy.zone)
     questions = worth_answering(span, playbook, asked, files) if playbook else Questions()
+    helpers = [who for (who,) in span.rows("SELECT DISTINCT helped_by FROM asked WHERE helped_by IS NOT NULL")]
     report, counted = build(
-        lake, policy, since=since, until=until, now=now, forecast=ahead, questions=questions, stored=stored
-    )
+        lake, policy, since=since, until=until, now=now, forecast=ahead, questions=questions, stored=stored,
+        names=names(helpers) if names else None,
+    )  # fmt: skip
     files.page.write_text(page(report), "utf-8")
     files.json.write_text(to_json(report), "utf-8")
     files.csv.write_text(conversations_csv(counted), "utf-8", newline="")

@@ -125,7 +125,7 @@ class Drawn:
         answered = c["first_response_at"] >= 0
         wait = np.where(answered, (c["first_response_at"] - c["asked_at"]) / 1e6, np.inf)
         met = needed & answered & (c["first_response_at"] <= c["promised_by"])
-        decided = needed & ~ends["waiting"]
+        decided = needed & (answered | (c["promised_by"] < now))
         return {
             "asked": len(self),
             "ended": {name: int(mask.sum()) for name, mask in ends.items()},
@@ -219,6 +219,7 @@ def _life(random: np.random.Generator, n: int, asked: Array, attained: float, pr
         "reaction": np.select([complains, person & (kept < 0.2), person], ["complaint", "thanks", "silence"], ""),
         "campaign": texts,
         "spike": texts,
+        "helped_by": texts,
     }
 
 

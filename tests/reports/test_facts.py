@@ -17,6 +17,7 @@ from chalicelib.conversations.conversation import Act, Conversation, Deed, Outco
 from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.staff_rules import STAFF
+from chalicelib.handlers.bundles import SIBLINGS
 from chalicelib.keys import new_keys
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.base import hmac_hex
@@ -68,7 +69,7 @@ def test_the_life_of_a_question_is_one_row() -> None:
     fact = one(told((comment("c1", QUESTION), NOW), (answer, NOW + 90 * MINUTE), (thanks, NOW + 95 * MINUTE)))
     assert (fact.platform, fact.account, fact.team, fact.language) == ("facebook", PAGE, "delivery", "en")
     assert (fact.asked_at, fact.received_at, fact.promised_by) == (NOW, NOW, NOW + 60 * MINUTE)
-    assert (fact.told_at, fact.tier) == (NOW + 10 * MINUTE, 1)
+    assert (fact.told_at, fact.tier) == (NOW + 10 * MINUTE + SIBLINGS, 1)
     assert (fact.first_response_at, fact.first_response_by) == (NOW + 90 * MINUTE, "person")
     assert (fact.state, fact.answered_by) == (End.ANSWERED, "person")
 

@@ -10,7 +10,8 @@ import pytest
 from chalicelib.reports import lake
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.lake import Lake
-from chalicelib.reports.spikes import Question, Spike, spikes, spikes_of, threshold
+from chalicelib.reports.spiked import spikes_of
+from chalicelib.reports.spikes import Question, Spike, spikes, threshold
 from infra.reports.synthetic import HOURS, Shape
 from tests.reports.test_ledger import fact
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -20,20 +21,18 @@ from chalicelib.reports.compaction import anonymise, compact
 from chalicelib.reports.lake import COMPACTED, Lake
 from infra.local.deliveries import deliver
 from infra.local.deployed import Deployed, deployed, until
-from infra.local.embedded import client
+from infra.local.embedded import STACK, client
 from infra.local.lambda_runtime import Environment, function
 from infra.stack.layers import LAYERS, LIMIT, names, unread
 from infra.stack.package import MAX_UNZIPPED, merge_template
 from tests.reports.test_ledger import fact
 
-BUCKET = "earshot-facts"
+BUCKET = f"{STACK}-facts"
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Deployed]:
     with deployed() as found:
-        place = {"LocationConstraint": "eu-central-1"}
-        client("s3", found.aws.endpoint).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
         yield found
 
 
@@ -109,10 +108,19 @@ def test_from_a_question_to_the_report(running: Deployed, tmp_path: Path) -> Non
     bucket.put_json("counts.json", {"all": days})
     with started(running, "forecast", layer("forecast", tmp_path / "forecast")) as forecast:
         assert forecast.invoke({})["days"] == 39  # whole days only
+    with started(running, "watch") as watch:
+        assert watch.invoke({}) == {"spikes": 0}
     with started(running, "report", reports) as report:
         made = report.invoke({})
+        assert (made["exact"], made["mail"]) == (False, "sent")  # the fact of three days ago was made up
+        assert report.invoke({})["mail"] == "sent before"
+    email = running.aws.emails()[-1]
+    assert email.to == "service-lead@shop.example.com" and email.tags["kind"] == "report"
+    link = re.search(r"/report/\S+", email.text)
+    assert link and email.images and f"{running.url}{link[0]}" in email.text
+    shown = urlopen(running.url + link[0]).read().decode()
     html = s3.get_object(Bucket=BUCKET, Key=made["report"])["Body"].read().decode()
-    assert "The next four weeks bring about" in html
+    assert "The next four weeks bring about" in html and shown == html
     assert {o["Key"].rpartition(".")[2] for o in s3.list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]} == {
         *("html", "json", "csv")
     }

@@ -1,0 +1,66 @@
+"""Whether a campaign's line is said to this customer now: the caps and the segment, which the store knows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
+from chalicelib.conversations.interaction import Interaction
+from chalicelib.playbook.campaigns import Campaign, Promoted, Segment
+from chalicelib.playbook.parts import Answer
+from chalicelib.playbook.policy import Playbook
+from chalicelib.storage import names
+from chalicelib.storage.store import Store
+
+_DAY = timedelta(days=1)
+
+
+def is_second_reply(c: Conversation, id: str) -> bool:
+    """Whether something automatic was said in this conversation before; `id` is the question at hand."""
+    return any(
+        name.partition("/")[0] != id and ack.state is not Outcome.PENDING for name, ack in c.acknowledgements.items()
+    )
+
+
+def with_line(answer: Answer, campaign: str) -> Answer:
+    """`answer` with the line of `campaign`, where it has one."""
+    chosen = next((p for p in answer.promoted if p.campaign.name == campaign), None)
+    return replace(answer, text=chosen.text, private_text=chosen.private_text, campaign=campaign) if chosen else answer
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Chooses and counts lines."""
+
+    store: Store
+    playbook: Playbook
+
+    def choose(
+        self, promoted: Sequence[Promoted], i: Interaction, before: Acknowledgement | None, now: datetime
+    ) -> str:
+        """The campaign whose line is said to the author of `i`, "" for none. `before` is an earlier attempt at the same
+        reply, which the platform held back: what was counted then is not counted again."""
+        if before is not None:
+            return before.campaign if before.campaign in {p.campaign.name for p in promoted} else ""
+        return next((p.campaign.name for p in promoted if self._is_for(p.campaign, i, now)), "")
+
+    def _is_for(self, campaign: Campaign, i: Interaction, now: datetime) -> bool:
+        if campaign.segment is not Segment.EVERYBODY:
+            known = self.store.conversations_of(i.product, i.account, i.customer)
+            returning = any(q.at < i.at for c in known for id, q in c.questions.items() if id != i.id)
+            if returning is not (campaign.segment is Segment.RETURNING):
+                return False
+        return self._count(campaign, i, now)
+
+    def _count(self, campaign: Campaign, i: Interaction, now: datetime) -> bool:
+        """Takes one place of each cap. The person's counter lasts as long as the campaign does."""
+        zone = ZoneInfo(self.playbook.shop.timezone)
+        person = hashlib.sha256(f"{i.product}:{i.account}#{i.customer}".encode()).hexdigest()[:32]
+        ends = datetime(campaign.last.year, campaign.last.month, campaign.last.day, tzinfo=UTC) + 3 * _DAY - now
+        return self.store.count(
+            names.campaign_person(campaign.name, campaign.first, person), campaign.per_person, ends, now
+        ) and self.store.count(
+            names.campaign_day(campaign.name, now.astimezone(zone).date()), campaign.per_day, 2 * _DAY, now
+        )

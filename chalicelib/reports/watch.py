@@ -1,0 +1,106 @@
+"""The watch: every few minutes, whether far more is asked in this hour than usual, and what brought it about.
+
+It reads what the stream wrote since the hour before, and remembers the counts of the last days: so it costs the same
+however much is stored. An hour that has reached its threshold is a spike at once, before it is over.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from chalicelib.playbook.policy import Playbook
+from chalicelib.reports.bucket import Bucket
+from chalicelib.reports.columns import from_row
+from chalicelib.reports.spikes import HOUR, WEEK, Labelled, Question, Spike, busy_hours, described, hour_of
+
+WATCHED: Final = "watch.json"  # {"hours": {hour: count}, "spikes": [...]}, of the last weeks
+KEPT_WEEKS: Final = 9
+QUOTED: Final = 40  # questions of a spike that its news names
+QUESTIONS_OF: Final = 0.5  # a campaign is named when its kinds of question are so much of a spike
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A spike, the campaign that ran and that it is about ("" for none), and the pseudonyms of some of its questions,
+    the newest first: those of its post, where it has one."""
+
+    spike: Spike
+    campaign: str
+    questions: tuple[str, ...]
+
+
+def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
+    """The spikes that run in this hour or ended with the last one. Keeps what it has seen."""
+    seen = bucket.get_json(WATCHED) or {"hours": {}, "spikes": []}
+    first = hour_of(now) - 1
+    by_hour: dict[int, list[Question]] = defaultdict(list)
+    for q in recent(bucket, first, now):
+        by_hour[hour_of(q.asked_at)].append(q)
+    counts = {int(hour): int(n) for hour, n in seen["hours"].items() if int(hour) > first - KEPT_WEEKS * WEEK}
+    for hour in (first, first + 1):
+        counts[hour] = max(counts.get(hour, 0), len(by_hour[hour]))
+    known = [row for row in seen["spikes"] if row["last"] > first - 2 * WEEK]
+    since = min([first, *(row["first"] for row in known if row["last"] >= first - 1)])
+    unusual = {h for row in known for h in range(row["first"], min(row["last"] + 1, since))}
+    unknown = set(range(min(counts), first)) - counts.keys()  # nobody watched
+    found = busy_hours(counts, since, first + 2, min(counts), unusual | unknown)
+    runs = [run for run in found if run[-1][0] >= first]
+    news = [_news(run, by_hour, playbook) for run in runs if any(by_hour[hour] for hour, _ in run)]
+    spikes = {row["first"]: row for row in known}
+    for run, told in zip(runs, news, strict=False):
+        spikes[run[0][0]] = _row(run, told)
+    kept = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
+    bucket.put_json(WATCHED, kept)
+    return news
+
+
+def recent(bucket: Bucket, first: int, now: datetime) -> list[Question]:
+    """The questions asked from the hour `first` on, as the stream's newest files tell: each once."""
+    since = datetime.fromtimestamp(first * 3600, UTC)
+    found: dict[str, tuple[int, Question]] = {}
+    for key in bucket.written(since, {since.date(), now.astimezone(UTC).date()}):
+        for line in bucket.get(key).splitlines():
+            fact = from_row(json.loads(line))
+            if fact.asked_at >= since and fact.revision >= found.get(fact.question, (0, None))[0]:
+                found[fact.question] = (
+                    fact.revision,
+                    Question(fact.asked_at, fact.post, fact.intent or "other", fact.question),
+                )
+    return [q for _, q in found.values()]
+
+
+def _news(run: Sequence[tuple[int, float]], by_hour: Mapping[int, Sequence[Question]], playbook: Playbook) -> News:
+    spike = described([(hour, usual) for hour, usual in run if by_hour.get(hour)], by_hour)
+    began = datetime.fromtimestamp(run[0][0] * 3600, UTC)
+    spike = Spike(began, len(run), spike.count, spike.usual, spike.post, spike.from_post, spike.intents)
+    asked = [q for hour, _ in run for q in by_hour.get(hour, ())]
+    of_it = sorted((q for q in asked if spike.post is None or q.post == spike.post), key=lambda q: q.asked_at)
+    return News(spike, campaign_of(asked, playbook, began), tuple(q.id for q in of_it[-QUOTED:][::-1]))
+
+
+def campaign_of(asked: Sequence[Question], playbook: Playbook, at: datetime) -> str:
+    """The campaign that ran then and whose kinds of question are most of `asked`, "" for none."""
+    zone = ZoneInfo(playbook.shop.timezone)
+    for campaign in playbook.campaigns:
+        share = sum(q.intent in campaign.intents for q in asked) / max(1, len(asked))
+        if campaign.runs(at, zone) and share >= QUESTIONS_OF:
+            return campaign.name
+    return ""
+
+
+def _row(run: Sequence[tuple[int, float]], news: News) -> dict[str, Any]:
+    return {"id": news.spike.id, "first": run[0][0], "last": run[-1][0], "post": news.spike.post}
+
+
+def labels(rows: Iterable[Mapping[str, Any]]) -> list[Labelled]:
+    """What compaction writes into the column `spike`, from what the watch has kept."""
+    return [Labelled(str(row["id"]), *_span(row), row.get("post")) for row in rows]
+
+
+def _span(row: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    since = datetime.fromtimestamp(int(row["first"]) * 3600, UTC)
+    return since, datetime.fromtimestamp(int(row["last"]) * 3600, UTC) + HOUR

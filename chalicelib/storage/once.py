@@ -1,0 +1,57 @@
+"""What is sent once: the news of a spike, the week's report. Claim, send, record, as notices do.
+
+A claim without an outcome is taken over when its lease ends: whoever held it died, or the sender never answered. So it
+may go out twice in that one case, and it is never lost.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from chalicelib.codec import from_time, to_time
+from chalicelib.storage.item_keys import once_item
+from chalicelib.storage.table import Conflict, Item, Table
+
+LEASE: Final = timedelta(minutes=10)
+REMEMBERED: Final = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Reads and writes the claims."""
+
+    table: Table
+
+    def claim(self, name: str, now: datetime) -> bool:
+        """Whether whoever asks has to send it now, and nobody else will until its lease ends."""
+        item = self.table.get(once_item(name))
+        if item and (item.doc["sent"] or to_time(str(item.doc["until"])) > now):
+            return False
+        try:
+            self._put(name, item, sent=False, until=now + LEASE, now=now)
+        except Conflict:
+            return False
+        return True
+
+    def sent(self, name: str, now: datetime) -> None:
+        """It went out."""
+        self._set(name, True, now, now)
+
+    def let_go(self, name: str, until: datetime, now: datetime) -> None:
+        """It did not go out; it may be tried again from `until` on."""
+        self._set(name, False, until, now)
+
+    def _set(self, name: str, sent: bool, until: datetime, now: datetime) -> None:
+        while True:
+            item = self.table.get(once_item(name))
+            if item and item.doc["sent"]:
+                return
+            try:
+                self._put(name, item, sent=sent, until=until, now=now)
+                return
+            except Conflict:
+                continue
+
+    def _put(self, name: str, old: Item | None, *, sent: bool, until: datetime, now: datetime) -> None:
+        doc = {"sent": sent, "until": from_time(until)}
+        self.table.put(Item(once_item(name), doc, old.rev if old else 0, expires_at=now + REMEMBERED))

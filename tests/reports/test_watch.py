@@ -1,0 +1,136 @@
+"""The watch: a spike is seen while it runs, once, laid to its post or campaign, and kept for the facts."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.reports.bucket import Bucket
+from chalicelib.reports.columns import Fact, to_lines
+from chalicelib.reports.compaction import compact
+from chalicelib.reports.lake import COMPACTED, Lake
+from chalicelib.reports.spikes import hour_of
+from chalicelib.reports.watch import KEPT_WEEKS, WATCHED, watch
+from tests.playbook.test_campaigns import book
+from tests.reports.test_ledger import fact
+from tests.world import playbook
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name=REGION)
+        s3.create_bucket(Bucket="facts", CreateBucketConfiguration={"LocationConstraint": REGION})
+        yield Bucket(s3, "facts")
+
+
+def now() -> datetime:
+    """Objects are as old as they are: the watch looks at what was written since the hour before."""
+    return datetime.now(UTC)
+
+
+def quiet(bucket: Bucket, at: datetime, an_hour: int = 4) -> None:
+    """Eight weeks in which so many came each hour."""
+    hour = hour_of(at)
+    hours = {str(h): an_hour + (h % 3) - 1 for h in range(hour - 8 * 168, hour)}
+    bucket.put_json(WATCHED, {"hours": hours, "spikes": []})
+
+
+def asked(bucket: Bucket, at: datetime, count: int, name: str = "a", **more: object) -> list[Fact]:
+    """What the stream wrote of `count` questions, asked in the last minutes of the hour so far."""
+    rows = [fact(f"{name}{n}", asked_at=at, received_at=at, **more) for n in range(count)]
+    bucket.put(f"facts/day={at.date()}/{name}.jsonl", to_lines(rows))
+    return rows
+
+
+def test_a_spike_is_told_while_its_hour_runs_with_its_post_and_newest_questions(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at)
+    asked(bucket, at, 60, post="viral", intent="stock")
+    asked(bucket, at, 3, "b", post="other", intent="refund")
+    (news,) = watch(bucket, playbook(), at)
+    assert (news.spike.count, news.spike.post, news.spike.from_post) == (63, "viral", 60)
+    assert news.spike.intents[0] == "stock" and news.campaign == ""
+    assert len(news.questions) == 40 and all(q.startswith("a") for q in news.questions)
+    assert news.spike.id == f"{at:%Y-%m-%dT%H}"
+
+
+def test_what_comes_every_day_is_none(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at, an_hour=60)
+    asked(bucket, at, 60)
+    assert watch(bucket, playbook(), at) == []
+    kept = bucket.get_json(WATCHED)["hours"]
+    assert kept[str(hour_of(at))] == 60 and kept[str(hour_of(at) - 1)] == 59 + (hour_of(at) - 1) % 3
+
+
+def test_a_question_that_changes_is_one_question(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at)
+    rows = asked(bucket, at, 8)
+    for n in range(6):  # acknowledged, told, answered …
+        changed = to_lines([replace(row, revision=row.revision + n) for row in rows])
+        bucket.put(f"facts/day={at.date()}/later{n}.jsonl", changed)
+    watch(bucket, playbook(), at)
+    assert bucket.get_json(WATCHED)["hours"][str(hour_of(at))] == 8
+
+
+def test_a_spike_that_goes_on_is_the_same_one(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at)
+    asked(bucket, at - timedelta(hours=1), 50, "a", post="viral")
+    (first,) = watch(bucket, playbook(), at - timedelta(minutes=30))
+    asked(bucket, at, 70, "b", post="viral")
+    (second,) = watch(bucket, playbook(), at)
+    assert first.spike.id == second.spike.id or second.spike.hours == 2
+    assert len(bucket.get_json(WATCHED)["spikes"]) == 1
+
+
+def test_it_is_laid_to_the_campaign_that_runs_and_is_asked_about(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at)
+    for n, intent in enumerate(("return",) * 45 + ("stock",) * 15):
+        asked(bucket, at, 1, f"q{n}", post=f"p{n}", intent=intent)
+    running = book(first=at.date() - timedelta(days=1), last=at.date() + timedelta(days=1))
+    (news,) = watch(bucket, running, at)
+    assert (news.campaign, news.spike.post) == ("christmas", None)
+    ended = book(first=at.date() - timedelta(days=9), last=at.date() - timedelta(days=2))
+    assert watch(bucket, ended, at)[0].campaign == ""
+
+
+def test_two_weeks_are_needed_and_what_nobody_watched_is_not_taken_for_silence(bucket: Bucket) -> None:
+    at = now()
+    asked(bucket, at, 60)
+    assert watch(bucket, playbook(), at) == []  # the first look ever
+    hour = hour_of(at)
+    only = {str(h): 55 for h in range(hour - 3 * 168 - 2, hour - 3 * 168 + 2)}
+    bucket.put_json(WATCHED, {"hours": only, "spikes": []})  # it stood still for three weeks
+    assert watch(bucket, playbook(), at) == []
+
+
+def test_it_remembers_weeks_and_no_more(bucket: Bucket) -> None:
+    at = now()
+    hour = hour_of(at)
+    bucket.put_json(WATCHED, {"hours": {str(h): 4 for h in range(hour - 20 * 168, hour)}, "spikes": []})
+    watch(bucket, playbook(), at)
+    assert len(bucket.get_json(WATCHED)["hours"]) <= KEPT_WEEKS * 168 + 2
+
+
+def test_compaction_marks_the_questions_of_a_spike(bucket: Bucket, tmp_path: Path) -> None:
+    at = now()
+    quiet(bucket, at)
+    asked(bucket, at, 60, post="viral")
+    asked(bucket, at, 3, "b", post="other")
+    (news,) = watch(bucket, playbook(), at)
+    compact(bucket, tmp_path, "UTC", iter(()))
+    bucket.fetch([f"facts/day={at.date()}/{COMPACTED}"], tmp_path)
+    found = Lake(tmp_path).rows("SELECT post, spike, count(*) FROM facts GROUP BY post, spike ORDER BY post")
+    assert found == [("other", None, 3), ("viral", news.spike.id, 60)]
+    assert json.dumps(bucket.get_json(WATCHED))
