@@ -70,11 +70,23 @@ def encode(message: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SqsQueue:
-    """`Queue` on SQS."""
+class _Sqs:
+    """One queue, asked by `aws`."""
 
     aws: LeanAws
     url: str
+
+    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
+        except AwsError as error:
+            raise QueueUnavailable(str(error)) from error
+
+
+class SqsQueue(_Sqs):
+    """`Queue` on SQS."""
+
+    __slots__ = ()
 
     def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
         seconds = ceil(min(delay, LONGEST_DELAY).total_seconds())  # what comes back too early would be dropped
@@ -87,19 +99,11 @@ class SqsQueue:
             if failed:
                 raise QueueUnavailable(failed[0].get("Code", "batch"))
 
-    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
-        except AwsError as error:
-            raise QueueUnavailable(str(error)) from error
 
-
-@dataclass(frozen=True, slots=True)
-class SqsDeadLetters:
+class SqsDeadLetters(_Sqs):
     """`DeadLetters` on SQS."""
 
-    aws: LeanAws
-    url: str
+    __slots__ = ()
 
     def take(self) -> list[Letter]:
         asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": ceil(HELD.total_seconds()), "WaitTimeSeconds": 1}
@@ -115,12 +119,6 @@ class SqsDeadLetters:
     def let_go(self, letters: Sequence[Letter]) -> None:
         for letter in letters:
             self._call("ChangeMessageVisibility", {"ReceiptHandle": letter.handle, "VisibilityTimeout": 0})
-
-    def _call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            return self.aws.call(SQS, action, {"QueueUrl": self.url, **parameters})
-        except AwsError as error:
-            raise QueueUnavailable(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

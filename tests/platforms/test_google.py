@@ -26,7 +26,7 @@ from chalicelib.platforms.base import (
     Unsupported,
 )
 from chalicelib.platforms.google import api as google_api
-from chalicelib.platforms.google import oidc
+from chalicelib.platforms.google import oidc, push
 from chalicelib.platforms.google import platform as google
 from chalicelib.platforms.http import ConnectionRefused, NoAnswer
 from tests.platforms.cases import CASES
@@ -72,8 +72,8 @@ def bearer(signed: str) -> Request:
 
 
 def test_a_token_that_google_signed_for_us_is_accepted() -> None:
-    google.verify(GOOGLE, bearer(token("now", CLAIMS)))
-    google.verify(GOOGLE, bearer(token("before", {**CLAIMS, "iss": "accounts.google.com"})))
+    push.verify(GOOGLE, bearer(token("now", CLAIMS)))
+    push.verify(GOOGLE, bearer(token("before", {**CLAIMS, "iss": "accounts.google.com"})))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_token_that_google_signed_for_us_is_accepted() -> None:
 )
 def test_a_token_for_others_or_for_another_time_is_refused(claims: dict[str, Any]) -> None:
     with pytest.raises(SignatureError):
-        google.verify(GOOGLE, bearer(token("now", {**CLAIMS, **claims})))
+        push.verify(GOOGLE, bearer(token("now", {**CLAIMS, **claims})))
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_a_token_for_others_or_for_another_time_is_refused(claims: dict[str, Any
 )
 def test_the_token_chooses_neither_the_algorithm_nor_the_key(header: dict[str, Any]) -> None:
     with pytest.raises(SignatureError):
-        google.verify(GOOGLE, bearer(token("now", CLAIMS, header)))
+        push.verify(GOOGLE, bearer(token("now", CLAIMS, header)))
 
 
 @pytest.mark.parametrize("value", ["", "a.b", "a.b.c", "....", "é.é.é", "W10.W10.W10", "x" * 9000, "bnVsbA.e30.e30"])
 def test_what_is_no_token_is_refused(value: str) -> None:
     with pytest.raises(SignatureError):
-        google.verify(GOOGLE, bearer(value))
+        push.verify(GOOGLE, bearer(value))
 
 
 @pytest.mark.parametrize("unset", [{"verify_token": ""}, {"app_id": ""}, {"secrets": ()}, {"secrets": ("no keys",)}])
 def test_an_app_that_names_too_little_lets_nothing_in(unset: dict[str, Any]) -> None:
     with pytest.raises(SignatureError):
-        google.verify(replace(GOOGLE, **unset), bearer(token("now", {**CLAIMS, "aud": "", "email": ""})))
+        push.verify(replace(GOOGLE, **unset), bearer(token("now", {**CLAIMS, "aud": "", "email": ""})))
 
 
 def test_a_signature_has_one_spelling() -> None:
@@ -134,7 +134,7 @@ def test_a_signature_has_one_spelling() -> None:
     accepted = []
     for last in alphabet:
         try:
-            google.verify(GOOGLE, bearer(signed[:-1] + last))
+            push.verify(GOOGLE, bearer(signed[:-1] + last))
             accepted.append(last)
         except SignatureError:
             pass
@@ -194,9 +194,9 @@ def prepared(wire: Any, signed: str, minutes: int = 0) -> bool:
     """Whether a delivery that many minutes from now is accepted."""
     app = replace(GOOGLE, secrets=(CERTS,))
     request = replace(bearer(signed), received_at=NOW + timedelta(minutes=minutes))
-    google.prepare(wire, app, request)
+    push.prepare(wire, app, request)
     try:
-        google.verify(app, request)
+        push.verify(app, request)
     except SignatureError:
         return False
     return True
@@ -225,7 +225,7 @@ def test_without_any_keys_nothing_gets_in() -> None:
 
 
 def test_keys_in_the_apps_file_need_no_network() -> None:
-    google.prepare(http(), GOOGLE, bearer(token("now", CLAIMS)))
+    push.prepare(http(), GOOGLE, bearer(token("now", CLAIMS)))
 
 
 # --- reviews ---------------------------------------------------------------------------------------------------------

@@ -250,19 +250,12 @@ class ShopWorld(MemoryWorld):
             self.new_process()
         raise AssertionError("the platform never got its 200")
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Answered:
+    def request(self, method: str, path: str, *rest: Any, **named: Any) -> Answered:
         if not path.startswith("/act/"):
-            return super().request(method, path, body, headers, query)
+            return super().request(method, path, *rest, **named)
         for _ in range(5):  # who gets an error page presses again
             with suppress(Killed):
-                answer = super().request(method, path, body, headers, query)
+                answer = super().request(method, path, *rest, **named)
                 if answer.status < 500:
                     return answer
             self.new_process()

@@ -14,7 +14,7 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from itertools import chain, takewhile
@@ -33,62 +33,25 @@ from chalicelib.platforms.base import (
     Refused,
     Reply,
     ReplyError,
-    Request,
-    SignatureError,
     Skipped,
     Unsupported,
     fit,
-    same,
 )
 from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.google.api import NOTIFICATIONS, REVIEWS, ask
-from chalicelib.platforms.google.oidc import known_keys, refresh, verified_claims
+from chalicelib.platforms.google.push import prepare, verify
 from chalicelib.platforms.google.simulation import DEMO, SIMULATION, send
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.rest import pages, utf8
 
 MAX_REPLY = 4096  # bytes
-LEEWAY = timedelta(minutes=5)  # between Google's clock and ours
 MAX_PAGES = 40  # of backfill, with 50 reviews each
 
-_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _KINDS = {"NEW_REVIEW": Kind.NEW, "UPDATED_REVIEW": Kind.EDIT}
 _REVIEW = re.compile(r"(accounts/[\w-]+/locations/([\w-]+))/reviews/([\w=-]+)", re.ASCII)
 _SHORT = re.compile(r"((?:accounts/[\w-]+/)?locations/[\w-]+/)?reviews/[\w=-]+", re.ASCII)
 _LOCATION = re.compile(r"accounts/[\w-]+/locations/[\w-]+", re.ASCII)
 _PLACE = re.compile(r"(?:accounts/[\w-]+/)?locations/([\w-]+)", re.ASCII)
-
-
-def prepare(http: Http, app: App, request: Request) -> None:
-    """Fetches Google's keys, where needed: receive calls it before `verify`, which must not wait for the network.
-
-    A failure leaves the keys as they are; then `verify` refuses, and Pub/Sub delivers again.
-    """
-    refresh(http, app.secrets, _token(request), request.received_at)
-
-
-def verify(app: App, request: Request) -> None:
-    """The bearer token is signed by Google, now valid, for our audience, and of the subscription's service account."""
-    if not (app.verify_token and app.app_id):
-        raise SignatureError("the app names no audience (verify_token) or no service account (app_id)")
-    claims = verified_claims(_token(request), known_keys(app.secrets))
-    expected = {"aud": (app.verify_token,), "email": (app.app_id,), "iss": _ISSUERS}
-    for name, values in expected.items():
-        if not any(same(read.text(claims.get(name)), value) for value in values):
-            raise SignatureError(f"the token's {name} is not ours")
-    if claims.get("email_verified") is not True:
-        raise SignatureError("the token's email is not verified")
-    now = request.received_at.timestamp()
-    issued, expires = claims.get("iat"), claims.get("exp")
-    if not isinstance(issued, int | float) or not isinstance(expires, int | float):
-        raise SignatureError("the token has no times")
-    if not issued - LEEWAY.total_seconds() <= now <= expires + LEEWAY.total_seconds():
-        raise SignatureError("the token is expired or not valid yet")
-
-
-def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token if scheme == "Bearer" else ""
 
 
 def parse(app: App, body: bytes, received_at: datetime) -> Iterator[Parsed]:

@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from chalicelib.apps import Account, App
-from tests.platforms.case import Json, PlatformCase, at, id_of, items
+from tests.platforms.case import Json, Mark, PlatformCase, at, id_of, items
 
 
 def _sign_meta(secret: str, body: bytes, sent_at: datetime) -> dict[str, str]:
@@ -56,14 +57,25 @@ META = App(
 )
 
 
-CASES = (
-    PlatformCase(
-        product="facebook",
-        app=META,
-        sign=_sign_meta,
+def _case(product: str, parts: Mapping[str, str], marks: Mapping[bool, Mark]) -> PlatformCase:
+    """What all four have in common: one app, one signature."""
+    return PlatformCase(
+        product,
+        META,
+        _sign_meta,
+        "x-hub-signature-256",
+        parts,
         legacy=_sign_meta_sha1,
-        header="x-hub-signature-256",
-        parts={
+        writes=True,
+        marks=marks,
+        echoes=_echoes,
+    )
+
+
+CASES = (
+    _case(
+        "facebook",
+        {
             "question": "feed__comment_add",
             "edit": "feed__comment_edited",
             "delete": "feed__comment_remove",
@@ -76,17 +88,11 @@ CASES = (
             "integer_ids": "feed__legacy_integer_sender",
             "missing": "feed__comment_without_id",
         },
-        writes=True,
-        marks={False: _page_wrote},
-        echoes=_echoes,
+        {False: _page_wrote},
     ),
-    PlatformCase(
-        product="messenger",
-        app=META,
-        sign=_sign_meta,
-        legacy=_sign_meta_sha1,
-        header="x-hub-signature-256",
-        parts={
+    _case(
+        "messenger",
+        {
             "question": "message__text",
             "edit": "message_edit__text",
             "own_echo": "message__echo_own",
@@ -100,17 +106,11 @@ CASES = (
             "integer_ids": "message__integer_ids",
             "missing": "message__without_sender",
         },
-        writes=True,
-        marks={True: _account_sent},
-        echoes=_echoes,
+        {True: _account_sent},
     ),
-    PlatformCase(
-        product="instagram",
-        app=META,
-        sign=_sign_meta,
-        legacy=_sign_meta_sha1,
-        header="x-hub-signature-256",
-        parts={
+    _case(
+        "instagram",
+        {
             "question": "messages__text",
             "edit": "message_edit__text",
             "delete": "messages__deleted",
@@ -126,17 +126,11 @@ CASES = (
             "integer_ids": "comments__integer_ids",
             "missing": "comments__without_id",
         },
-        writes=True,
-        marks={False: _account_wrote, True: _account_sent},
-        echoes=_echoes,
+        {False: _account_wrote, True: _account_sent},
     ),
-    PlatformCase(
-        product="whatsapp",
-        app=META,
-        sign=_sign_meta,
-        legacy=_sign_meta_sha1,
-        header="x-hub-signature-256",
-        parts={
+    _case(
+        "whatsapp",
+        {
             "question": "messages__text",
             "edit": "messages__edit",
             "delete": "messages__revoke",
@@ -150,7 +144,6 @@ CASES = (
             "integer_ids": "messages__integer_ids",
             "missing": "messages__without_sender",
         },
-        writes=True,
-        echoes=_echoes,
+        {},
     ),
 )
