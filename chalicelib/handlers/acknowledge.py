@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from chalicelib import platforms
 from chalicelib.apps import Account, Apps
@@ -33,8 +34,7 @@ from chalicelib.storage.store import ConversationKey, Store
 _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """What was asked once for one interaction: the `token` of its claim, or `why` there must be none; `campaign` is the
     one whose line may stand in it."""
 
@@ -43,8 +43,7 @@ class Permit:
     campaign: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The `ids` of the acknowledgements that were claimed, or `why` none was. `unasked`: the conversation with which a
     permit has to be asked for first."""
 

@@ -1,4 +1,5 @@
 """What the queues `due` and `escalations` carry, as types; how each is written and read stands here and nowhere else.
+Most are named tuples, which cost a start a sixth of what dataclasses do.
 
 The inbox's message is in inbox.py, so that receive imports little; SES tells of e-mails in words of its own. Every
 message has a `kind`. Those of the release before had none: they are told by the fields that they have, so that what is
@@ -6,15 +7,17 @@ under way at a deployment is read. Fields that a reader does not know it ignores
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Bundle, Conversation
-from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.storage.store import ConversationKey
+
+if TYPE_CHECKING:  # only an erasure needs them, and respond reads this file when it starts
+    from chalicelib.conversations.customer import Customer, Traces
 
 VERSION: Final = 1
 
@@ -30,22 +33,19 @@ class Stopped(StrEnum):
     BLOCK = "block"
 
 
-@dataclass(frozen=True, slots=True)
-class WakeUp:
+class WakeUp(NamedTuple):
     """A timer fired: look at everything that is overdue. Step Functions writes it (infra/stack/timer.asl.json)."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EscalationDue:
+class EscalationDue(NamedTuple):
     """One conversation was overdue as it came."""
 
     key: ConversationKey
 
 
-@dataclass(frozen=True, slots=True)
-class SendNotice:
+class SendNotice(NamedTuple):
     """One notice of a conversation has to be mailed; `delivery` is the correlation id."""
 
     key: ConversationKey
@@ -57,8 +57,7 @@ class SendNotice:
         return cls(ConversationKey.of(conversation), notice, conversation.delivery)
 
 
-@dataclass(frozen=True, slots=True)
-class SendGathered:
+class SendGathered(NamedTuple):
     """What was gathered under `name` has to be mailed, as one e-mail of the kind `bundle`; or what is left of it counts
     as told with the e-mail `counted_in` to `mailbox`, which did not list it."""
 
@@ -68,8 +67,7 @@ class SendGathered:
     mailbox: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountAlert:
+class AccountAlert(NamedTuple):
     """An account's replies stopped, for a block's time `until` or until it has other credentials. `token` is what its
     owner is told once for; `code` is the platform's."""
 
@@ -81,8 +79,7 @@ class AccountAlert:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FindPerson:
+class FindPerson(NamedTuple):
     """Somebody whom only the app knows, as `user`, asked at `at` to be erased: who is it to the app's accounts?"""
 
     app: str
@@ -91,17 +88,16 @@ class FindPerson:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Erase:
+class Erase(NamedTuple):
     """One pass over what a customer had said until `until` (None: until it begins); the second one knows what the first
     has taken away. Of a pass that time stopped, `step` steps are done, and the next goes on behind `after`, there
     behind `within`."""
 
-    customer: Customer
+    customer: "Customer"
     code: str
     number: int
     until: datetime | None = None
-    traces: Traces = field(default_factory=Traces)
+    traces: "Traces | None" = None
     step: int = 0
     after: str = ""
     within: str = ""
@@ -176,7 +172,7 @@ _WRITTEN: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
         "code": m.code,
         "pass": m.number,
         "at": _time(m.until),
-        "traces": dump(m.traces),
+        "traces": dump(m.traces) if m.traces else {},
         "step": m.step,
         "after": m.after,
         "within": m.within,
@@ -191,6 +187,15 @@ def _time(time: datetime | None) -> str:
 def _gathered(m: Mapping[str, Any]) -> SendGathered:
     counted_in, mailbox = str(m.get("counted_in") or ""), str(m.get("mailbox") or "")
     return SendGathered(str(m["gathered"]), Bundle(m["kind"]), counted_in, mailbox)
+
+
+def _erase(m: Mapping[str, Any]) -> Erase:
+    from chalicelib.conversations.customer import Customer, Traces
+
+    until = to_time(m["at"]) if m.get("at") else None
+    traces = load(Traces, m["traces"]) if m.get("traces") else None
+    done = int(m.get("step", 0)), str(m.get("after", "")), str(m.get("within", ""))
+    return Erase(Customer(**m["erase"]), str(m["code"]), int(m["pass"]), until, traces, *done)
 
 
 def _key(m: Mapping[str, Any]) -> ConversationKey:
@@ -213,16 +218,7 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
     ),
     "spike_found": lambda m: load(SpikeFound, m),
     _FIND: lambda m: FindPerson(str(m["erase"]["app"]), str(m["erase"]["user"]), str(m["code"]), to_time(m["at"])),
-    _ERASE: lambda m: Erase(
-        Customer(**m["erase"]),
-        str(m["code"]),
-        int(m["pass"]),
-        to_time(m["at"]) if m.get("at") else None,
-        load(Traces, m.get("traces", {})),
-        int(m.get("step", 0)),
-        str(m.get("after", "")),
-        str(m.get("within", "")),
-    ),
+    _ERASE: _erase,
 }
 
 # A field that only messages of this kind have: for those of the release before. The first that is found counts.

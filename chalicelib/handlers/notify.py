@@ -4,7 +4,7 @@ answered in between; what cannot be delivered goes to the fallback address by th
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -158,7 +158,7 @@ class Notifier:
             counted = more if full and to == largest else 0
             id = self._send(together, kind if len(together) > 1 or counted else None, now, more=counted)
             if counted and id:
-                rest = replace(message, counted_in=id, mailbox=to)
+                rest = message._replace(counted_in=id, mailbox=to)
         for id, _ in listed:
             self.store.drop_document(names.gathered(name), id)
         if more:

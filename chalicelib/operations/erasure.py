@@ -16,7 +16,7 @@ from chalicelib import platforms
 from chalicelib.apps import App, Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time, to_time
-from chalicelib.conversations.customer import Customer
+from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.handlers.messages import Erase, FindPerson, encode
 from chalicelib.operations.footprint import first_known, footprint
 from chalicelib.operations.passes import Erased, Passes, Work
@@ -181,4 +181,4 @@ def _message(w: Work) -> dict[str, Any]:
 
 
 def _work(m: Erase, now: datetime) -> Work:
-    return Work(m.customer, m.code, m.number, m.until or now, m.traces, m.step, m.after, m.within)
+    return Work(m.customer, m.code, m.number, m.until or now, m.traces or Traces(), m.step, m.after, m.within)

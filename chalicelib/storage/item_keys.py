@@ -1,4 +1,4 @@
-"""The table's keys: what an item is called, and what it is by its key. Nobody outside this package knows them.
+"""The table's keys: what an item is called, in which indexes it stands, what it is by its key. Nobody else knows.
 
 An interaction is `i#{product}:{account}#{object id}`, so that the platform's own id makes it exist once; a thread is
 `t#{product}:{account}#{thread}`, with the brand's replies under `brand` and each customer's conversation under
@@ -8,11 +8,13 @@ An interaction is `i#{product}:{account}#{object id}`, so that the platform's ow
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.table import Key
 
+SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
 ASIDE = "a#"  # the partition of what sweeps leave alone
 
 
@@ -127,3 +129,24 @@ def is_thread(key: Key) -> bool:
 def is_of_account(key: Key, product: str, account: str) -> bool:
     """Whether it is an interaction, a conversation or a thread of that account."""
     return key.pk.startswith((interaction_key(product, account, "").pk, thread_pk(product, account, "")))
+
+
+def interaction_index(i: Interaction) -> dict[str, Any]:
+    if i.erased:
+        return {}
+    if i.brand:
+        return {"customer": brand_key(i.product, i.account, i.thread)} if i.thread else {}
+    return of_customer(i.product, i.account, i.customer) if i.author or i.thread else {}
+
+
+def of_customer(product: str, account: str, customer: str | None) -> dict[str, Any]:
+    """The attribute that puts an item into the customer's index."""
+    return {"customer": customer_key(product, account, customer)} if customer else {}
+
+
+def conversation_index(conversation: Conversation) -> dict[str, Any]:
+    index = of_customer(conversation.product, conversation.account, conversation.customer)
+    if conversation.wake_at:
+        pk = thread_pk(conversation.product, conversation.account, conversation.thread)
+        index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": conversation.wake_at}
+    return index

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
-from zlib import crc32
+from typing import Any, NamedTuple
 
 from chalicelib.codec import dump, from_time, load, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
@@ -14,17 +13,21 @@ from chalicelib.conversations.interaction import Interaction, bare, merge
 from chalicelib.storage import names
 from chalicelib.storage.item_keys import (
     ASIDE,
+    SHARDS,
     ConversationKey,
     brand_item,
     brand_key,
+    conversation_index,
     conversation_key,
     counter_item,
     customer_key,
     documents_pk,
+    interaction_index,
     interaction_key,
     is_conversation,
     is_interaction,
     mark_item,
+    of_customer,
     parse_conversation_key,
     thread_pk,
 )
@@ -32,7 +35,6 @@ from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
 
 __all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
 
-SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
 ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
@@ -50,8 +52,7 @@ class Change[T]:
     after: T
 
 
-@dataclass(frozen=True, slots=True)
-class Decided[T, R]:
+class Decided[T, R](NamedTuple):
     """What a decision about an item led to: its `result`, and the `change`; None where it was decided to write
     nothing. Another decision about what was `seen` need not read it again."""
 
@@ -86,7 +87,7 @@ class Store:
         """Writes the first of `decide(stored)`, unless that is None; the other is the result. A decision is asked again
         when somebody wrote in between, so it changes nothing itself. Raises Contention."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
-        return self._change(key, Interaction, decide, _interaction_index, now, new=True)
+        return self._change(key, Interaction, decide, interaction_index, now, new=True)
 
     def forget_interaction(self, interaction: Interaction, trace: str, now: datetime) -> None:
         """Leaves the bare tombstone of `interaction`, found under `trace`. Raises Contention."""
@@ -148,7 +149,7 @@ class Store:
         """Writes the first of `decide(stored)`, unless that is None; the other is the result. A decision is asked again
         when somebody wrote in between, so it changes nothing itself. Raises Contention."""
         item = conversation_key(key)
-        return self._change(item, Conversation, decide, _conversation_index, now, new=new, seen=seen)
+        return self._change(item, Conversation, decide, conversation_index, now, new=new, seen=seen)
 
     def update_conversation(
         self,
@@ -165,7 +166,7 @@ class Store:
             conversation_key(key),
             Conversation,
             lambda old: (change(old) if old else None, None),
-            _conversation_index,
+            conversation_index,
             now,
             new=False,
             passing=passing,
@@ -191,7 +192,7 @@ class Store:
                     self.table.delete(item.key, item.rev)
                 elif after != before:
                     expires = in_days(now, self._retention_days)
-                    index = _conversation_index(after)
+                    index = conversation_index(after)
                     self.table.put(Item(item.key, dump(after), item.rev, expires_at=expires, **index))
                 return before
             except Conflict as conflict:
@@ -226,7 +227,7 @@ class Store:
         failures = int(old.doc["failures"]) + 1 if old else 1
         wait = min(FIRST_WAIT * 2 ** (failures - 2), LONGEST_WAIT) if failures > 1 else timedelta()
         doc = {**dump(key), "failures": failures, "until": from_time(now + wait)}
-        index = _of_customer(key.product, key.account, key.customer)
+        index = of_customer(key.product, key.account, key.customer)
         self.table.put(Item(place, doc, old.rev if old else 0, expires_at=now + KEPT_AFTER, **index))
 
     def aside(self, now: datetime) -> set[ConversationKey]:
@@ -368,7 +369,7 @@ class Store:
     ) -> Mapping[str, Any]:
         """Keeps a plain document under `collection` and `name`; the first one stays, and is what comes back. One that
         is `about` a customer's conversation goes with an erasure."""
-        index = _of_customer(about.product, about.account, about.customer) if about else {}
+        index = of_customer(about.product, about.account, about.customer) if about else {}
         try:
             self.table.put(Item(Key(documents_pk(collection), name), doc, expires_at=expires_at, **index))
         except Conflict as conflict:
@@ -387,7 +388,7 @@ class Store:
         key = Key(documents_pk(collection), name)
         for _ in range(ATTEMPTS):
             old = self.table.get(key)
-            index = _of_customer(customer.product, customer.account, customer.author) if customer else {}
+            index = of_customer(customer.product, customer.account, customer.author) if customer else {}
             try:
                 self.table.put(Item(key, doc, old.rev if old else 0, expires_at=expires_at, **index))
                 return
@@ -444,23 +445,3 @@ class Store:
             except Conflict as conflict:
                 item = conflict.old
         raise Contention(cls.__name__)
-
-
-def _interaction_index(i: Interaction) -> dict[str, Any]:
-    if i.erased:
-        return {}
-    if i.brand:
-        return {"customer": brand_key(i.product, i.account, i.thread)} if i.thread else {}
-    return _of_customer(i.product, i.account, i.customer) if i.author or i.thread else {}
-
-
-def _of_customer(product: str, account: str, customer: str | None) -> dict[str, Any]:
-    return {"customer": customer_key(product, account, customer)} if customer else {}
-
-
-def _conversation_index(conversation: Conversation) -> dict[str, Any]:
-    index = _of_customer(conversation.product, conversation.account, conversation.customer)
-    if conversation.wake_at:
-        pk = thread_pk(conversation.product, conversation.account, conversation.thread)
-        index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": conversation.wake_at}
-    return index
