@@ -101,6 +101,9 @@ study: setup ## twenty shops and forty questions, as their people acted and with
 scale: setup ## a year of a million questions: seconds, memory, and every figure held against the truth
 	@$(PYTHON) -m infra.reports.scale
 
+quiet: setup ## how often the watch for spikes is wrong in quiet weeks, and how soon it sees one
+	@$(PYTHON) -m infra.reports.quiet
+
 facts: setup ## STAGE=prod: write the facts of all that the stack's table holds anew
 	@$(PYTHON) -m infra.reports --refill --stage $(STAGE)
 

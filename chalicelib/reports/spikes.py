@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from math import exp, lgamma, log
 from typing import Final
 
-QUIET: Final = 2  # weeks with one false alarm, as it is set; tests/reports/test_spikes.py counts them
+QUIET: Final = 2  # weeks with one false alarm, as it is set; `python -m infra.reports.quiet` counts them
+QUIET_LOOKS: Final = 8  # the same for the last sixty minutes, which are looked at six times an hour
 LEAST: Final = 8  # questions in an hour, below which nothing is a spike
 MINIMUM_WEEKS: Final = 2  # of hours before it, to know what is usual
 HOUR: Final = timedelta(hours=1)
@@ -83,22 +84,38 @@ def busy_hours(
     are hours that are no part of what is usual: spikes of before, or not known."""
     found: list[tuple[int, float]] = []
     excluded = set(left_out)
-    spread = _spread(counts, known_from, since)
+    spread = spread_of(counts, known_from, since)
     for hour in range(max(since, known_from + MINIMUM_WEEKS * WEEK), until):
         count = counts.get(hour, 0)
         if count < LEAST:
             continue
-        usual = _usual(counts, hour, known_from, excluded)
+        usual = usual_of(counts, hour, known_from, excluded)
         if count >= threshold(usual, spread):
             excluded.add(hour)  # it is no part of what is usual
             found.append((hour, usual))
     return _runs(found)
 
 
-def threshold(usual: float, spread: float) -> int:
+def busy_now(
+    counts: Mapping[int, int], last: int, hour: int, part: float, known_from: int, left_out: Iterable[int] = ()
+) -> list[tuple[int, float]]:
+    """The run of the hour before and of `hour`, of which `part` (0–1) is over, where `last` questions in the last sixty
+    minutes are a spike; else none. What began in the middle of an hour is not seen by the clock's hours alone; as this
+    is asked at every look, it takes a smaller chance."""
+    if last < LEAST or hour - 1 < known_from + MINIMUM_WEEKS * WEEK:
+        return []
+    excluded = set(left_out)
+    before, now = (usual_of(counts, h, known_from, excluded) for h in (hour - 1, hour))
+    usual = (1 - part) * before + part * now
+    if last < threshold(usual, spread_of(counts, known_from, hour - 1), QUIET_LOOKS):
+        return []
+    return [(hour - 1, (1 - part) * before), (hour, part * now)]
+
+
+def threshold(usual: float, spread: float, quiet: float = QUIET) -> int:
     """The smallest count of an hour that is a spike, where `usual` questions come with variance `usual` + `spread` ×
-    `usual`²."""
-    chance, count, tail = 1 / (QUIET * WEEK), 0, 1.0
+    `usual`²: more than chance brings once in `quiet` weeks of hours."""
+    chance, count, tail = 1 / (quiet * WEEK), 0, 1.0
     while tail > chance:
         tail -= _probability(count, usual, spread)
         count += 1
@@ -116,7 +133,7 @@ def _probability(count: int, mean: float, spread: float) -> float:
     return exp(logged + size * log(size / (size + mean)) + count * log(mean / (size + mean)))
 
 
-def _usual(counts: Mapping[int, int], hour: int, first: int, excluded: Collection[int]) -> float:
+def usual_of(counts: Mapping[int, int], hour: int, first: int, excluded: Collection[int]) -> float:
     """The mean of such an hour: the same hour of up to eight weeks before with its neighbours, brought to the level of
     the last two days' same hours where these were busier."""
     weeks = [hour - WEEK * n for n in range(1, 9) if hour - WEEK * n - 1 >= first]
@@ -125,7 +142,7 @@ def _usual(counts: Mapping[int, int], hour: int, first: int, excluded: Collectio
     return max(sum(same) / len(same), sum(days) / len(days) if days else 0.0, 0.25)
 
 
-def _spread(counts: Mapping[int, int], first: int, until: int) -> float:
+def spread_of(counts: Mapping[int, int], first: int, until: int) -> float:
     """How much more than Poisson's the hours vary, from each hour and the same one a week later: their half squared
     difference is the variance. Pairs that are spikes themselves are left out."""
     more = squares = 0.0

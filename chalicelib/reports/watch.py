@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import from_row
-from chalicelib.reports.spikes import HOUR, WEEK, Labelled, Question, Spike, busy_hours, described, hour_of
+from chalicelib.reports.spikes import HOUR, WEEK, Labelled, Question, Spike, busy_hours, busy_now, described, hour_of
 
 WATCHED: Final = "watch.json"  # {"hours": {hour: count}, "spikes": [...]}, of the last weeks
 KEPT_WEEKS: Final = 9
@@ -49,10 +49,17 @@ def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
     unknown = set(range(min(counts), first)) - counts.keys()  # nobody watched
     found = busy_hours(counts, since, first + 2, min(counts), unusual | unknown)
     runs = [run for run in found if run[-1][0] >= first]
-    news = [_news(run, by_hour, playbook) for run in runs if any(by_hour[hour] for hour, _ in run)]
+    if not runs:
+        last = sum(q.asked_at > now - HOUR for asked in by_hour.values() for q in asked)
+        part = now.timestamp() % 3600 / 3600
+        run = busy_now(counts, last, first + 1, part, min(counts), unusual | unknown)
+        runs = [run] if run else []
     spikes = {row["first"]: row for row in known}
-    for run, told in zip(runs, news, strict=False):
-        spikes[run[0][0]] = _row(run, told)
+    news = []
+    for run in runs:
+        began = _began(run, known)
+        news.append(_news(run, began, by_hour, playbook))
+        spikes[began] = {"id": news[-1].spike.id, "first": began, "last": run[-1][0], "post": news[-1].spike.post}
     kept = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
     bucket.put_json(WATCHED, kept)
     return news
@@ -73,10 +80,18 @@ def recent(bucket: Bucket, first: int, now: datetime) -> list[Question]:
     return [q for _, q in found.values()]
 
 
-def _news(run: Sequence[tuple[int, float]], by_hour: Mapping[int, Sequence[Question]], playbook: Playbook) -> News:
+def _began(run: Sequence[tuple[int, float]], known: Iterable[Mapping[str, Any]]) -> int:
+    """The hour in which it began: what goes on from a spike that was told of is that spike."""
+    touching = [row["first"] for row in known if row["first"] <= run[-1][0] and row["last"] >= run[0][0] - 1]
+    return int(min([run[0][0], *touching]))
+
+
+def _news(
+    run: Sequence[tuple[int, float]], first: int, by_hour: Mapping[int, Sequence[Question]], playbook: Playbook
+) -> News:
     spike = described([(hour, usual) for hour, usual in run if by_hour.get(hour)], by_hour)
-    began = datetime.fromtimestamp(run[0][0] * 3600, UTC)
-    spike = Spike(began, len(run), spike.count, spike.usual, spike.post, spike.from_post, spike.intents)
+    began = datetime.fromtimestamp(first * 3600, UTC)
+    spike = Spike(began, run[-1][0] - first + 1, spike.count, spike.usual, spike.post, spike.from_post, spike.intents)
     asked = [q for hour, _ in run for q in by_hour.get(hour, ())]
     of_it = sorted((q for q in asked if spike.post is None or q.post == spike.post), key=lambda q: q.asked_at)
     return News(spike, campaign_of(asked, playbook, began), tuple(q.id for q in of_it[-QUOTED:][::-1]))
@@ -90,10 +105,6 @@ def campaign_of(asked: Sequence[Question], playbook: Playbook, at: datetime) -> 
         if campaign.runs(at, zone) and share >= QUESTIONS_OF:
             return campaign.name
     return ""
-
-
-def _row(run: Sequence[tuple[int, float]], news: News) -> dict[str, Any]:
-    return {"id": news.spike.id, "first": run[0][0], "last": run[-1][0], "post": news.spike.post}
 
 
 def labels(rows: Iterable[Mapping[str, Any]]) -> list[Labelled]:

@@ -134,3 +134,14 @@ def test_compaction_marks_the_questions_of_a_spike(bucket: Bucket, tmp_path: Pat
     found = Lake(tmp_path).rows("SELECT post, spike, count(*) FROM facts GROUP BY post, spike ORDER BY post")
     assert found == [("other", None, 3), ("viral", news.spike.id, 60)]
     assert json.dumps(bucket.get_json(WATCHED))
+
+
+def test_what_began_in_the_middle_of_an_hour_is_seen_by_the_last_sixty_minutes(bucket: Bucket) -> None:
+    at = now().replace(minute=30, second=0)
+    quiet(bucket, at)
+    asked(bucket, at - timedelta(minutes=45), 9, "a", post="viral")  # the hour before is usual, and so is this one
+    asked(bucket, at - timedelta(minutes=5), 9, "b", post="viral")
+    (news,) = watch(bucket, playbook(), at)
+    assert (news.spike.count, news.spike.post, news.spike.hours) == (18, "viral", 2)
+    again = asked(bucket, at, 40, "c", post="viral")
+    assert again and watch(bucket, playbook(), at + timedelta(minutes=9))[0].spike.id == news.spike.id
