@@ -133,9 +133,16 @@ class Services:
         import boto3
         from botocore.config import Config
 
+        from chalicelib.aws.buckets import owned
+
         logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials, on every start
         make: Any = boto3.client
-        return lambda service, config: make(service, config=Config(**config))
+
+        def made(service: str, config: dict[str, Any]) -> Any:
+            client = make(service, config=Config(**config))
+            return owned(client, self.settings.account) if service == "s3" else client
+
+        return made
 
     # --- the registrations, the policy, the model ---
 

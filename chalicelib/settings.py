@@ -35,6 +35,12 @@ class Settings:
     stage: str = "local"
     handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
 
+    @property
+    def account(self) -> str:
+        """The AWS account in which everything is, "" where it is not known."""
+        parts = self.state_machine_arn.split(":")
+        return parts[4] if len(parts) > 4 and parts[4].isdigit() else ""
+
 
 _NAMES = {
     "table": "EARSHOT_TABLE",

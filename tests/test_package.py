@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from infra.local.embedded import ACCOUNT, client
 from infra.local.events import rest_event
 from infra.local.lambda_runtime import Environment, FunctionError, function
 from infra.local.loopback import Call
-from infra.ops.doctor import NEEDED_AT_ONCE
+from infra.ops.doctor import FOR_MAIL, NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import Bucket, parameters, placed
 from infra.stack.layers import names as layer_names
@@ -423,8 +422,15 @@ def test_the_packaged_model_is_the_one_of_the_packaged_hash(package: Path) -> No
         IntentModel.load(model, "0" * 64)
 
 
-def test_doctor_asks_for_the_quota_that_the_readers_of_the_queues_sweep_and_receive_may_take() -> None:
-    template = merge_template()
-    maxima = re.findall(r'"MaximumConcurrency": ?(\d+)', json.dumps(template))
-    respond = template["Parameters"]["RespondConcurrency"]["Default"]
-    assert respond + sum(map(int, maxima)) + len(("sweep", "receive")) == NEEDED_AT_ONCE
+def test_doctor_asks_for_the_quota_that_the_readers_of_the_queues_sweep_and_receive_may_take(package: Path) -> None:
+    template = json.loads((package / "sam.json").read_text("utf-8"))
+    readers: dict[bool, int] = {True: 0, False: 0}  # by whether it reads without a domain for answers
+    for resource in template["Resources"].values():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == "SQS":
+                most = event["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+                most = template["Parameters"][most["Ref"]]["Default"] if isinstance(most, dict) else most
+                readers["Enabled" not in event["Properties"]] += most
+    assert readers[True] + len(("sweep", "receive")) == NEEDED_AT_ONCE
+    assert readers[False] == FOR_MAIL
+    assert NEEDED_AT_ONCE <= 10  # what a new account runs at once

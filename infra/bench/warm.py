@@ -121,17 +121,32 @@ def _queue(scheme: str, folder: Path) -> Iterator[tuple[int, ssl.SSLContext | No
             process.join()
 
 
-def _serve(listening: socket.socket, context: ssl.SSLContext | None) -> None:
+def _serve(listening: socket.socket, context: ssl.SSLContext | None, answered: Any = None) -> None:
     from threading import Thread
 
     while True:
         raw, _ = listening.accept()
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = context.wrap_socket(raw, server_side=True) if context else raw
-        Thread(target=_answer, args=(connection,), daemon=True).start()
+        Thread(target=_answer, args=(connection, answered), daemon=True).start()
 
 
-def _answer(connection: socket.socket) -> None:
+@contextmanager
+def sqs_that_counts() -> Iterator[tuple[int, Callable[[], int]]]:
+    """The same in plain HTTP: its port, and how many requests it has answered."""
+    context = get_context("fork")
+    answered = context.Value("q", 0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = context.Process(target=_serve, args=(listening, None, answered), daemon=True)
+        process.start()
+        try:
+            yield listening.getsockname()[1], lambda: int(answered.value)
+        finally:
+            process.kill()
+            process.join()
+
+
+def _answer(connection: socket.socket, answered: Any = None) -> None:
     buffer = b""
     while data := connection.recv(65536):
         buffer += data
@@ -141,4 +156,7 @@ def _answer(connection: socket.socket) -> None:
             if len(buffer) < end + 4 + length:
                 break
             buffer = buffer[end + 4 + length :]
+            if answered is not None:
+                with answered.get_lock():
+                    answered.value += 1
             connection.sendall(ANSWER)

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from chalicelib.operations.doctor import written
 from chalicelib.platforms.base import Finding
 from chalicelib.services import Services
+from chalicelib.settings import Settings
 from infra.ops.queues import QUEUES, dead_letters_of, queue_url
 from infra.ops.stage import client
 
@@ -40,27 +41,29 @@ def findings(services: Services, now: datetime) -> list[Finding]:
     )
     return [
         *seen,
-        *concurrency(services.settings.stage),
+        *concurrency(services.settings),
         *alarms(f"earshot-{services.settings.stage}"),
         *dead_letters(services),
     ]
 
 
-NEEDED_AT_ONCE = 12  # the readers' maxima of the default deployment, the sweep and receive
+NEEDED_AT_ONCE = 10  # the readers' maxima of the default deployment, the sweep and receive: what a new account has
+FOR_MAIL = 2  # more, where answers by e-mail are received
 
 
-def concurrency(stage: str) -> list[Finding]:
+def concurrency(settings: Settings) -> list[Finding]:
     """Whether the account runs as many functions at once as the stack's readers may take, receive beside them."""
-    if stage == "local":
+    if settings.stage == "local":
         return []
+    needed = NEEDED_AT_ONCE + (FOR_MAIL if settings.reply_domain else 0)
     try:
         limit = int(client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
     except ClientError:
         return [Finding("lambda", "Lambda does not tell its quota", "allow the operator lambda:GetAccountSettings")]
-    if limit >= NEEDED_AT_ONCE:
+    if limit >= needed:
         return []
     fix = "ask for more under Service Quotas, Lambda, Concurrent executions"
-    return [Finding("lambda", f"this account runs {limit} functions at once, Earshot may need {NEEDED_AT_ONCE}", fix)]
+    return [Finding("lambda", f"this account runs {limit} functions at once, Earshot may need {needed}", fix)]
 
 
 def sandbox() -> list[Finding]:

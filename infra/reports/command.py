@@ -16,6 +16,7 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.apps import Apps, AppsError, read_apps
+from chalicelib.aws.buckets import owned
 from chalicelib.keys import KeysError
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.policy import Playbook
@@ -134,7 +135,7 @@ def refill(stage: str, playbook: Path, now: datetime) -> int:
     settings = settings_of(stage)
     if not settings.facts_bucket:
         raise ReportError(f"the stack of {stage} keeps no facts yet: deploy this release first")
-    services, bucket = Services(settings), Bucket(client("s3"), settings.facts_bucket)
+    services, bucket = Services(settings), Bucket(owned(client("s3"), settings.account), settings.facts_bucket)
     deriver = Deriver(read_playbook(playbook), services.keys)
     found = sorted(FactsOfChanges(services.store.table, deriver).everything(), key=lambda f: f.day)
     for day, rows in groupby(found, key=lambda f: f.day):
@@ -152,7 +153,7 @@ def fetch(stage: str, folder: Path, playbook: Playbook) -> FactsOfChanges:
     services = Services(settings)
     if not settings.facts_bucket:
         raise ReportError(f"the stack of {stage} keeps no facts yet: deploy this release, then wait for a question")
-    s3, fetched = client("s3"), 0
+    s3, fetched = owned(client("s3"), settings.account), 0
     there = set()
     for found in s3.get_paginator("list_objects_v2").paginate(Bucket=settings.facts_bucket, Prefix="facts/"):
         for item in found.get("Contents", []):
