@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.conversations.why import Why
-from chalicelib.playbook.business_time import Hours
+from chalicelib.playbook.business_time import Hours, Span
 from chalicelib.playbook.campaigns import Promoted
 from chalicelib.registry import PRODUCTS
 
@@ -181,3 +181,22 @@ class SpokenBy(TypedDict):
 
     automatic: bool
     person: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """The section `replies`: `stopped` are "product:account", `stopped_at` where each stands in the file.
+    `urgent_reply`: an urgent message gets the general reply, else none."""
+
+    caps: Caps = field(default_factory=Caps)
+    products: Mapping[str, ProductPolicy] = field(default_factory=dict)
+    place: Place = Place.PUBLIC
+    minimum_confidence: float = 0.0
+    minimum_margin: float = 0.0
+    stopped_altogether: bool = False
+    stopped: frozenset[str] = frozenset()
+    stopped_at: Mapping[str, str] = field(default_factory=dict)
+    quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
+    bars: Bars = field(default_factory=dict)
+    urgent_reply: bool = False
+    formal: bool = True

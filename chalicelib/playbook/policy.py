@@ -15,7 +15,7 @@ from chalicelib.conversations.conversation import Ladder
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
 from chalicelib.guards import GUARDS, NO_THANKS, most
-from chalicelib.playbook.business_time import Span, within
+from chalicelib.playbook.business_time import within
 from chalicelib.playbook.campaigns import Campaign, Promoted
 from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
 from chalicelib.playbook.parts import (
@@ -25,12 +25,11 @@ from chalicelib.playbook.parts import (
     URGENT,
     Answer,
     Automatic,
-    Bars,
     Bundling,
-    Caps,
     IntentPolicy,
     Place,
     ProductPolicy,
+    Replies,
     Shop,
     Silence,
     SpokenBy,
@@ -50,12 +49,11 @@ def _promoted(campaign: Campaign, plain: Answer, texts: Sequence[str]) -> Promot
     return Promoted(campaign, plain.text if plain.place is Place.BOTH else texts[0], texts[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Playbook:
-    """The whole policy. `languages` are served, the first being the shop's own, `unserved` those that have texts all
-    the same; `stopped` are "product:account", `stopped_at` where each
-    stands in the file. `topics` are replies by topic and language. `urgent_reply`: an urgent
-    message gets the general reply, else none. `weekly_report_to` and `spikes_to` are teams, "" for nobody."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playbook(Replies):
+    """The whole policy, with the section of what is said automatically as its base. `languages` are served, the first
+    being the shop's own, `unserved` those that have texts all the same. `topics` are replies by topic and language.
+    `weekly_report_to` and `spikes_to` are teams, "" for nobody."""
 
     shop: Shop
     languages: tuple[str, ...]
@@ -66,21 +64,9 @@ class Playbook:
     before_window_closes: timedelta
     intents: Mapping[str, IntentPolicy]
     wording: Mapping[str, Wording]
-    caps: Caps = field(default_factory=Caps)
-    products: Mapping[str, ProductPolicy] = field(default_factory=dict)
-    place: Place = Place.PUBLIC
-    minimum_confidence: float = 0.0
-    minimum_margin: float = 0.0
-    stopped_altogether: bool = False
-    stopped: frozenset[str] = frozenset()
-    stopped_at: Mapping[str, str] = field(default_factory=dict)
-    quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
     bundling: Bundling = field(default_factory=Bundling)
     staff: frozenset[str] = frozenset()
     topics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    bars: Bars = field(default_factory=dict)
-    urgent_reply: bool = False
-    formal: bool = True
     unserved: tuple[str, ...] = ()
     answer_within: timedelta = timedelta(hours=1)
     tell_after: timedelta = timedelta(minutes=10)

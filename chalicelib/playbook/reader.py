@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,13 +16,13 @@ from chalicelib.playbook.machines import read_automatic
 from chalicelib.playbook.notices import read_emails, read_reports
 from chalicelib.playbook.parts import (
     Automatic,
-    Bars,
     Bundling,
     Caps,
     IntentPolicy,
     Place,
     PlaybookError,
     ProductPolicy,
+    Replies,
     Shop,
     Team,
 )
@@ -77,7 +77,7 @@ def _sections(top: Block) -> dict[str, Any]:
     links = top.get("links", _links, dict[str, str]())
     teams = top.entries["teams"].keys() if "teams" in top.entries else ()
     hours = top.get("hours", lambda part: read_hours(part, shop.timezone), dict[str, Hours]())
-    replies = top.get("replies", _replies, _Replies())
+    replies = top.get("replies", _replies, Replies())
     spare = top.get("wording", lambda part: unserved(part, languages), tuple[str, ...]())
     names = Names(languages, teams, {"shop": shop.name, **links}, spare, replies.formal)
     wording = top.get("wording", lambda part: read_wording(part, names), dict[str, Wording]())
@@ -151,35 +151,17 @@ def _links(part: Part) -> dict[str, str]:
     return links
 
 
-@dataclass(frozen=True, slots=True)
-class _Replies:
-    """The section `replies`, in the Playbook's own fields."""
-
-    caps: Caps = field(default_factory=Caps)
-    products: Mapping[str, ProductPolicy] = field(default_factory=dict)
-    place: Place = Place.PUBLIC
-    minimum_confidence: float = 0.0
-    minimum_margin: float = 0.0
-    stopped_altogether: bool = False
-    stopped: frozenset[str] = frozenset()
-    stopped_at: Mapping[str, str] = field(default_factory=dict)
-    quiet_hours: Mapping[Place, Span] = field(default_factory=dict)
-    bars: Bars = field(default_factory=dict)
-    urgent_reply: bool = False
-    formal: bool = True
-
-
 _REPLIES: Final = (
     *("stop", "formal", "place", "rungs", "urgent", "minimum_confidence", "minimum_margin", "quiet_hours"),
     *("caps", "products"),
 )
 
 
-def _replies(part: Part) -> _Replies:
+def _replies(part: Part) -> Replies:
     block = part.block(*_REPLIES)
     stop = block.get("stop", lambda p: p.block("all", "accounts"), Block(part, {}))
     stopped = dict(stop.get("accounts", lambda p: p.each(lambda a: (_account(a), a.place)), list[tuple[str, str]]()))
-    return _Replies(
+    return Replies(
         caps=block.get("caps", _caps, Caps()),
         products=block.get("products", _products, dict[str, ProductPolicy]()),
         place=block.get("place", place, Place.PUBLIC),
@@ -255,7 +237,7 @@ def _product(part: Part) -> ProductPolicy:
     )
 
 
-def _check_fit(top: Block, replies: "_Replies", wording: Mapping[str, Wording], shop: Shop) -> None:
+def _check_fit(top: Block, replies: Replies, wording: Mapping[str, Wording], shop: Shop) -> None:
     """Refuses a general reply that does not fit a platform, in any of its ways: nothing could be said there at all."""
     for language, words in wording.items() if not top.part.file.mistakes else ():
         when = f"{words.longest_when()} ({words.zone_name(shop.timezone)})"
