@@ -16,7 +16,7 @@ from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.operations.masks import masked, without
+from chalicelib.operations.masks import masked, without, without_ids
 from chalicelib.storage import names
 from chalicelib.storage.forgotten import before
 from chalicelib.storage.item_keys import collection_of, is_conversation, is_interaction
@@ -169,7 +169,12 @@ def round_about(
 
 def tells_of(i: Interaction, traces: Traces, *, elsewhere: bool = False) -> bool:
     """Whether `i` is to the customer or names them."""
-    return i.to in traces.known_as or masked(i.text, traces, elsewhere=elsewhere) != i.text
+    place = f"{i.post} {i.parent} {i.link}"
+    return (
+        i.to in traces.known_as
+        or masked(i.text, traces, elsewhere=elsewhere) != i.text
+        or without_ids(place, traces) != place
+    )
 
 
 def _ids_of_brand(store: Store, c: Conversation) -> set[str]:

@@ -42,6 +42,14 @@ def _one_of(words: list[str], flags: re.RegexFlag, at: str = "@?") -> list[tuple
     return [(rf"(?<!\w){at}(?:{longest_first})(?!\w)", flags)]
 
 
+def without_ids(id: str, traces: Traces) -> str:
+    """An id or an address of something else, without the customer's own: a post on a customer's page begins with it."""
+    for own in traces.ids:
+        if len(own) >= _CERTAIN:
+            id = re.sub(rf"(?<![A-Za-z0-9]){re.escape(own)}(?![A-Za-z0-9])", MASK, id)
+    return id
+
+
 def without(c: Conversation, traces: Traces, *, elsewhere: bool = False) -> Conversation:
     """Somebody else's conversation without the customer's name in what was answered and noted there."""
 
@@ -50,6 +58,7 @@ def without(c: Conversation, traces: Traces, *, elsewhere: bool = False) -> Conv
 
     return replace(
         c,
+        post=without_ids(c.post, traces),
         acknowledgements={k: replace(a, text=mask(a.text)) for k, a in c.acknowledgements.items()},
         answers={k: replace(a, text=mask(a.text)) for k, a in c.answers.items()},
         acts={k: replace(a, note=mask(a.note)) for k, a in c.acts.items()},

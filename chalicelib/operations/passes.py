@@ -28,11 +28,11 @@ from chalicelib.operations.footprint import (
     traces_of,
 )
 from chalicelib.operations.letters import Letters
-from chalicelib.operations.masks import masked, names_person, without
+from chalicelib.operations.masks import masked, names_person, without, without_ids
 from chalicelib.operations.scrub import Person
 from chalicelib.storage import names
 from chalicelib.storage.forgotten import Forgotten, before
-from chalicelib.storage.item_keys import is_conversation, is_interaction, is_of_account, is_thread
+from chalicelib.storage.item_keys import collection_of, is_conversation, is_interaction, is_of_account, is_thread
 from chalicelib.storage.optouts import SAID_AT
 from chalicelib.storage.people import mirror
 from chalicelib.storage.store import ConversationKey, Store
@@ -172,7 +172,10 @@ class Passes:
         def change(old: Interaction | None) -> Interaction:
             there = old or i
             to = None if there.to in w.traces.known_as else there.to
-            return replace(there, text=masked(there.text, w.traces, elsewhere=elsewhere), to=to)
+            places = (there.post, there.parent, there.link)
+            post, parent, link = (place and without_ids(place, w.traces) for place in places)
+            text = masked(there.text, w.traces, elsewhere=elsewhere)
+            return replace(there, text=text, to=to, post=post, parent=parent, link=link)
 
         self.store.change_interaction(i, change, now)
 
@@ -260,6 +263,9 @@ class Passes:
     def _document_anywhere(self, item: Item, w: Work) -> None:
         """A document about one of the customer's conversations that the index did not show."""
         doc, c = item.doc, w.customer
+        thing = names.object_named(collection_of(item.key) or "")
+        if thing and without_ids(thing, w.traces) != thing:
+            self._drop(item)
         if not {"product", "account", "thread", "customer"} <= doc.keys():
             return
         theirs = (doc["product"], doc["account"]) == (c.product, c.account) and doc["customer"] in w.traces.known_as

@@ -2,6 +2,7 @@
 documents. One function a name, so that none is made twice and no two meet; all of them have an expiry."""
 
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 
 # --- marks: what has been done, or stands so ---
 
@@ -46,7 +47,7 @@ def author_under_post(digest: str, now: datetime) -> str:
 
 
 def under_post(owner: str, post: str, now: datetime) -> str:
-    return f"post#{owner}#{post}#{now:%Y%m%dT%H}"
+    return f"post#{owner}#{_digest(post)}#{now:%Y%m%dT%H}"
 
 
 def of_account(owner: str, now: datetime) -> str:
@@ -58,7 +59,12 @@ def mailbox(address: str, now: datetime) -> str:
 
 
 def fell_due(product: str, account: str, post: str, team: str, now: datetime, within: timedelta) -> str:
-    return f"due#{product}:{account}#{post}#{team}#{int(now.timestamp() // within.total_seconds())}"
+    return f"due#{product}:{account}#{_digest(post)}#{team}#{int(now.timestamp() // within.total_seconds())}"
+
+
+def _digest(post: str) -> str:
+    """A post on a customer's own page begins with the customer's id, and no erasure looks into counters."""
+    return sha256(post.encode()).hexdigest()[:16]
 
 
 def campaign_person(campaign: str, first: date, digest: str) -> str:
@@ -117,6 +123,12 @@ def person_named(collection: str) -> str | None:
     """The id that `person` made the name `collection` of; None where another function made it."""
     kind, _, rest = collection.partition("#")
     return rest.partition("#")[2] if kind == "person" else None
+
+
+def object_named(collection: str) -> str | None:
+    """The id that `object_home` made the name `collection` of; None where another function made it."""
+    kind, _, rest = collection.partition("#")
+    return rest.partition("#")[2] if kind == "object" else None
 
 
 def object_home(product: str, id: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 import app as entry
 from chalicelib.apps import Account, App, Apps
+from chalicelib.conversations.conversation import State
 from chalicelib.conversations.customer import Customer
 from chalicelib.handlers.messages import Erase, decode
 from chalicelib.operations import erasure
@@ -127,6 +128,21 @@ def test_mentions_where_the_customer_never_spoke_lose_the_id_and_the_whole_name_
     texts = {i.id: i.text for i in world.interactions()}
     assert texts["c2"] == f"{MASK} told me so, and {MASK} too, says {MASK}"
     assert (texts["c3"], texts["r3"]) == ("a Canary sings, Name it", f"We asked {MASK}.")
+
+
+def test_what_others_say_under_a_post_of_the_customers_own_does_not_keep_their_id() -> None:
+    world = MemoryWorld()
+    at, post = int(NOW.timestamp()), f"{ID}_1"
+    told = {"item": "post", "verb": "add", "post_id": post, "message": f"my {WORDS} dress?", "created_time": at}
+    change = {"field": "mention", "_at": at, "value": {**told, "from": {"id": ID, "name": NAME}}}
+    world.post(delivery(change))
+    world.post(said("o1", BY_HAND, author="66", post=post, parent=post))
+    world.run(timedelta(minutes=12), sweep=True)
+    world.services.eraser.request([WHO], "code1", world.services.now())
+    world.run(TWENTY)
+    left = kept(world) + repr(world.store.table._counters)
+    assert not [c for c in (WORDS, NAME, ID) if c in left]
+    assert [(c.customer, c.state) for c in world.conversations()] == [("66", State.OPEN)]
 
 
 @pytest.mark.parametrize("named", ["491510000001", "+49 151 0000001", "DE.1349", "491510000099"])
