@@ -58,8 +58,9 @@ class Shop:
 
     def __init__(self, product: str) -> None:
         self.product, self.http = product, KeptHttp()
-        links = {"public_url": "https://earshot.example.com", "reply_domain": "reply.example.com"}
-        self.world = MemoryWorld(apps=APPS, http=self.http, **links)
+        self.world = MemoryWorld(
+            apps=APPS, http=self.http, public_url="https://earshot.example.com", reply_domain="reply.example.com"
+        )
         self.world.services.inbox = KeptQueue("inbox", self.world.virtual_clock)
         KeptQueue.kept.clear()
         keys = self.world.services.keys
