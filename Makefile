@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo pictures run test lint bench replay report study scale facts train evaluate fit
+.PHONY: help setup demo pictures run test lint bench storm replay report study scale facts train evaluate fit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -125,3 +125,6 @@ fit: setup ## what is said to messages that no training has seen: right, useless
 bench: setup ## speed and memory, side by side in one run
 	@$(PYTHON) -m models.bench
 	@$(PYTHON) -m infra.bench
+
+storm: setup ## 100,000 comments under one post in an hour, 10,000 questions due in one minute: e-mails, caps, seconds of work
+	@$(PYTHON) -m infra.bench.storm $(if $(COMMENTS),--comments $(COMMENTS)) $(if $(RUSH),--rush $(RUSH))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from chalicelib.guards import guards
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
 from chalicelib.playbook.policy import Playbook
-from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from models.fit_tables import contact_table, of, questions, right_ones, share, spoilt_table, trap_table
 from models.hurried import SPOILT, hurried
 from models.policy import kind
@@ -191,7 +191,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
     parser.add_argument("--wrong", action="store_true", help="print each wrong reply and each answered trap")
     options = parser.parse_args(arguments)
-    playbook = load_playbook(options.playbook.read_text("utf-8"), options.playbook.name)
+    playbook = read_playbook(options.playbook)
     report = check(IntentModel.load(options.model), playbook)
     print("\n".join(report.lines()))
     if options.wrong:

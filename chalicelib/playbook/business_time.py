@@ -6,6 +6,7 @@ that runs past midnight belongs to the day on which it begins.
 
 import importlib
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,16 +47,22 @@ type Span = tuple[int, int]
 """Opening and closing in minutes after midnight; in working hours closing is the larger, maybe in the next day."""
 
 
+type Opening = tuple[datetime, datetime]
+"""From … until, in UTC."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """When a team works. `week` has seven days, Monday first; `region` is a country or "country-subdivision" whose
-    public holidays are closed, or empty; `closed` are further closed days, "2026-12-24" or, every year, "12-24"."""
+    public holidays are closed, or empty; `closed` are further closed days, "2026-12-24" or, every year, "12-24"; `shut`
+    are closed times from … until, in UTC, in order and apart from each other."""
 
     zone: str
     week: tuple[tuple[Span, ...], ...] = ()
     region: str = ""
     closed: frozenset[str] = frozenset()
     always: bool = False
+    shut: tuple[tuple[datetime, datetime], ...] = ()
 
     def closed_on(self, day: date) -> bool:
         """Whether `day` is a closed day or a public holiday, whatever its weekday."""
@@ -69,7 +76,20 @@ class Hours:
         week = self.week[day.weekday()]
         if not week or self.closed_on(day):
             return ()
-        return tuple(piece for opens, closes in week for piece in _pieces(day, opens, closes, self.zone))
+        pieces = (piece for opens, closes in week for piece in _pieces(day, opens, closes, self.zone))
+        return tuple(left for piece in pieces for left in self._open_in(*piece)) if self.shut else tuple(pieces)
+
+    def _open_in(self, opens: datetime, closes: datetime) -> Iterator[Opening]:
+        """What `shut` leaves of an opening."""
+        at = opens
+        for start, end in self.shut[bisect_right(self.shut, opens, key=lambda row: row[1]) :]:
+            if start >= closes:
+                break
+            if at < start:
+                yield at, start
+            at = max(at, end)
+        if at < closes:
+            yield at, closes
 
     def is_open(self, now: datetime) -> bool:
         """Whether the team works at `now`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.interaction import Rung
+from chalicelib.playbook.business_time import Hours
 from chalicelib.playbook.campaigns import Campaign
 from chalicelib.playbook.parts import INTENTS, NEED_NO_ANSWER, Bars, IntentPolicy, PlaybookError, ProductPolicy, Tier
 from chalicelib.playbook.policy import Playbook
@@ -15,6 +16,7 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.playbook.reader import read_playbook as load
 from chalicelib.playbook.yaml_parts import span_text
 
+_FEW = 3  # closed days that are named
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -76,7 +78,14 @@ def _hours(playbook: Playbook, name: str) -> str:
         else:
             runs.append((day, day))
     days = (f"{_DAYS[a]}-{_DAYS[b]} {week[a]}" if a != b else f"{_DAYS[a]} {week[a]}" for a, b in runs)
-    return ", ".join(days) + (f", not on holidays of {hours.region}" if hours.region else "")
+    return ", ".join(days) + (f", not on holidays of {hours.region}" if hours.region else "") + _away(hours)
+
+
+def _away(hours: Hours) -> str:
+    """What is closed besides, for instance by a calendar."""
+    few = f", not on {', '.join(sorted(hours.closed))}" if hours.closed else ""
+    days = few if len(hours.closed) <= _FEW else f", not on {len(hours.closed)} closed days"
+    return days + (f", not in {len(hours.shut)} closed times" if hours.shut else "")
 
 
 def _intent(playbook: Playbook, name: str) -> tuple[str, ...]:
@@ -116,6 +125,12 @@ def examples(playbook: Playbook) -> Iterable[str]:
         for tier, at in enumerate(found.times[1:], start=2):
             said.append(f"{playbook.team(None, tier).name} {_when(at, asked)}")
         yield f"             a question on {asked:%A %H:%M} {', '.join(said)}"
+    if playbook.urgency.intents:
+        asked = datetime(2026, 6, 13, 22, 0, tzinfo=zone)
+        urgent = min(playbook.urgency.intents)
+        times = enumerate(playbook.calls(urgent, asked).times, start=1)
+        calls = (f"{playbook.team(urgent, tier, urgent=True).name} {_when(at, asked)}" for tier, at in times)
+        yield f"             something urgent on {asked:%A %H:%M} is told to {', '.join(calls)}"
 
 
 def _when(at: datetime, asked: datetime) -> str:

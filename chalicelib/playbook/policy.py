@@ -158,7 +158,16 @@ class Playbook(Replies):
         """A fingerprint of all that decides about due times: another one means that open conversations are planned
         anew."""
         teams = [
-            (t.name, t.answer_within, t.tell_after, t.hours.zone, t.hours.week, t.hours.region, sorted(t.hours.closed))
+            (
+                t.name,
+                t.answer_within,
+                t.tell_after,
+                t.hours.zone,
+                t.hours.week,
+                t.hours.region,
+                sorted(t.hours.closed),
+                t.hours.shut,
+            )
             for t in sorted(self.teams.values(), key=lambda t: t.name)
         ]
         intents = [(n, i.team, i.answer_within) for n, i in sorted(self.intents.items())]

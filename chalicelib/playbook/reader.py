@@ -50,17 +50,17 @@ _UNREAD: Final[tuple[Shop, tuple[str, ...]]] = (Shop("", "UTC"), ("en",))
 def read_playbook(path: Path) -> Playbook:
     """The playbook in the file at `path`. Raises PlaybookError, OSError."""
     try:
-        return load_playbook(read_text(path), path.name)
+        return load_playbook(read_text(path), path.name, path.parent)
     except NotText as error:
         raise PlaybookError(str(error)) from None
 
 
-def load_playbook(text: str, name: str = "playbook.yaml") -> Playbook:
-    """The playbook written in the YAML `text`; `name` is what messages call the file.
+def load_playbook(text: str, name: str = "playbook.yaml", folder: Path | None = None) -> Playbook:
+    """The playbook written in the YAML `text`; `name` is what messages call the file, calendars lie in its `folder`.
 
     Raises PlaybookError with a line, `name:line: …`, for each mistake.
     """
-    root = parse(text, name)
+    root = parse(text, name, folder)
     parts: dict[str, Any] = {}
     with root.file.collect():
         parts = _sections(root.block(*_SECTIONS))

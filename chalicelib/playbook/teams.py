@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from chalicelib.playbook.business_time import LONGEST_WAIT, MINUTES_A_DAY, Hours, Span, is_region
+from chalicelib.playbook.closures import CalendarError, Closures, merged, read_closures
 from chalicelib.playbook.notices import CHANNELS, read_channels
 from chalicelib.playbook.parts import INTENTS, Team, Tier, Urgency
 from chalicelib.playbook.yaml_parts import Block, Part, span_text
@@ -40,14 +41,28 @@ def _hours_of(part: Part, zone: str) -> Hours:
     if part.is_text:
         part.choice(("always",), "hours")
         return Hours(zone, always=True)
-    block = part.block("days", "holidays", "closed")
+    block = part.block("days", "holidays", "closed", "calendars")
     week = block.need("days", _week, _NEVER, 'write for instance days: {mon-fri: "08:00-20:00"}')
+    calendars = block.get("calendars", lambda p: p.each(lambda one: _calendar(one, zone)), list[Closures]())
+    closed = block.get("closed", lambda p: p.each(_closed_day), list[str]())
     return Hours(
         zone,
         week,
         region=block.get("holidays", _region, ""),
-        closed=frozenset(block.get("closed", lambda p: p.each(_closed_day), list[str]())),
+        closed=frozenset(closed).union(*(calendar.days for calendar in calendars)),
+        shut=merged(time for calendar in calendars for time in calendar.times),
     )
+
+
+def _calendar(part: Part, zone: str) -> Closures:
+    write = "write a file beside the playbook, such as closures.ics, or an https address"
+    source = part.word(write)
+    if "://" in source and not source.startswith("https://"):
+        raise part.wrong("not an https address", write)
+    try:
+        return read_closures(source, part.file.folder, zone, date.today())
+    except CalendarError as error:
+        raise part.wrong(f"a calendar cannot be used: {error}", "nobody would know when this team is away") from None
 
 
 def _week(part: Part) -> tuple[tuple[Span, ...], ...]:

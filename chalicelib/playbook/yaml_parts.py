@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final
 
 import yaml
@@ -22,9 +23,10 @@ _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": Fa
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The file's name, and the mistakes found in it so far by line."""
+    """The file's name and folder (None: it is no file), and the mistakes found in it so far by line."""
 
     name: str
+    folder: Path | None = None
     mistakes: list[tuple[int, str]] = field(default_factory=list)
 
     @contextmanager
@@ -235,7 +237,7 @@ def span_text(span: timedelta) -> str:
     return f"{seconds / SPAN_UNITS[unit]:g}{unit}"
 
 
-def parse(text: str, name: str) -> Part:
+def parse(text: str, name: str, folder: Path | None = None) -> Part:
     """The whole file as one part. Raises PlaybookError when it is not YAML, or empty."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -254,4 +256,4 @@ def parse(text: str, name: str) -> Part:
         ) from None
     if node is None or node.tag == _NULL_TAG or not node.value:
         raise PlaybookError(f"{name}:1: the file is empty; start from the playbook.yaml that comes with Earshot")
-    return Part(File(name), node, "", node.start_mark.line + 1)
+    return Part(File(name, folder), node, "", node.start_mark.line + 1)

@@ -206,8 +206,10 @@ class Store:
         return [load(Conversation, item.doc) for item in items if item]
 
     def overdue(self, now: datetime) -> Iterator[ConversationKey]:
-        """Every conversation that escalate has to look at, oldest first within each shard."""
-        for shard in range(SHARDS):
+        """Every conversation that escalate has to look at, oldest first within each shard. Sweeps at the same time
+        begin with different shards, by the fraction of the second, so that they share the work."""
+        first = now.microsecond * SHARDS // 1_000_000
+        for shard in (*range(first, SHARDS), *range(first)):
             for key in self.table.overdue(shard, now):
                 yield parse_conversation_key(key)
 

@@ -1,10 +1,10 @@
-"""`python -m infra.bench [local|warm|cold|offered]`: everything, or the part that is named."""
+"""`python -m infra.bench [local|warm|cold|offered|sweep]`: everything, or the part that is named."""
 
 import sys
 
-from infra.bench import cold, local, offered, warm
+from infra.bench import cold, local, offered, sweep, warm
 
-PARTS = {"local": local.main, "warm": warm.main, "cold": cold.main, "offered": offered.main}
+PARTS = {"local": local.main, "warm": warm.main, "cold": cold.main, "offered": offered.main, "sweep": sweep.main}
 
 for name in sys.argv[1:] or PARTS:
     PARTS[name]()

@@ -44,7 +44,7 @@ def put(table: Table, file: Path, apps: Apps, now: datetime) -> str:
         text = read_text(file)
     except NotText as error:
         raise PlaybookError(str(error)) from None
-    playbook, versions = load_playbook(text, file.name), PlaybookVersions(table)
+    playbook, versions = load_playbook(text, file.name, file.parent), PlaybookVersions(table)
     check_accounts(playbook, apps)
     before = versions.served()
     try:

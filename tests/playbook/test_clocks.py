@@ -2,10 +2,11 @@
 
 import random
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from chalicelib.conversations.conversation import Ladder
 from chalicelib.playbook.business_time import Hours, public_holidays
 from chalicelib.playbook.clocks import before_window_closes, calls
+from chalicelib.playbook.closures import read_closures
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 
@@ -38,6 +40,63 @@ OTHER_DAYS = (date(2026, 12, 24), date(2026, 12, 31), date(2026, 6, 12))
 HORIZON = 16  # days that are counted minute by minute
 
 
+@dataclass(frozen=True)
+class Closure:
+    """A closure of so many days from a local day on, or of so many minutes from a local time on, on the clock of `zone`
+    ("" for the team's own); weekly `times` times, but not in the week `without`."""
+
+    start: datetime
+    days: int
+    minutes: int
+    zone: str
+    times: int
+    without: int
+
+    def ical(self) -> str:
+        """As a calendar writes it."""
+        zone = f";TZID={self.zone}" if self.zone else ""
+        end = self.start + timedelta(days=self.days, minutes=self.minutes)
+        if self.days:
+            rows = [f"DTSTART;VALUE=DATE:{self.start:%Y%m%d}", f"DTEND;VALUE=DATE:{end:%Y%m%d}"]
+            left_out = f"EXDATE;VALUE=DATE:{self.start + timedelta(weeks=self.without):%Y%m%d}"
+        else:
+            rows = [f"DTSTART{zone}:{self.start:%Y%m%dT%H%M%S}", f"DTEND{zone}:{end:%Y%m%dT%H%M%S}"]
+            left_out = f"EXDATE{zone}:{self.start + timedelta(weeks=self.without):%Y%m%dT%H%M%S}"
+        rows += [f"RRULE:FREQ=WEEKLY;COUNT={self.times}", left_out] if self.times > 1 else []
+        return "\r\n".join(("BEGIN:VEVENT", f"UID:{id(self)}", *rows, "END:VEVENT"))
+
+    def weeks(self) -> list[datetime]:
+        """When it begins, each time, on its own clock."""
+        return [self.start + timedelta(weeks=n) for n in range(self.times) if self.times == 1 or n != self.without]
+
+    def closes_day(self, day: date) -> bool:
+        return any(0 <= (day - start.date()).days < self.days for start in self.weeks())
+
+    def closes(self, at: datetime, own_zone: str) -> bool:
+        """Whether the minute that begins `at` is closed."""
+        zone = ZoneInfo(self.zone or own_zone)
+        begins = (start.replace(tzinfo=zone).astimezone(UTC) for start in self.weeks())
+        ends = (
+            (start + timedelta(minutes=self.minutes)).replace(tzinfo=zone).astimezone(UTC) for start in self.weeks()
+        )
+        return any(begin <= at < end for begin, end in zip(begins, ends, strict=True))
+
+
+def some_closures(rng: random.Random, day: date) -> list[Closure]:
+    """A few around `day`."""
+    found = []
+    for _ in range(rng.choice((0, 1, 2, 4))):
+        start = datetime(day.year, day.month, day.day) + timedelta(days=rng.randrange(-9, 9))
+        times = rng.choice((1, 1, 3))
+        if rng.random() < 0.4:
+            found.append(Closure(start, rng.randrange(1, 4), 0, "", times, rng.randrange(3)))
+        else:
+            at = start + timedelta(minutes=rng.randrange(0, 1440, 5))
+            zone = rng.choice(("", "", *ZONES[:-1]))
+            found.append(Closure(at, 0, rng.randrange(10, 600, 5), zone, times, rng.randrange(3)))
+    return found
+
+
 @cache
 def wall(zone: str, first: datetime) -> list[tuple[datetime, date, int]]:
     """Every minute with what the clock on the wall shows: its day, and the minute of that."""
@@ -45,7 +104,7 @@ def wall(zone: str, first: datetime) -> list[tuple[datetime, date, int]]:
     return [(at, local.date(), local.hour * 60 + local.minute) for at, local in shown]
 
 
-def open_minutes(hours: Hours, first: datetime) -> list[datetime]:
+def open_minutes(hours: Hours, closures: list[Closure], first: datetime) -> list[datetime]:
     """The minutes in which a team works, one by one."""
     holidays: set[date] = set()
     if hours.region:
@@ -56,13 +115,24 @@ def open_minutes(hours: Hours, first: datetime) -> list[datetime]:
         text = day.isoformat()
         if day in holidays or text in hours.closed or text[5:] in hours.closed:
             return set()
+        if any(closure.closes_day(day) for closure in closures):
+            return set()
         return {minute for opens, closes in hours.week[day.weekday()] for minute in range(opens, closes)}
 
     return [
         at
         for at, day, minute in wall(hours.zone, first)
-        if minute in begun_on(day) or minute + 1440 in begun_on(day - timedelta(days=1))
+        if (minute in begun_on(day) or minute + 1440 in begun_on(day - timedelta(days=1)))
+        and not any(closure.minutes and closure.closes(at, hours.zone) for closure in closures)
     ]
+
+
+def with_calendar(hours: Hours, closures: list[Closure], folder: Path, today: date) -> Hours:
+    """`hours` with what the library makes of the calendar that has these closures."""
+    events = "".join(f"{closure.ical()}\r\n" for closure in closures)
+    (folder / "closures.ics").write_text(f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n", newline="")
+    found = read_closures("closures.ics", folder, hours.zone, today)
+    return replace(hours, closed=hours.closed | found.days, shut=found.times)
 
 
 def passed(open_: list[datetime], start: datetime, minutes: int) -> datetime:
@@ -83,13 +153,16 @@ def some_hours(rng: random.Random, zone: str) -> Hours:
     return Hours(zone, tuple(week), rng.choice(("", "", "GB-ENG", "DE-BY", "US")), closed)
 
 
-def test_due_times_equal_those_of_a_count_of_minutes_on_the_clock_on_the_wall() -> None:
-    rng, compared = random.Random(20261126), 0
+def test_due_times_equal_those_of_a_count_of_minutes_on_the_clock_on_the_wall(tmp_path: Path) -> None:
+    rng, compared, shut = random.Random(20261126), 0, 0
     for n in range(60):
         zone, day = ZONES[n % len(ZONES)], rng.choice(CHANGES + OTHER_DAYS)
         first = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=3)
         own, other = some_hours(rng, zone), some_hours(rng, rng.choice(ZONES))
-        open_, open_other = open_minutes(own, first), open_minutes(other, first)
+        closures, others = some_closures(rng, day), some_closures(rng, day)
+        open_, open_other = open_minutes(own, closures, first), open_minutes(other, others, first)
+        own, other = with_calendar(own, closures, tmp_path, day), with_calendar(other, others, tmp_path, day)
+        shut += len(own.shut) + len(other.shut)
         for _ in range(20):
             since = first + rng.randrange(5 * 1440) * MINUTE
             tell, within, after, apart = (rng.randrange(1, most) for most in (45, 240, 200, 90))
@@ -103,7 +176,7 @@ def test_due_times_equal_those_of_a_count_of_minutes_on_the_clock_on_the_wall() 
                 continue  # beyond what was counted
             assert (found.promised_by, list(found.times)) == (promised_by, expected), (own, other, since)
             compared += 1
-    assert compared >= 1000
+    assert compared >= 1000 and shut >= 60
 
 
 def local(at: datetime) -> str:
