@@ -104,7 +104,9 @@ class IncomingMail:
     ) -> Refusal | None:
         """The first thing that speaks against it; who it is from comes before what it says."""
         verdicts = received.verdicts
-        if verdicts.get("dmarc") != "pass" and not (_is_aligned(message, sender) and verdicts.get("dkim") == "pass"):
+        aligned = verdicts.get("dkim") == "pass" and _is_aligned(message, sender)
+        # where there is a policy and it fails, no signature was aligned, whatever the header claims
+        if verdicts.get("dmarc") != "pass" and (verdicts.get("dmarc") == "fail" or not aligned):
             return Refusal.NOT_AUTHENTIC
         if verdicts.get("spam") != "pass" or verdicts.get("virus") != "pass":
             return Refusal.SPAM

@@ -10,8 +10,8 @@ from chalicelib.apps import Apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.storage.item_keys import ConversationKey, conversation_key
 from chalicelib.storage.store import SHARDS
-from chalicelib.storage.table import Key
 from infra.local.deliveries import author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryTable, VirtualClock
@@ -33,7 +33,15 @@ def sweep_s(apps: Apps, playbook: Playbook, waiting: int) -> float:
     pattern = next(item for item in table.everything() if item.wake_at)
     for n in range(waiting):
         later = START + timedelta(days=1, seconds=n)
-        table.put(replace(pattern, key=Key(f"t#other-{n}", "c#x"), rev=0, shard=n % SHARDS, wake_at=later))
+        table.put(
+            replace(
+                pattern,
+                key=conversation_key(ConversationKey("messenger", "1", f"other-{n}", "x")),
+                rev=0,
+                shard=n % SHARDS,
+                wake_at=later,
+            )
+        )
     clock.now = START + timedelta(minutes=10, seconds=30)
     began = process_time()
     services.escalator.sweep(services.now)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.mail_bucket import HEAD
 from chalicelib.aws.mailer import Email
 from chalicelib.conversations.conversation import Conversation, State
 from chalicelib.outcomes.types import Handled
 from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
 from infra.local.stand_in import Fault
 from tests.http_doubles import StandInHttp
-from tests.staff.mails.make import ANSWER, programs
+from tests.staff.mails.make import ANSWER, programs, too_large
 from tests.staff.test_answers import silent
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
@@ -33,9 +34,10 @@ class Mailbox:
         self.world.run(timedelta(minutes=70))
         self.email = self.world.emails[0]
 
-    def answer(self, name: str, *, to: str = "", verdicts: dict[str, str] | None = None, **more: Any) -> Handled:
+    def answer(self, name: str | Path, *, to: str = "", verdicts: dict[str, str] | None = None, **more: Any) -> Handled:
         """What becomes of the e-mail in the file `name`, sent to the newest reply address."""
-        mime = (MAILS / f"{name}.eml").read_bytes().replace(b"{reply_to}", self.email.reply_to.encode())
+        file = name if isinstance(name, Path) else MAILS / f"{name}.eml"
+        mime = file.read_bytes().replace(b"{reply_to}", self.email.reply_to.encode())
         for old, new in more.pop("replaced", {}).items():
             assert old in mime
             mime = mime.replace(old, new)
@@ -87,7 +89,7 @@ def test_invisible_characters_and_markup_arrive_as_plain_words() -> None:
 
 def test_the_same_message_is_posted_once_however_often_it_comes() -> None:
     box = Mailbox()
-    assert [box.answer("gmail_en").result for _ in range(3)] == ["sent", "dropped", "dropped"]
+    assert [box.answer("twice").result for _ in range(3)] == ["sent", "dropped", "dropped"]
     assert len(box.wire.texts()) == 1 and box.told == []
 
 
@@ -103,26 +105,27 @@ def test_nothing_happens_without_a_token_of_ours() -> None:
         "",
     ]
     for address in forged:
-        result = box.answer("gmail_en", to=address or "x")
+        result = box.answer("bad_token", to=address or "x")
         assert (result.result, result.why) == ("dropped", "no_token")
     assert box.wire.writes == [] and box.told == []
     assert box.answer("gmail_en", to=good.upper()).result == "sent"  # some programs change the case
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "why"),
+    ("name", "verdicts", "why"),
     [
-        ({**PASS, "dmarc": "fail", "dkim": "fail"}, "not_authentic"),
-        ({**PASS, "dmarc": "gray", "dkim": "gray"}, "not_authentic"),
-        ({}, "not_authentic"),
-        ({**PASS, "spam": "fail"}, "spam"),
-        ({**PASS, "virus": "fail"}, "spam"),
-        ({**PASS, "virus": "processing_failed"}, "spam"),
+        ("dmarc_fail", {**PASS, "dmarc": "fail", "dkim": "fail"}, "not_authentic"),
+        ("dmarc_none", {**PASS, "dmarc": "gray", "dkim": "gray"}, "not_authentic"),
+        ("dmarc_fail", {**PASS, "dmarc": "fail"}, "not_authentic"),
+        ("gmail_en", {}, "not_authentic"),
+        ("spam", {**PASS, "spam": "fail"}, "spam"),
+        ("virus", {**PASS, "virus": "fail"}, "spam"),
+        ("virus", {**PASS, "virus": "processing_failed"}, "spam"),
     ],
 )
-def test_nothing_is_posted_unless_ses_vouches_for_it(verdicts: dict[str, str], why: str) -> None:
+def test_nothing_is_posted_unless_ses_vouches_for_it(name: str, verdicts: dict[str, str], why: str) -> None:
     box = Mailbox()
-    result = box.answer("gmail_en", verdicts=verdicts)
+    result = box.answer(name, verdicts=verdicts)
     assert (result.result, result.why) == ("dropped", why)
     assert box.wire.writes == [] and box.told == []
 
@@ -164,11 +167,18 @@ def test_an_answer_without_words_is_told_to_its_sender_once(name: str) -> None:
     assert told.headers["Auto-Submitted"] == "auto-replied"
 
 
-def test_ten_megabytes_are_refused_unread_and_told() -> None:
+def test_ten_megabytes_are_refused_unread_and_told(tmp_path: Path) -> None:
     box = Mailbox()
-    assert box.answer("gmail_en", whole=False).why == "too_large"
-    assert "too large" in box.told[0].text
-    assert MOST_BYTES == 10 * 1024 * 1024
+    file = tmp_path / "too_large.eml"
+    file.write_bytes(too_large().replace(b"{reply_to}", box.email.reply_to.encode()))
+    assert file.stat().st_size > MOST_BYTES == 10 * 1024 * 1024
+    whole = box.answer(file)
+    assert (whole.result, whole.why) == ("refused", "too_large")
+    beginning = tmp_path / "beginning.eml"  # what the bucket hands over of one so large
+    beginning.write_bytes(file.read_bytes()[:HEAD])
+    assert box.answer(beginning, whole=False).why == "too_large"
+    (told,) = box.told  # once for the same Message-ID
+    assert "too large" in told.text and box.wire.writes == []
 
 
 def test_too_long_for_the_platform_is_told_with_what_fits() -> None:
@@ -180,14 +190,14 @@ def test_too_long_for_the_platform_is_told_with_what_fits() -> None:
 def test_a_closed_window_is_told() -> None:
     box = Mailbox(message("m1", "Where is my parcel? It was to be here on Friday."))
     box.world.run(timedelta(hours=25))
-    assert box.answer("gmail_en").why == "window_over"
+    assert box.answer("window_closed").why == "window_over"
     assert "messaging window is closed" in box.told[0].text
 
 
 def test_an_expired_address_is_told() -> None:
     box = Mailbox()
     box.world.virtual_clock.now += timedelta(days=15)
-    assert box.answer("gmail_en").why == "expired"
+    assert box.answer("expired").why == "expired"
     assert "too old" in box.told[0].text and box.wire.writes == []
 
 
@@ -197,7 +207,7 @@ def test_another_conversations_token_answers_that_conversation_only() -> None:
     box.world.run(timedelta(minutes=70))
     other = next(e for e in box.world.emails if "Ireland" in e.text)
     assert other.reply_to != box.email.reply_to
-    assert box.answer("gmail_en", to=other.reply_to).result == "sent"
+    assert box.answer("other_token", to=other.reply_to).result == "sent"
     assert box.wire.stand_in.posted[0].target == "d1"
     states = {c.thread: c.state for c in box.world.conversations()}
     assert states == {"c1": State.OPEN, "d1": State.ANSWERED}

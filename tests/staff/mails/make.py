@@ -97,6 +97,16 @@ def programs(language: str) -> dict[str, tuple[str, str]]:
     }
 
 
+PASSED = "amazonses.com; spf=pass; dkim=pass header.i=@shop.example.com; dmarc=pass header.from=shop.example.com"
+
+
+def judged(
+    text: str, *, results: str = PASSED, spam: str = "PASS", virus: str = "PASS", **headers: str
+) -> EmailMessage:
+    """An answer with the headers in which SES writes what it thinks of it."""
+    return mail(text, Authentication_Results=results, X_SES_Spam_Verdict=spam, X_SES_Virus_Verdict=virus, **headers)
+
+
 def mail(text: str, html: str = "", id: str = "answer-1@mail.shop.example.com", **headers: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = headers.pop("From", SENDER)
@@ -130,7 +140,17 @@ def attachment() -> EmailMessage:
 
 def refused() -> dict[str, EmailMessage]:
     text = f"{ANSWER['en']}\n\n{ON['en']}\n{quoted()}\n"
+    failed = PASSED.replace("pass", "fail")
     return {
+        "bad_token": judged(text, id="answer-2@mail.shop.example.com"),
+        "dmarc_fail": judged(text, results=failed, id="answer-3@mail.shop.example.com"),
+        "dmarc_none": judged(text, results="amazonses.com; spf=none; dkim=none", id="answer-4@mail.shop.example.com"),
+        "spam": judged(text, spam="FAIL", id="answer-5@mail.shop.example.com"),
+        "virus": judged(text, virus="FAIL", id="answer-6@mail.shop.example.com"),
+        "twice": judged(text, id="answer-7@mail.shop.example.com"),
+        "other_token": judged(text, id="answer-8@mail.shop.example.com"),
+        "expired": judged(text, id="answer-9@mail.shop.example.com", Date="Tue, 8 Dec 2026 10:10:00 +0000"),
+        "window_closed": judged(text, id="answer-10@mail.shop.example.com", Date="Tue, 24 Nov 2026 11:10:00 +0000"),
         "sender": mail(text, From="Eve <eve@example.net>", DKIM_Signature2="x"),
         "auto_reply": mail("I am out of office until Monday.", Auto_Submitted="auto-replied"),
         "bounce": report(),
@@ -143,6 +163,13 @@ def refused() -> dict[str, EmailMessage]:
         "too_long": mail("word " * 2000),
         "hostile": mail("Hello\u202e Ana\u200b!\n\n<script>alert(1)</script>\n"),
     }
+
+
+def too_large() -> bytes:
+    """More than ten megabytes: words and a film. Made when it is needed, because nobody wants it in a repository."""
+    message = judged(f"{ANSWER['en']}\n\n{ON['en']}\n{quoted()}\n", id="answer-11@mail.shop.example.com")
+    message.add_attachment(bytes(range(256)) * 31_250, maintype="video", subtype="mp4", filename="film.mp4")
+    return message.as_bytes(policy=SMTP)
 
 
 def main() -> None:
