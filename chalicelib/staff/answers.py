@@ -20,7 +20,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import ConversationKey, Store
 
-_LONGEST_DRAFT = 20_000  # characters of a form or an e-mail that are looked at
+_LONGEST_DRAFT = 200_000  # characters of a form or an e-mail that are looked at: no platform takes so many
 
 
 class Problem(StrEnum):
@@ -111,7 +111,7 @@ class Answerer:
         owner = self.apps.owner(to.product, to.account)
         if owner is None:
             return text
-        return platforms.product(to.product).wording(owner[1], to, text, private and not to.private)
+        return platforms.product(to.product).wording(owner[1], to, text, _is_private(to, private))
 
     def _problem(self, c: Conversation, to: Interaction, draft: Draft, now: datetime) -> Result | None:
         if not draft.text.strip():
@@ -153,7 +153,7 @@ class Answerer:
     ) -> Result:
         """One POST, and what became of it recorded."""
         owner = self.apps.owner(to.product, to.account)
-        reply = Reply(to, draft.text, answer.token, draft.private and not to.private, now())
+        reply = Reply(to, draft.text, answer.token, _is_private(to, draft.private), now())
         state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply, reply.at or now())
 
         def change(old: Conversation) -> Conversation:
@@ -170,6 +170,11 @@ class Answerer:
             Replied(to, c.id, reading.intent, draft.text, result, code, late, person=draft.who or "somebody")
         )
         return Result(answer=after, wait=wait)
+
+
+def _is_private(to: Interaction, wanted: bool) -> bool:
+    """Whether the answer to a public question goes by a message of its own: if that is wanted, where there are such."""
+    return wanted and not to.private and platforms.product(to.product).private_replies
 
 
 def once_id(once: str, *asked_for: str) -> str:

@@ -32,7 +32,9 @@ from infra.local.deliveries import author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryMailer, MemoryTable, VirtualClock
 from infra.replay.outcomes import Outcomes
-from infra.replay.replay import NO_SETTINGS, Recorded, Replay, ReplayServices
+from infra.replay.recording import Recorded
+from infra.replay.replay import Replay
+from infra.replay.services import NO_SETTINGS, ReplayServices
 from infra.stack.package import ROOT
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning

@@ -11,7 +11,8 @@ import pytest
 
 from chalicelib.playbook.closures import read_closures
 from chalicelib.playbook.compiled import compiled, load_compiled
-from chalicelib.playbook.policy import Playbook, PlaybookError
+from chalicelib.playbook.parts import PlaybookError
+from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.bench.certificate import made
 

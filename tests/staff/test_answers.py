@@ -1,15 +1,19 @@
 """Answers by the form: as the brand, through every platform, at most once whatever fails; window, length and place."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.conversations.conversation import Conversation, Outcome, State
+from chalicelib.emails.safe_text import duration
 from chalicelib.platforms.http import Answer
 from chalicelib.playbook.policy import Playbook
+from infra.local.deliveries import deliver
 from infra.local.stand_in import Fault
 from tests.handlers.test_notify import Postman
 from tests.http_doubles import StandInHttp
@@ -20,6 +24,7 @@ from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
 
 URL = "https://earshot.shop.example.com/api"
 TEXT = "Hello, this is Kim. It is on its way."
+ONLY_STATUSES = {"whatsapp"}  # of what the API sent it tells three statuses each, which are not read
 
 
 def silent() -> Playbook:
@@ -93,14 +98,74 @@ def test_a_definite_no_posts_nothing_and_can_be_tried_again(case: PlatformCase) 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
-def test_what_the_platform_would_cut_is_refused_with_the_length_that_fits(case: PlatformCase) -> None:
+def test_what_the_platform_would_cut_is_refused_and_as_much_as_it_says_is_posted_whole(case: PlatformCase) -> None:
     world, wire = asked_on(case)
-    page = newest(world).press("answer", text="word " * 3900 + "end" if case.product != "discourse" else "word " * 7000)
-    if case.product == "discourse":  # takes more than a form's field
-        assert len(wire.texts()) <= 1
+    page = newest(world)
+    most = platforms.product(case.product).max_reply
+    assert f"{most} characters" in page.words
+    refused = page.press("answer", text="a" * (most + 1))
+    fits = re.search(r"This is too long for .*: only the first (\d+) characters would fit", refused.says)
+    assert fits and wire.writes == []
+    assert "a" * (most + 1) in refused.html  # what was typed is still there
+    whole = "b" * int(fits[1])
+    assert "Your answer is on" in refused.press("answer", text=whole).says
+    assert [text.endswith(whole) for text in wire.texts()] == [True]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+def test_a_window_that_is_over_is_said_and_where_there_is_none_an_answer_is_never_too_late(case: PlatformCase) -> None:
+    world, wire = asked_on(case)
+    page, closes = newest(world), only(world).window_closes_at
+    world.run(timedelta(days=8))
+    late = page.press("answer", text=TEXT)
+    if closes:
+        assert f"The messaging window closes in {duration(closes - RECEIVED_AT - timedelta(hours=3))}" in page.words
+        assert "The messaging window is closed" in late.says and wire.writes == []
+        assert f">{TEXT}</textarea>" in late.html
+    else:
+        assert "messaging window" not in page.words
+        assert "Your answer is on" in late.says and wire.texts() == [TEXT]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+def test_the_place_is_asked_for_where_there_are_two_and_the_answer_goes_there(case: PlatformCase) -> None:
+    def posted(place: str) -> tuple[str, str]:
+        world, wire = asked_on(case)
+        page = newest(world)
+        assert ("As a private message" in page.words) is two
+        assert "Your answer is on" in page.press("answer", text=TEXT, place=place).says
+        assert wire.texts() == [TEXT]
+        (call,) = (c for c in wire.sent if c.method != "GET")
+        return call.url, str({name: value for name, value in call.data.items() if value != TEXT})
+
+    (c,) = asked_on(case)[0].conversations()
+    two = platforms.product(case.product).private_replies and not c.private
+    assert (posted("private") != posted("public")) is two
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.product)
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_echo_of_an_answer_is_that_answer_and_settles_one_that_was_lost(case: PlatformCase, lost: bool) -> None:
+    world, wire = asked_on(case)
+    wire.faults = [Fault.LOST] if lost else []
+    page = newest(world).press("answer", text=TEXT, who="Kim")
+    (posted,) = wire.stand_in.posted
+    echo = platforms.product(case.product).simulation.echo(posted)
+    if echo is None:  # the platform does not tell an app of its own replies
         return
-    assert "This is too long for" in page.says, page.says
-    assert wire.writes == []
+    told = deliver(Apps((case.app,)), replace(echo, at=world.services.now()))
+    assert world.post(told.body, path=told.path, headers=told.headers) == 200
+    world.run(timedelta(seconds=1))
+    c, after = only(world), open_page(world, page.path)
+    if lost and case.product in ONLY_STATUSES:  # so it stays unknown, and people look
+        assert c.state is State.OPEN and "may have been posted already" in after.words
+        return
+    assert c.state is State.ANSWERED
+    assert [a.state for a in c.answers.values()] == [Outcome.SENT]
+    assert after.words.count(TEXT) == 1 and "perhaps not delivered" not in after.words
+    emails = len(world.emails)
+    world.run(timedelta(days=3), sweep=True)
+    assert len(world.emails) == emails
 
 
 def facebook(**more: Any) -> tuple[MemoryWorld, StandInHttp]:
