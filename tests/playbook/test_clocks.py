@@ -2,6 +2,7 @@
 
 import random
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -104,7 +105,7 @@ def wall(zone: str, first: datetime) -> list[tuple[datetime, date, int]]:
     return [(at, local.date(), local.hour * 60 + local.minute) for at, local in shown]
 
 
-def open_minutes(hours: Hours, closures: list[Closure], first: datetime) -> list[datetime]:
+def open_minutes(hours: Hours, first: datetime, closures: Sequence[Closure] = ()) -> list[datetime]:
     """The minutes in which a team works, one by one."""
     holidays: set[date] = set()
     if hours.region:
@@ -160,7 +161,7 @@ def test_due_times_equal_those_of_a_count_of_minutes_on_the_clock_on_the_wall(tm
         first = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=3)
         own, other = some_hours(rng, zone), some_hours(rng, rng.choice(ZONES))
         closures, others = some_closures(rng, day), some_closures(rng, day)
-        open_, open_other = open_minutes(own, closures, first), open_minutes(other, others, first)
+        open_, open_other = open_minutes(own, first, closures), open_minutes(other, first, others)
         own, other = with_calendar(own, closures, tmp_path, day), with_calendar(other, others, tmp_path, day)
         shut += len(own.shut) + len(other.shut)
         for _ in range(20):
