@@ -4,7 +4,7 @@ In this order: what is asked, what to do, what was promised and when the window 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_ASKED = 40  # open questions shown whole in one e-mail; the rest is counted and stands on the page
 MOST_WORDS = 60_000  # characters of them: above about 100 KB mail programs hide the end
+_AT_ONCE = timedelta(minutes=1)
 GROUPED_WORDS = 600  # characters of one question in an e-mail of many
 
 
@@ -160,7 +161,7 @@ def _view(email: EscalationEmail, say: Phrases) -> dict[str, Any]:
         "say": say,
         "label": say.label(email.intent),
         "place": say.place(email.product),
-        "waiting": duration(email.now - email.since),
+        "head": _head(email, say),
         "shown": shown,
         "more": email.more + len(email.asked) - len(shown),
         "late": email.answer_by <= email.now,
@@ -180,6 +181,12 @@ def deed_words(deed: Done, say: Phrases) -> str:
     """What somebody did, in words."""
     until = say.time(deed.until) if deed.until else ""
     return say(deed.key, until=until, team=name(deed.team.replace("_", " ")), what=say.label(deed.intent))
+
+
+def _head(email: EscalationEmail, say: Phrases) -> str:
+    """What it is about, and how long it has waited; what is told at once has not."""
+    what, waited = say.label(email.intent), email.now - email.since
+    return say("head", what=what, waiting=duration(waited)) if waited >= _AT_ONCE else say("head_now", what=what)
 
 
 def _shown(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:

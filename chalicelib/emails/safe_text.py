@@ -59,11 +59,11 @@ def first_words(text: str, longest: int = 50) -> str:
 
 
 def duration(time: timedelta) -> str:
-    """E.g. "45 s", "12 min", "3 h 5 min", "2 d 4 h": the same in every language served."""
+    """E.g. "45 s", "12 min", "3 h 5 min", "24 h", "2 d 4 h": the same in every language served."""
     seconds = max(0, int(time.total_seconds()))
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days} d {hours % 24} h"
+    if days >= 2:
+        return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
     if hours:
-        return f"{hours} h {minutes % 60} min"
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
     return f"{minutes} min" if minutes else f"{seconds} s"

@@ -92,7 +92,7 @@ def render(view: View, said: Said, once: str) -> str:
         who=said.name or _last_name(c, view.via),
         open=bool(view.email.asked) and c.state.value == "open",
         unsure=any(staff_rules.unsure(a, view.now) for a in c.answers.values()),
-        language=view.to.reading.language if view.to and view.to.reading else None,
+        language=_language(view, say),
         untils=tuple(UNTIL),
         intents=[(i, say.label(i)) for i in INTENTS if i != "other"],
         deeds=[
@@ -114,6 +114,12 @@ def problem(words: str, say: Phrases) -> str:
 def _render(template: str, **view: Any) -> str:
     html = environment(TEMPLATES).get_template(template)
     return str(html.render(style=style(), quoted=quoted, clean=clean, name=name, longest_name=LONGEST_NAME, **view))
+
+
+def _language(view: View, say: Phrases) -> str | None:
+    """What the customer writes in, in the team's words; a code for a language that has none."""
+    code = view.to.reading.language if view.to and view.to.reading else None
+    return say.words("languages").get(code, code) if code else None
 
 
 def _states(say: Phrases) -> dict[str, str]:

@@ -96,7 +96,7 @@ def urgent() -> EscalationEmail:
         urgent=True,
         now=at,
         since=at,
-        answer_by=at,
+        answer_by=at + timedelta(hours=1),
         asked=(Asked("Fay O’Neill", words, at, attachments=2),),
         lines=(),
         inbox="",

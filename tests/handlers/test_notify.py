@@ -77,7 +77,9 @@ def test_quoted_text_is_readable_and_never_clickable(text: str, shown: str) -> N
         (timedelta(seconds=45), "45 s"),
         (timedelta(minutes=12, seconds=9), "12 min"),
         (timedelta(hours=3, minutes=5), "3 h 5 min"),
+        (timedelta(hours=24), "24 h"),
         (timedelta(days=2, hours=4), "2 d 4 h"),
+        (timedelta(days=7), "7 d"),
         (timedelta(seconds=-5), "0 s"),
     ],
 )
