@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 import app
+from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email
 from chalicelib.conversations.conversation import Outcome
@@ -40,6 +41,11 @@ from infra.stack.package import ROOT
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning
 COMMENTS, RUSH = 100_000, 10_000
 BATCH = 100  # comments in one delivery
+# The first platform whose questions stand under a post, and the first whose are messages
+PUBLIC, DIRECT = (
+    next(name for name in platforms.PRODUCTS if platforms.product(name).simulation.direct is direct)
+    for direct in (False, True)
+)
 AFTER = timedelta(hours=8)  # so long that every step has come
 CORE_MB = 1769  # Lambda's memory that buys one core
 # Milliseconds a call: what AWS and those who measured it give for one region, rounded up
@@ -140,7 +146,7 @@ def comments(apps: Apps, count: int) -> list[Recorded]:
     for first in range(0, count, BATCH):
         at = START + timedelta(hours=1) * first / count
         said = [
-            SimulatedMessage("facebook", TEXT, author_id(str(n)), f"Customer {n}", id=f"8{n:09}", at=at)
+            SimulatedMessage(PUBLIC, TEXT, author_id(str(n)), f"Customer {n}", id=f"8{n:09}", at=at)
             for n in range(first, min(first + BATCH, count))
         ]
         d = deliver(apps, *said)
@@ -153,7 +159,7 @@ def messages(apps: Apps, count: int) -> list[Recorded]:
     made = []
     for first in range(0, count, BATCH):
         said = [
-            SimulatedMessage("messenger", TEXT, author_id(str(n)), f"Customer {n}", id=f"8{n:09}", at=START)
+            SimulatedMessage(DIRECT, TEXT, author_id(str(n)), f"Customer {n}", id=f"8{n:09}", at=START)
             for n in range(first, min(first + BATCH, count))
         ]
         d = deliver(apps, *said)

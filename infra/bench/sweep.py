@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from time import process_time
 
+from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import Playbook
@@ -21,12 +22,13 @@ from infra.replay.replay import Replay
 from infra.replay.services import NO_SETTINGS, ReplayServices
 
 DUE, FEW, MANY, TIMES = 100, 1_000, 100_000, 5
+DIRECT = next(name for name in platforms.PRODUCTS if platforms.product(name).simulation.direct)
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
 def sweep_s(apps: Apps, playbook: Playbook, waiting: int) -> float:
     """CPU seconds of the sweep that finds DUE questions amid so many that wait."""
-    said = [SimulatedMessage("messenger", "Where is it?", author_id(str(n)), "Robin", at=START) for n in range(DUE)]
+    said = [SimulatedMessage(DIRECT, "Where is it?", author_id(str(n)), "Robin", at=START) for n in range(DUE)]
     d, table, clock = deliver(apps, *said), MemoryTable(), VirtualClock(START)
     outcomes = Outcomes(StringIO(), clock)
     services = ReplayServices(apps, playbook, clock, outcomes, NO_SETTINGS, table=table)
@@ -38,7 +40,7 @@ def sweep_s(apps: Apps, playbook: Playbook, waiting: int) -> float:
         table.put(
             replace(
                 pattern,
-                key=conversation_key(ConversationKey("messenger", "1", f"other-{n}", "x")),
+                key=conversation_key(ConversationKey(DIRECT, "1", f"other-{n}", "x")),
                 rev=0,
                 shard=n % SHARDS,
                 wake_at=later,
