@@ -123,7 +123,7 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     request: dict[str, Any] = {"StackName": stack, "Parameters": values, "Capabilities": CAPABILITIES}
     if len(body) > LARGEST_BODY:
         key = bucket.put(body, "json")
-        request["TemplateURL"] = f"https://{bucket.name}.s3.{region}.{_suffix(region)}/{key}"
+        request["TemplateURL"] = f"https://s3.{region}.{_suffix(region)}/{bucket.name}/{key}"  # as AWS's own CLI does
     else:
         request["TemplateBody"] = body.decode()
     cloudformation.change(client, request, "UPDATE" if before else "CREATE")
