@@ -84,7 +84,31 @@ def table(running: Deployed, scratch: Path) -> list[str]:
             _measure(rows[f"floor {name}"], folder, "floor.handler", {}, lambda: {})
         for name, event in events.items():
             _measure(rows[name], task, f"app.{name}", running.variables(name), event)
-    return _lines(rows, set(floors))
+    return [*_lines(rows, set(floors)), "", *_memory(rows)]
+
+
+SIZES = (256, 512, 1_024, 1_769)  # MB; AWS gives one whole core at 1,769 and less in proportion
+CORE_MB = 1_769
+GB_SECOND = 0.0000133334  # US dollars, as infra/stack/prices.yaml has it
+WAITS = {
+    "app": (40, 6),
+    "respond": (120, 60),
+}  # ms for answers of AWS and a platform: the first time, and warm; assumed
+
+
+def _memory(rows: Mapping[str, Row]) -> list[str]:
+    """What a size makes of the processor time measured above: from a start to the first answer, warm, and dollars for
+    a million warm invocations. A start has a whole core, whatever the size."""
+    lines = [f"{'by memory':<12}{'MB':>7}{'start to answer, ms':>22}{'warm, ms':>11}{'$ a million':>13}"]
+    for name, (first_wait, wait) in WAITS.items():
+        row = rows[name]
+        for size in SIZES:
+            share = min(1.0, size / CORE_MB)
+            start = min(row.init) + min(row.first) / share + first_wait
+            warm = min(row.second) / share + wait
+            cost = warm / 1000 * size / 1024 * GB_SECOND * 1e6
+            lines.append(f"{name:<12}{size:>7,}{start:>22,.0f}{warm:>11,.0f}{cost:>13,.2f}")
+    return lines
 
 
 def _measure(row: Row, task: Path, handler: str, variables: Mapping[str, str], event: Callable[[], Any]) -> None:
