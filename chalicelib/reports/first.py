@@ -19,7 +19,7 @@ class Figure:
 
 def figures(report: Report, say: Headings) -> tuple[Figure, ...]:
     """How many asked what and where; who waited too long; what Earshot did about it; what comes, and who it takes."""
-    return tuple(_figures(report, say))
+    return tuple(Figure(f.name, say.number(f.value), f.more) for f in _figures(report, say))
 
 
 def _figures(report: Report, say: Headings) -> Iterator[Figure]:
@@ -58,6 +58,8 @@ def _next(report: Report, say: Headings) -> Figure:
     days = report.forecast.days[:28]
     if not days:
         return Figure(say("next"), "–", (say("no_forecast"),))
-    low, high = (sum(getattr(day, name) for day in days) for name in ("low80", "high80"))
-    told = say("next_more", low=count(round(low)), high=count(round(high)))
+    mean, low, high = (
+        count(round(sum(getattr(day, name) for day in days) / len(days))) for name in ("expected", "low80", "high80")
+    )
+    told = say("next_more", mean=mean, low=low, high=high)
     return Figure(say("next"), count(round(sum(day.expected for day in days))), (told,))

@@ -1,5 +1,6 @@
 """The report's headings, first figures and advice in the languages that a team may have."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,12 @@ from chalicelib.playbook.parts import INTENTS
 from chalicelib.reports.advice import Advice
 from chalicelib.reports.wording import words
 
+_BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[.,](?=\d)")
+_MARKS: Final[Mapping[str, Mapping[str, str]]] = {
+    "de": {",": ".", ".": ","},
+    "es": {",": ".", ".": ","},
+    "fr": {",": "\N{NARROW NO-BREAK SPACE}", ".": ","},
+}
 WORDS: Final = Path(__file__).with_name("words.yaml")
 
 
@@ -26,7 +33,13 @@ class Headings:
 
     def __call__(self, key: str, **values: object) -> str:
         """The line `key` with its names filled in; raises KeyError for one that there is not."""
-        return str(_table()[self.language][key]).format(**values)
+        written = {name: self.number(value) if isinstance(value, str) else value for name, value in values.items()}
+        return str(_table()[self.language][key]).format(**written)
+
+    def number(self, text: str) -> str:
+        """The figures in `text` (1,234.5) with this language's marks."""
+        marks = _MARKS.get(self.language)
+        return _BETWEEN_DIGITS.sub(lambda mark: marks[mark[0]], text) if marks else text
 
     @property
     def say(self) -> Phrases:
