@@ -99,6 +99,19 @@ def test_a_grouped_email_gives_each_question_its_own_buttons() -> None:
         assert f"question {n}?" in text and f"question {n}?" in words(html)
         assert f"https://e.example.com/act/{n}" in text
         assert html.count(f'href="https://e.example.com/act/{n}') == 5
+    for said in (text, words(html)):
+        assert "reaches your own team, not the customer" in said  # an answer to many would be nobody's
+        assert said.index("question 0?") < said.index("Answer now" if said is not text else "promised")
+    assert html.index("question 0?") < html.index("Answer now") < html.index("was promised") < html.index("question 1?")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_an_email_that_does_not_list_all_says_how_many_more_belong_to_it(language: str) -> None:
+    emails = tuple(pictures.plain(f"question {n}?") for n in range(3))
+    title, text, html = render_many(emails, Bundle.DIGEST, language, "delivery", 20, more=1200)
+    assert "1203" in title and "1203" in words(html)
+    for said in (text, words(html)):
+        assert said.index("1200") < said.index("question 0?")
 
 
 @pytest.fixture(scope="module")
