@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from chalicelib.conversations.interaction import Reading, Rung
-from chalicelib.features import LONG, piece_hashes, sentences, word_hash, words
+from chalicelib.reading.features import LONG, piece_hashes, sentences, word_hash, words
 
 MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told

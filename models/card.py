@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from chalicelib.conversations.interaction import Rung
-from chalicelib.features import TEXT_CAP
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.reading.features import TEXT_CAP
 from models.cross import INNER_FOLDS, OUTER_FOLDS, nested
 from models.decide import Promise, mixed
 from models.draw import draw_coverage, draw_reliability

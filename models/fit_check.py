@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.guards import guards
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.reading.guards import guards
 from models.fit_tables import contact_table, of, questions, right_ones, share, spoilt_table, trap_table
 from models.hurried import SPOILT, hurried
 from models.policy import kind

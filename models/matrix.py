@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import sparse
 
-from chalicelib.features import features
+from chalicelib.reading.features import features
 
 
 def matrix(texts: Iterable[str], bits: int) -> sparse.csr_matrix:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
-from chalicelib.guards import guards, most, urgent
 from chalicelib.intents import URGENT_FROM, IntentModel
+from chalicelib.reading.guards import guards, most, urgent
 from models.policy import NEEDLESS, OUTSIDE, URGENT
 from models.rows import Row
 

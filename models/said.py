@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
-from chalicelib.guards import guarded
 from chalicelib.intents import IntentModel
 from chalicelib.playbook.parts import Answer, Silence
 from chalicelib.playbook.policy import Playbook
+from chalicelib.reading.guards import guarded
 
 FIT: Final = Path(__file__).parent / "fit"
 LANGUAGES: Final = ("en", "de", "fr", "es")

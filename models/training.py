@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from chalicelib.conversations.interaction import TOPICS, Rung
-from chalicelib.guards import guards, most, urgent
 from chalicelib.intents import UNSERVED, IntentModel
+from chalicelib.reading.guards import guards, most, urgent
 from models import artifact
 from models.artifact import Head
 from models.calibration import Threshold, calibration_error, line, temperature, threshold

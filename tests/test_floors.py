@@ -20,8 +20,8 @@ HOUSE = ROOT / "chalicelib"
 FLOORS: Mapping[str, list[str]] = {
     "chalicelib": [
         *("wire", "codec", "ids", "textfile", "registry", "apps", "keys"),
-        *("aws", "conversations", "phrases", "guards", "storage"),
-        *("playbook", "features", "intents", "platforms", "outcomes"),
+        *("aws", "conversations", "reading", "storage"),
+        *("playbook", "intents", "platforms", "outcomes"),
         *("emails", "handlers", "staff", "reports", "operations", "settings", "services", "report_functions"),
     ],
     "infra": ["stack", "ops", "reports", "local", "replay", "bench", "growth"],

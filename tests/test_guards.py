@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.conversations.interaction import Rung
-from chalicelib.guards import GUARDS, TEXT_CAP, guards, most, urgent
-from chalicelib.phrases import ANY, LANGUAGES, found_in
+from chalicelib.reading.guards import GUARDS, TEXT_CAP, guards, most, urgent
+from chalicelib.reading.phrases import ANY, LANGUAGES, found_in
 
 # guard, language, a message that trips it, the same words where it must not
 CASES = [
@@ -81,7 +81,7 @@ def test_any_text_is_read_in_time(text: str) -> None:
 @pytest.mark.parametrize("key", [ANY, *LANGUAGES])
 def test_every_phrase_is_found_by_what_it_begins_with(key: str) -> None:
     """All phrases of a file compile, and looking them up by first letters finds what searching each of them would."""
-    from chalicelib.phrases import _compiled, _table
+    from chalicelib.reading.phrases import _compiled, _table
 
     table = _table(key)
     phrases = {*table.headless, *(phrase for some in table.by_head.values() for phrase in some)}

@@ -66,7 +66,7 @@ class Reading:
     those whose threshold in this language is met. `topic` is the likeliest one, "" for none. `gate` is the probability
     that the message needs an answer from this shop; `urgent` how much it sounds like danger, law, fraud or a lost
     account: from 0.5 on it is urgent, in every language.
-    `guards` are the names of what in its words forbids a reply, or all but a plain one (chalicelib/guards.py).
+    `guards` are the names of what in its words forbids a reply, or all but a plain one (chalicelib/reading/guards.py).
     """
 
     intent: str

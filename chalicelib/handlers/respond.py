@@ -18,7 +18,6 @@ from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
 from chalicelib.conversations.why import Why
-from chalicelib.guards import guarded
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Claim, Permit
 from chalicelib.handlers.inbox import Envelope, SaveBody
@@ -30,6 +29,7 @@ from chalicelib.platforms.base import FOREIGN, Parsed, Poison, ReplyError, Skipp
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.read import PayloadError
 from chalicelib.playbook.policy import Playbook
+from chalicelib.reading.guards import guarded
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import Change, ConversationKey, Store

@@ -14,7 +14,6 @@ from chalicelib.conversations.answers import plain
 from chalicelib.conversations.conversation import Ladder
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
-from chalicelib.guards import GUARDS, NO_THANKS, most
 from chalicelib.playbook.business_time import within
 from chalicelib.playbook.campaigns import Campaign, Promoted
 from chalicelib.playbook.clocks import Calls, after_call, before_window_closes, calls, urgent_calls
@@ -38,6 +37,7 @@ from chalicelib.playbook.parts import (
     Urgency,
 )
 from chalicelib.playbook.wording import Wording, chosen, placed
+from chalicelib.reading.guards import GUARDS, NO_THANKS, most
 
 OPENING: Final = 12  # characters of a disclosure that nobody begins with by chance
 _NO_POLICY: Final = IntentPolicy()

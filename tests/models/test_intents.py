@@ -19,7 +19,6 @@ from sklearn.svm import LinearSVC
 
 from chalicelib import intents
 from chalicelib.conversations.interaction import Rung
-from chalicelib.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
 from chalicelib.intents import (
     ALONE,
     DEFAULT_MODEL,
@@ -32,6 +31,7 @@ from chalicelib.intents import (
     Rows,
     softmax,
 )
+from chalicelib.reading.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
 from models.artifact import Head, pack
 from models.matrix import matrix
 from models.noise import typos

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chalicelib.conversations.interaction import Rung
-from chalicelib.features import NUMBER, normalise
 from chalicelib.intents import Evidence, IntentModel
+from chalicelib.reading.features import NUMBER, normalise
 from models import evaluate, train, train_from_corrections, training
 from models.calibration import calibration_error, clopper_pearson, line, temperature, threshold
 from models.decide import Judged, Promise, choose, mixed, urgency

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.conversations.why import Why
-from chalicelib.guards import guarded
 from chalicelib.playbook.parts import INTENTS, NEVER_ACKNOWLEDGED, Answer, Place, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.reading.guards import guarded
 from tests.counting import calls
 
 TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")

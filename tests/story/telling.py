@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from chalicelib.emails import links
-from chalicelib.guards import guarded
 from chalicelib.keys import Keys
 from chalicelib.playbook.business_time import Hours
 from chalicelib.playbook.parts import Tier
 from chalicelib.playbook.policy import Playbook
+from chalicelib.reading.guards import guarded
 from tests.story.owed import Asked, Owed, Where
 from tests.story.shop import Sent, ShopWorld
 from tests.world import APPS, PAGE, comment, delivery, message, playbook

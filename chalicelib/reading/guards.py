@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chalicelib.conversations.interaction import Reading, Rung
-from chalicelib.phrases import ANY, LANGUAGES, found_in
+from chalicelib.reading.phrases import ANY, LANGUAGES, found_in
 
 TEXT_CAP: Final = 2_000  # characters read of one message
 LONG: Final = 300  # characters: a message of that length has more in it than one intent's reply answers
