@@ -119,6 +119,7 @@ def _interaction(
         # `reply_to_post_number` counts within the topic and is no id, so no parent: the number of one post is the id
         # of another, and a wrong parent would mark a stranger's question answered
         reply_to=number or None,
+        begins=number == "1" if number else None,
         to=read.ident(read.obj(post.get("reply_to_user")).get("id")) or None,
         private=private,
         repliable=not private,
