@@ -17,6 +17,8 @@ TARGETS = {10_000: 400, 1_000_000: 20, 100_000_000: 12}  # US dollars a million 
 MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 POLLS_A_QUEUE = 30 * 24 * 60 * 15  # Lambda's five pollers a queue wait up to 20 s each: 15 receives a minute
 MEMORY_GB = 0.5
+LOOKS = 30 * 24 * 6  # of the watch for spikes, every ten minutes
+WEEKS = 30 / 7
 APART = ("E-mail", "E-mail events")
 FUNCTIONS_BUSY = 4  # receive, respond, escalate, notify
 OPTIONAL_QUEUES = 1  # incoming mail: nobody polls it without a reply domain
@@ -89,24 +91,34 @@ def amounts(
     batch = min(use["respond_batch"], max(1.0, told / MINUTES / 60))
     timers = min(use["due_minutes_a_month"], n * use["timers_a_question"])
     facts = min(n * use["fact_changes"], MINUTES)  # a batching window of a minute
-    invocations = deliveries + told / batch + 2 * emails + SWEEPS + timers + facts
+    invocations = deliveries + told / batch + 2 * emails + SWEEPS + timers + facts + LOOKS
     polled = sum(r["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in r["Properties"] for r in resources)
     messages = n * used["queue_messages"] * (1 + 2 / batch) + 2 * emails + 3 * timers
     stored = n * (used["bytes_stored"] + used["index_bytes"]) / 2**30 * use["retention_months"]
     backed_up = n * used["bytes_stored"] / 2**30 * use["retention_months"]
+    counted = stored * 2**30 / 4096 / 2  # the weekly report looks through the table, eventually consistent
     logs = (told * use["log_bytes_a_message"] + emails * use["log_bytes_an_escalation"] + (SWEEPS + timers) * 150) / 1e9
     return [
         ("API Gateway", "api_request", deliveries),
         ("Lambda requests", "lambda_request", invocations),
         ("Lambda time", "lambda_gb_second", lambda_ms(n, used, use) / 1000 * MEMORY_GB),
-        ("Lambda for reports", "lambda_gb_second", use["reports_gb_seconds"] + facts * 0.1 * MEMORY_GB),
+        (
+            "Lambda for reports",
+            "lambda_gb_second",
+            use["reports_gb_seconds"] + (facts * 0.1 + LOOKS * use["look_s"]) * MEMORY_GB,
+        ),
         ("SQS", "sqs_request", messages + (polled - OPTIONAL_QUEUES) * POLLS_A_QUEUE),
         ("DynamoDB writes", "dynamodb_write", n * used["write_units"]),
-        ("DynamoDB reads", "dynamodb_read", n * used["read_units"] + (SWEEPS + timers) * used["sweep_read_units"]),
+        (
+            "DynamoDB reads",
+            "dynamodb_read",
+            n * used["read_units"] + (SWEEPS + timers) * used["sweep_read_units"] + WEEKS * counted,
+        ),
         ("DynamoDB storage", "dynamodb_storage", stored),
         ("DynamoDB backup", "dynamodb_backup", backed_up),
         ("Facts kept", "s3_storage", n * use["fact_kb"] / 2**20 * use["facts_months"]),
-        ("Facts written", "s3_request", facts + 3 * NIGHTS),
+        ("Facts written", "s3_request", facts + 4 * NIGHTS + LOOKS),
+        ("Facts read", "s3_read", LOOKS * min(120.0, 1 + facts / LOOKS * 9) + facts + 4 * 60),
         ("Step Functions", "state_transition", timers * use["transitions_a_timer"]),
         ("E-mail", "email", emails),
         ("E-mail events", "sns_publish", emails),
