@@ -60,7 +60,7 @@ class Faults:
 
     def call(self, name: str, do: Callable[[], Any], lost: Exception, *, repeats: bool = True) -> Any:
         self.names.append(name)
-        self.places.append((name, *_path()))
+        self.places.append((name, *way()))
         if len(self.names) != self.at:
             return do()
         if self.mode == "crash":
@@ -73,7 +73,7 @@ class Faults:
         return do() if repeats else answer
 
 
-def _path() -> Iterator[str]:
+def way() -> Iterator[str]:
     """The lines of chalicelib that led here, innermost first."""
     frame = sys._getframe(2)
     while frame.f_back:

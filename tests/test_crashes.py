@@ -3,11 +3,13 @@ reply call of receive, respond, escalate and notify. The calls are found by reco
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from chalicelib.conversations.conversation import State
 from tests.aws_world import AwsWorld, Faults
+from tests.story import staffed
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, comment, delivery
 
@@ -57,8 +59,11 @@ def test_a_run_without_faults_keeps_every_promise() -> None:
     assert len(world.platforms.posted) == 2
 
 
-@pytest.mark.parametrize("mode", ["crash", "dies", "lost", "twice"])
-def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(mode: str) -> None:
+MODES = ("crash", "dies", "lost", "twice")
+
+
+def broken_at_every_call(mode: str) -> None:
+    """The story once for each way to a call, which fails there."""
     recorded = story().faults
     expected = {"sqs.SendMessage", "dynamodb.PutItem", "states.StartExecution", "sesv2.send_email", "reply"}
     assert expected <= set(recorded.names)
@@ -67,9 +72,21 @@ def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(mode: str) -> Non
         if place in seen:  # the same line of code, reached in the same way, was broken before
             continue
         seen.add(place)
-        world = story(Faults(at, mode))
         try:
-            assert_promises(world)
+            assert_promises(story(Faults(at, mode)))
         except AssertionError as error:
             raise AssertionError(f"{mode} at call {at}: {' < '.join(place)}") from error
     assert len(seen) > 25
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(mode: str) -> None:
+    broken_at_every_call(mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_any_call_of_what_staff_do_loses_nothing_and_doubles_nothing(mode: str) -> None:
+    staffed.broken_at_every_call(mode)
+
+
+CHECKS = [partial(check, mode) for check in (broken_at_every_call, staffed.broken_at_every_call) for mode in MODES]

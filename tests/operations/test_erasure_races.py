@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.conversations.customer import Customer
-from tests.aws_world import AwsWorld, Faults, _path
+from tests.aws_world import AwsWorld, Faults, way
 from tests.world import PAGE, comment, delivery, message
 
 WORDS, NAME = "canarywords", "Ann Example"
@@ -42,7 +42,7 @@ def inject(faults: Faults, at: int, act: Callable[[], None]) -> None:
         if busy[0]:
             return do()
         faults.names.append(name)
-        faults.places.append((name, *_path()))
+        faults.places.append((name, *way()))
         if len(faults.names) == at:
             busy[0] = True
             act()

@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 
 from infra.local.stand_in import Fault
 from tests.story.owed import Asked, Said, Where
-from tests.story.telling import HOUR, MINUTE, OTHER, SECOND, TEXTS, Telling
+from tests.story.telling import APP_OF, HOUR, MINUTE, OTHER, SECOND, TEXTS, Telling
 from tests.world import PAGE, comment, delivery, message
 
 ANN, BOB = "88005001", "88005002"
@@ -250,6 +250,39 @@ class Customers(Telling):
             account, body = data.draw(st.sampled_from(self.bodies[-12:]))
             self.deliver(body, account, keep=False)
         self.world.breaks.left = 0
+
+    @rule(calls=st.integers(1, 20), data=st.data(), minutes=st.sampled_from((0, 12)))
+    def two_work_at_once(self, calls: int, data: st.DataObject, minutes: int) -> None:
+        """What is delivered again is worked on whole between two calls of another worker."""
+        if len(self.bodies) < 2 or not self.is_steady():
+            return
+        account, body = data.draw(st.sampled_from(self.bodies[-12:]))
+        breaks = self.world.breaks
+
+        def other() -> None:
+            self.world.deliver(body, APP_OF[account])
+            self.world.run()
+
+        breaks.left, breaks.how, breaks.other = calls, "meanwhile", other
+        if minutes:
+            self.tick(minutes * MINUTE)
+        else:
+            other_account, again = data.draw(st.sampled_from(self.bodies[-12:]))
+            self.deliver(again, other_account, keep=False)
+        breaks.left = 0
+
+    @precondition(lambda self: self.begun and not self.unwritable)
+    @rule(kind=st.sampled_from(("odd", "urgent")))
+    def one_conversation_cannot_be_written(self, kind: str) -> None:
+        """It fails whatever is tried; the others are called all the same."""
+        a = self.ask("88005004", ("messenger", PAGE), kind)
+        self.unwritable.add(a.where)
+        self.bodies.pop()
+        self.world.refuse(*a.where[:3])
+        for _ in range(3):
+            self.ask(self.name("8900"), ("facebook", PAGE), "common")
+        self.tick(14 * MINUTE)
+        self.world.aws.refused.clear()
 
     @rule(minutes=st.sampled_from((1, 5, 12, 12, 40, 40, 95, 200)))
     def time_passes(self, minutes: int) -> None:

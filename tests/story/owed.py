@@ -35,6 +35,7 @@ class Asked:
     since: datetime
     opened_at: datetime
     urgent_at: datetime
+    read_at: datetime | None = None  # when it came to be read as it is
     version: int = 1
     gone: bool = False
     hidden: bool = False
@@ -90,7 +91,7 @@ class Held:
 class Duty:
     """A team that is told at once of what waits."""
 
-    mailbox: str
+    mailboxes: frozenset[str]
     asked: tuple[Asked, ...]
     start: datetime
     by: datetime
@@ -151,7 +152,7 @@ class Owed:
         if text_at <= a.text_at:
             return
         was = a.open
-        a.text, a.intent, a.text_at = text, intent, text_at
+        a.text, a.intent, a.text_at, a.read_at = text, intent, text_at, now
         a.closed, a.reopened_at = False, None
         a.answered = any(s.answers(a) for s in self.said.values())
         if not a.open:
@@ -196,7 +197,7 @@ class Owed:
         held, found = self.until(a), list[datetime]()
         teams = [None, *(tier.team for tier in self.policy.later_tiers)]
         for number, at in enumerate(self.due(a)):
-            at = max(filter(None, (at, held, a.opened_at)))
+            at = max(filter(None, (at, held, a.opened_at, a.read_at)))
             if found and at < found[-1] + self.policy.apart:
                 at = found[-1] + self.policy.apart
                 if not a.urgent:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from itertools import count
@@ -15,17 +15,20 @@ from typing import Any
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import app as entry
-from chalicelib.aws.client import AwsError
+from chalicelib.aws.client import AwsError, Service
+from chalicelib.aws.mail_bucket import StoredMail
 from chalicelib.aws.mailer import SesMailer
 from chalicelib.aws.queues import QueueUnavailable, SqsQueue
 from chalicelib.aws.timer import StepFunctionsTimer
 from chalicelib.codec import load, to_time
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.emails import links
 from chalicelib.keys import Keys
 from chalicelib.platforms.http import Answer, ApiCall, NoAnswer
 from chalicelib.playbook.policy import Playbook
 from chalicelib.services import Overrides
+from chalicelib.storage.item_keys import ConversationKey, thread_pk
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import DynamoTable
 from infra.local.events import schedule_event, send_event
@@ -33,13 +36,14 @@ from infra.local.loopback import Answered
 from infra.local.post_office import PASS, notice
 from infra.replay.memory import MemoryMailBucket, VirtualClock
 from infra.replay.services import NO_SETTINGS, ReplayServices
-from tests.aws_world import Killed
+from tests.aws_world import Killed, way
 from tests.http_doubles import StandInHttp
 from tests.quick_aws import QuickAws, State
 from tests.world import APPS, MemoryWorld
 
 URL = "https://earshot.shop.example.com/api"
 DOMAIN = "reply.shop.example.com"
+KEYS = Keys("k" * 48)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _SHOWN = re.compile(r"\((q\d+v\d+)\)")  # how questions are marked, so that a reader can tell them apart
 
@@ -55,6 +59,7 @@ class ClockedState(State):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self.clock, self.timers = clock, True
+        self.refused: set[str] = set()  # partitions that take no write
 
     def send(self, url: str, body: str, delay: int) -> None:
         self.clock.add(self.clock.now + delay * SECOND, url, body)
@@ -72,17 +77,29 @@ class ClockedState(State):
 
 @dataclass
 class Breaks:
-    """Lets one of the calls to come fail: the process ends before it (`crash`) or after it (`dies`), or its answer is
-    lost (`lost`). `left` counts down to it; `broke` says that it came."""
+    """Lets something happen at one of the calls to come: the process ends before it (`crash`) or after it (`dies`), its
+    answer is lost (`lost`), it is made twice (`twice`), or another worker runs whole before it (`meanwhile`). `left`
+    counts down to it; `broke` says that a call failed."""
 
     left: int = 0
     how: str = ""
     broke: str = ""
+    other: Callable[[], None] = lambda: None
+    places: list[tuple[str, ...]] | None = None  # where given: the way to each call is noted
+    noted: list[tuple[str, ...]] = field(default_factory=list)
+
+    def end(self) -> None:
+        """From now on nothing is broken or noted."""
+        self.left, self.places, self.noted = 0, None, self.places or []
 
     def through(self, name: str, do: Callable[[], Any], lost: Exception | None = None) -> Any:
+        if self.places is not None:
+            self.places.append((name, *way()))
         if self.left:
             self.left -= 1
-            if not self.left:
+            if not self.left and self.how == "meanwhile":
+                self.other()
+            elif not self.left:
                 self.broke = name
                 if self.how == "crash":
                     raise Killed(name)
@@ -91,7 +108,7 @@ class Breaks:
                     raise Killed(name)
                 if self.how == "lost":
                     raise lost or AwsError("TimeoutError")
-                return answer
+                return do() if lost is None else answer  # `twice`, where the client repeats a call at all
         return do()
 
 
@@ -115,6 +132,19 @@ class Sent:
     def links(self) -> list[str]:
         """The paths of the desks that it leads to."""
         return list(dict.fromkeys(re.findall(re.escape(URL) + r"(/act/[^\s#]+)", self.text)))
+
+
+class Refusing(QuickAws):
+    """AWS that refuses to write some items: as when one has grown over DynamoDB's 400 KB."""
+
+    def __init__(self, state: ClockedState, through: Callable[[str, Callable[[], Any]], Any]) -> None:
+        super().__init__(state, through)
+        self._refused = state.refused
+
+    def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if action == "PutItem" and parameters["Item"]["pk"]["S"] in self._refused:
+            raise AwsError("ValidationException")
+        return super().call(service, action, parameters)
 
 
 class MailRoom:
@@ -186,6 +216,20 @@ class Wire(StandInHttp):
         return answer
 
 
+@dataclass
+class Bucket(MemoryMailBucket):
+    """The bucket of received e-mails, at which a process can end."""
+
+    breaks: Breaks = field(default_factory=Breaks)
+
+    def read(self, name: str, most: int) -> StoredMail | None:
+        found: StoredMail | None = self.breaks.through("s3.GetObject", lambda: MemoryMailBucket.read(self, name, most))
+        return found
+
+    def drop(self, name: str) -> None:
+        self.breaks.through("s3.DeleteObject", lambda: MemoryMailBucket.drop(self, name))
+
+
 class ShopWorld(MemoryWorld):
     """`wire` and `post_room` are the other ends; `breaks` lets a process end."""
 
@@ -196,7 +240,7 @@ class ShopWorld(MemoryWorld):
         self.virtual_clock.now = start
         self.aws = ClockedState(self.virtual_clock)
         self.mail_room = MailRoom(self.virtual_clock, self.breaks)
-        self.bucket = MemoryMailBucket()
+        self.bucket = Bucket(breaks=self.breaks)
         self.rows: list[dict[str, Any]] = []
         self.heard: Callable[[dict[str, Any]], None] = lambda row: None
         self.out.write = self._write  # type: ignore[method-assign]
@@ -217,7 +261,7 @@ class ShopWorld(MemoryWorld):
 
     def new_process(self) -> None:
         """Whatever a process had in memory is gone; what AWS keeps is not."""
-        aws = QuickAws(self.aws, self.breaks.through)
+        aws = Refusing(self.aws, self.breaks.through)
         queues = {name: SqsQueue(aws, name) for name in ("inbox", "due", "escalations", "quarantine")}
         given: Overrides = {
             "http": self.wire,
@@ -226,12 +270,16 @@ class ShopWorld(MemoryWorld):
             "timer": StepFunctionsTimer(aws, "arn:aws:states:eu-central-1:123456789012:stateMachine:timer"),
             "mailer": SesMailer(self.mail_room, "earshot@shop.example.com"),
             "mail_bucket": self.bucket,
-            "stack_keys": lambda: Keys("k" * 48),
+            "stack_keys": lambda: KEYS,
             "visibility": self.services.visibility,
             **queues,  # type: ignore[typeddict-item]
         }
         settings = replace(NO_SETTINGS, public_url=URL, reply_domain=DOMAIN)
         self.services = ReplayServices(APPS, self.policy, self.virtual_clock, self.outcomes, settings, **given)
+
+    def refuse(self, product: str, account: str, thread: str) -> None:
+        """From now on nothing can be written in this thread."""
+        self.aws.refused.add(thread_pk(product, account, thread))
 
     def deploy(self, policy: Playbook) -> None:
         """Another playbook, with the next release."""
@@ -277,6 +325,28 @@ class ShopWorld(MemoryWorld):
         event = {"eventType": kind, "mail": {"messageId": "x", "tags": {n: [v] for n, v in sent.tags.items()}}}
         self.virtual_clock.add(self.virtual_clock.now, "mail-events", json.dumps(event))
 
+    def tries(self, do: Callable[[], None]) -> bool:
+        """Whether an operator's call went through."""
+        try:
+            with self._entered():
+                do()
+            return True
+        except Killed:
+            self.new_process()
+        except (AwsError, QueueUnavailable):
+            pass
+        return False
+
+    def now(self) -> datetime:
+        return self.virtual_clock.now
+
+    def link_of(self, path: str) -> links.Link:
+        """What a desk's path opens."""
+        return links.read(KEYS, path.removeprefix("/act/"), datetime.min.replace(tzinfo=UTC))
+
+    def key_of(self, path: str) -> ConversationKey:
+        return self.link_of(path).key
+
     # --- the clock ---
 
     def _play(self, handlers: dict[str, Any], end: datetime, every: timedelta | None) -> None:
@@ -295,7 +365,8 @@ class ShopWorld(MemoryWorld):
             if due.name == "quarantine":
                 self.quarantined.append(due.body)
             else:
-                assert self.deliverer.deliver(due, self._guarded(handlers[due.name])), f"a dead letter of {due.name}"
+                goes_on = self.deliverer.deliver(due, self._guarded(handlers[due.name]))
+                assert goes_on or self.aws.refused, f"a dead letter of {due.name}"
 
     def _next_sweep(self, first: datetime | None) -> datetime | None:
         """The full minute in which the schedule's sweep next finds something, or has to plan anew."""

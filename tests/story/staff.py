@@ -8,6 +8,7 @@ from hypothesis.stateful import precondition, rule
 
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.conversations.customer import Customer
+from chalicelib.playbook.parts import Team
 from chalicelib.storage.store import ConversationKey
 from infra.local.post_office import PASS
 from tests.staff.desk_browser import FORM, Page, open_page
@@ -162,8 +163,7 @@ class Staff(Customers):
         asked, now = self.shown(opened), self.now()
         if not asked:
             return
-        box = self.owed.policy.teams[team].email
-        self.owed.duties.append(Duty(box, tuple(asked), now, now))
+        self.owed.duties.append(Duty(boxes(self.owed.policy.teams[team]), tuple(asked), now, now))
         _, id = self.press(opened, "hand_over", team=team, note="please")
         if id:
             self.done[id] = Done("hand_over", opened.where, now)
@@ -180,13 +180,13 @@ class Staff(Customers):
             return
         before = tuple((a.mark, a.intent) for a in asked)
         for a in asked:
-            a.intent = intent
+            a.intent, a.read_at = intent, now
             if intent == "legal_safety" and not a.urgent:
                 a.urgent, a.urgent_at, a.opened_at = True, now, now
         since = now if intent == "legal_safety" else min(a.opened_at for a in asked)
-        box = self.owed.team(asked[0]).email
+        team = boxes(self.owed.team(asked[0]))
         if intent != "legal_safety":  # which is owed as what is urgent
-            self.owed.duties.append(Duty(box, tuple(asked), since, now))
+            self.owed.duties.append(Duty(team, tuple(asked), since, now))
         _, id = self.press(opened, "correct", intent=intent)
         if id:
             self.done[id] = Done("correct", opened.where, now, before)
@@ -243,7 +243,7 @@ class Staff(Customers):
                     a.opened_at, a.urgent_at, a.ended_at = now, now, None
                     a.urgent = self.owed.policy.is_urgent(a.intent)
             elif done.deed == "correct":
-                a.intent = before[a.mark]
+                a.intent, a.read_at = before[a.mark], now
             elif done.deed == "reopen":
                 a.closed, a.ended_at = True, now
 
@@ -412,3 +412,7 @@ class Staff(Customers):
                 versions = frozenset(f"({a.id}v{n})" for a in gone for n in range(1, a.version + 1))
                 self.erased.append((now, versions))
         self.tick(3 * SECOND)
+
+
+def boxes(team: Team) -> frozenset[str]:
+    return frozenset((team.email, team.fallback_email))

@@ -87,6 +87,7 @@ class Telling(RuleBasedStateMachine):
         self.forgotten: dict[tuple[str, str], datetime] = {}
         self.erased: list[tuple[datetime, frozenset[str]]] = []
         self.posted_at: list[datetime] = []
+        self.unwritable: set[Where] = set()  # conversations whose writes fail
         self.world.mail_room.seen = self._mailed
         self.world.mail_room.failed = self.uncertain
         self.world.heard = self._heard
@@ -229,7 +230,11 @@ class Telling(RuleBasedStateMachine):
         if not self.begun:
             return
         for a in self.owed.asked.values():
-            if a.open and len({o.since for o in self.owed.open_in(a.where)}) <= OPEN_LADDERS:
+            if (
+                a.open
+                and a.where not in self.unwritable
+                and len({o.since for o in self.owed.open_in(a.where)}) <= OPEN_LADDERS
+            ):
                 for tier, by in enumerate(self.owed.calls(a), start=1):
                     if self.now() > self.latest(a, by):
                         boxes = self.owed.mailboxes(a, tier)
@@ -243,7 +248,7 @@ class Telling(RuleBasedStateMachine):
             if not all(a.open and a.opened_at <= duty.by for a in duty.asked):
                 self.owed.duties.remove(duty)
             elif self.now() > self.latest(duty.asked[0], duty.by, bundles=False):
-                assert self.was_told(duty.asked, {duty.mailbox}, duty.start), duty
+                assert self.was_told(duty.asked, duty.mailboxes, duty.start), duty
                 self.owed.duties.remove(duty)
 
     def latest(self, a: Asked, by: datetime, *, bundles: bool = True) -> datetime:
@@ -301,7 +306,7 @@ class Telling(RuleBasedStateMachine):
     def p7_what_was_erased_is_gone_and_stays_gone(self) -> None:
         if not (self.begun and self.erased and self.is_steady()):
             return
-        kept = repr(list(self.world.items().values()))
+        kept = repr([(i.key, i.doc) for i in self.world.store.table.everything()])
         for at, marks in self.erased:
             if self.now() > at + 17 * MINUTE:
                 assert not [m for m in marks if m in kept], marks
