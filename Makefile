@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo pictures run test lint bench storm replay report study scale facts train evaluate fit
+.PHONY: help setup stories breaks demo pictures run test lint bench storm replay report study scale facts train evaluate fit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -14,6 +14,12 @@ lint: setup ## ruff and strict type checks
 
 test: lint ## everything that CI runs
 	@$(PYTHON) -m pytest -n 2
+
+stories: setup ## STORIES=2000: arbitrary stories of a shop, others each time, against every promise (tests/test_states.py)
+	@EARSHOT_STORIES=$(or $(STORIES),2000) $(PYTHON) -m pytest -x tests/test_states.py
+
+breaks: setup ## break the product on purpose, in one way at a time, and show which test sees it
+	@$(PYTHON) -m tests.breaks
 
 demo: setup ## the main job, told as it happens, on this machine, in under a minute
 	@$(PYTHON) -m infra.local.demo

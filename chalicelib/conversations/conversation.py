@@ -33,7 +33,8 @@ class Question:
     `asked_at` is the platform's time of what has to be answered, where that is not `at`: a text that was rewritten
     after its answer. `waits_since` is when the promise `promised_by` began, `round` the ladder that it waits on.
     `root`: it begins its thread, so that an answer to the thread is one to it.
-    `silence` is the label of why it got no automatic reply.
+    `silence` is the label of why it got no automatic reply. `version_at` is the time of the first text that reads as
+    this one does, where that is not `text_at`: punctuation alone makes no new version.
     """
 
     at: datetime
@@ -56,6 +57,7 @@ class Question:
     silence: str = ""
     words: str = ""
     root: bool = True
+    version_at: datetime | None = None
 
     @property
     def hidden(self) -> bool:
@@ -215,7 +217,7 @@ class Thread:
 
 def tag(id: str, question: Question) -> str:
     """Names one version of a question's text: what a page showed, and nothing that came later."""
-    return sha256(f"{id}|{question.text_at.isoformat()}".encode()).hexdigest()[:10]
+    return sha256(f"{id}|{(question.version_at or question.text_at).isoformat()}".encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ def _meet(known: Question, incoming: Question, recovered: bool, now: datetime) -
         at=min(known.at, incoming.at),
         received_at=min(known.received_at, incoming.received_at),
         text_at=text_at,
+        version_at=None if rewritten else known.version_at or (known.text_at if text_at != known.text_at else None),
         closed_text_at=text_at if known.closed and not rewritten else known.closed_text_at,
         edited=known.edited or incoming.edited,
         words=newer.words or incoming.words,
@@ -121,7 +122,15 @@ def _meet(known: Question, incoming: Question, recovered: bool, now: datetime) -
 def _without_words(q: Question) -> Question:
     """What a deleted text was about is nobody's business any more."""
     return replace(
-        q, intent=None, needs_answer=True, text_at=q.at, words="", edited=False, asked_at=None, promised_by=None
+        q,
+        intent=None,
+        needs_answer=True,
+        text_at=q.at,
+        version_at=None,
+        words="",
+        edited=False,
+        asked_at=None,
+        promised_by=None,
     )
 
 

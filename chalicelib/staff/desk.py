@@ -125,7 +125,9 @@ class Desk:
         """Whose e-mail the link stands in."""
         notice = c.notices.get(link.via)
         handed = self.playbook.teams.get(notice.team) if notice else None
-        return handed or self.playbook.team(c.intent, notice.tier if notice else 1)
+        if handed or notice is None:
+            return handed or self.playbook.team(c.intent, 1)
+        return self.playbook.team(notice.intent or c.intent, notice.tier, urgent=notice.urgent)
 
     def _say(self, link: Link, c: Conversation) -> Phrases:
         team = self._team(link, c)

@@ -14,6 +14,7 @@ from chalicelib.conversations.conversation import State
 from chalicelib.emails import links
 from chalicelib.keys import Keys
 from infra.ops import corrections
+from tests.staff.desk_browser import links as email_links
 from tests.staff.desk_browser import newest, open_page
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, playbook
 
@@ -113,6 +114,10 @@ def asked(text: str = "hm, and what about the other one?") -> MemoryWorld:
     world.post(delivery(comment("c1", text)))
     world.run(timedelta(minutes=70))
     return world
+
+
+def links_of(world: MemoryWorld, number: int) -> str:
+    return email_links(world.emails[number].text)[0]
 
 
 def later(world: MemoryWorld, id: str, text: str, **more: Any) -> None:
@@ -217,6 +222,16 @@ def test_a_claim_holds_the_next_tiers_back_and_then_they_go_on() -> None:
     assert "Kim is on it until" in world.emails[1].text
 
 
+def test_a_claim_and_a_page_outlive_a_mended_comma() -> None:
+    world = asked()
+    page = newest(world)
+    page.press("claim", who="Kim", until="2h")
+    later(world, "c1", "hm and what about the other one???", verb="edited")
+    world.run(timedelta(minutes=100), sweep=True)
+    assert len(world.emails) == 1
+    assert "Closed" in page.press("close", who="Kim").says
+
+
 def test_who_did_what_is_shown_and_can_be_undone_for_ten_minutes() -> None:
     world = asked()
     page = newest(world).press("close", who="Kim <b>")
@@ -254,6 +269,18 @@ def test_a_correction_tells_the_right_team_at_once_and_is_learned_from() -> None
     world.run(timedelta(minutes=1))
     assert world.emails[-1].to == "returns@shop.example.com"
     assert [row["intent"] for row in world.store.documents("labels")] == ["refund"]
+
+
+def test_a_second_question_that_is_corrected_reaches_its_team_as_well() -> None:
+    world = asked()
+    newest(world).press("correct", intent="stock")
+    world.run(timedelta(minutes=1))
+    first = open_page(world, links_of(world, 0))
+    later(world, "c2", "and something else altogether?")
+    first = open_page(world, first.path)
+    first.press("correct", intent="stock")
+    world.run(timedelta(minutes=1))
+    assert [e.to for e in world.emails if "something else altogether" in e.text] == ["webshop@shop.example.com"]
 
 
 def test_a_correction_to_a_safety_matter_reaches_the_press_office_at_once() -> None:
