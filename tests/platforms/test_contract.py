@@ -1,6 +1,6 @@
 """One contract over every platform: who may deliver, and what each documented payload means.
 
-Rows are in platform_cases.py, payloads and what they must be read as in payloads/.
+Rows are in cases/, payloads and what they must be read as in payloads/.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Discourse's event name, replies, `check` and `backfill`; its payloads are the contract's (test_platforms.py)."""
+"""Discourse's event name, replies, `check` and `backfill`; its payloads are the contract's (test_contract.py)."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""LINE's replies by token and by push, and what `check` finds; its payloads are the contract's (test_platforms.py)."""
+"""LINE's replies by token and by push, and what `check` finds; its payloads are the contract's (test_contract.py)."""
 
 import uuid
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Telegram's replies, and what `check` finds; its payloads are the contract's (test_platforms.py)."""
+"""Telegram's replies, and what `check` finds; its payloads are the contract's (test_contract.py)."""
 
 import json
 from dataclasses import replace
