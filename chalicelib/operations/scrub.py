@@ -25,7 +25,7 @@ _PARTS = frozenset(
 # Who is quoted, answered or mentioned: their place in somebody else's part
 _QUOTES = re.compile(
     r"(external_)?reply_to(_message|_user|_story)?|in_reply_to\w*|quote(d\w*)?|retweeted_status|referenced_tweets"
-    r"|(extended_|caption_)?entities|mention(s|ed|ees)?|user_mentions|message_tags|context|parent"
+    r"|forward_\w+|(extended_|caption_)?entities|mention(s|ed|ees)?|user_mentions|message_tags|context|parent"
 )
 _OWN_ID = frozenset(("id", "mid", "id_str", "comment_id", "message_id"))
 _LONGEST_ID = 512  # characters
@@ -118,7 +118,7 @@ def _object(value: Mapping[str, Any], person: Person) -> Any:
     for key, inner in value.items():
         if person.is_about(key):  # an object of users by their ids
             continue
-        if _QUOTES.fullmatch(key):
+        if _QUOTES.fullmatch(key) or (key == "to" and not isinstance(inner, str | int)):  # a list of whom a text tags
             if (left := _scrub(inner, person, key)) == inner and left is not GONE:
                 kept[key] = inner
             continue

@@ -169,29 +169,23 @@ def test_every_platforms_payload_loses_the_person_and_keeps_the_others(product: 
         assert (OTHER in text and COMMON in text) == stays, (account.id, text)
 
 
+def page(**value: Any) -> dict[str, Any]:
+    """A delivery with one change of a Page's feed, by somebody else where it does not say by whom."""
+    return {"entry": [{"changes": [{"value": {"from": {"id": "66"}, "message": BY_HAND, **value}}]}]}
+
+
+MENTIONED = {"in_reply_to_user_id": ID, "entities": {"mentions": [{"id": ID, "username": NAME}]}}
 QUOTING = [
     {"message": {"from": {"id": 66}, "text": BY_HAND, "reply_to_message": {"from": {"id": int(ID)}, "text": WORDS}}},
-    {
-        "data": {
-            "payload": {"author_id": "66", "text": BY_HAND, "in_reply_to_user_id": ID},
-            "includes": {"users": [{"id": ID}]},
-        }
-    },
-    {
-        "tweet_create_events": [
-            {"user": {"id_str": "66"}, "text": BY_HAND, "entities": {"user_mentions": [{"id_str": ID}]}}
-        ]
-    },
-    {
-        "entry": [
-            {
-                "changes": [
-                    {"value": {"from": {"id": "66"}, "message": BY_HAND, "message_tags": [{"id": ID, "name": NAME}]}}
-                ]
-            }
-        ]
-    },
-    {"entry": [{"changes": [{"value": {"from": {"id": "66"}, "message": BY_HAND, "post_id": f"{ID}_1"}}]}]},
+    {"message": {"from": {"id": 66}, "text": BY_HAND, "forward_origin": {"sender_user": {"id": int(ID)}}}},
+    {"data": {"payload": {"author_id": "66", "text": BY_HAND, **MENTIONED}, "includes": {"users": [{"id": ID}]}}},
+    {"tweet_create_events": [{"user": {"id": "66"}, "text": BY_HAND, **MENTIONED}], "users": {ID: {"name": NAME}}},
+    {"tweet_create_events": [{"user": {"id": "66"}, "text": BY_HAND, "quoted_status": {"user": {"id": ID}}}]},
+    page(message_tags=[{"id": ID, "name": NAME}]),
+    page(to={"data": [{"id": ID, "name": NAME}]}),
+    page(post_id=f"{ID}_1"),
+    {"status": {"account": {"id": "66"}, "content": BY_HAND, "in_reply_to_account_id": ID}},
+    {"events": [{"source": {"userId": ID}, "text": WORDS}, {"source": {"userId": "66"}, "text": BY_HAND}]},
     {"post": {"user_id": 66, "raw": f"{BY_HAND} @{NAME}", "reply_to_user": {"username": ID}}},
 ]
 
