@@ -25,7 +25,8 @@ from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Repl
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer, ApiCall, NoAnswer
 from chalicelib.playbook.policy import Playbook
-from chalicelib.services import Overrides, Services
+from chalicelib.resources import Overrides
+from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.local.events import message, sqs_event
 from infra.local.gateway import Gateway

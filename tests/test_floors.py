@@ -22,7 +22,17 @@ FLOORS: Mapping[str, list[str]] = {
         *("wire", "codec", "ids", "textfile", "registry", "apps", "keys"),
         *("aws", "conversations", "reading", "storage"),
         *("playbook", "intents", "platforms", "outcomes"),
-        *("emails", "handlers", "staff", "reports", "operations", "settings", "services", "report_functions"),
+        *(
+            "emails",
+            "handlers",
+            "staff",
+            "reports",
+            "operations",
+            "settings",
+            "resources",
+            "services",
+            "report_functions",
+        ),
     ],
     "infra": ["stack", "ops", "reports", "local", "replay", "bench", "growth"],
 }

@@ -22,7 +22,7 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
-from chalicelib.services import Overrides
+from chalicelib.resources import Overrides
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
 from infra.replay.memory import Deliverer, MemoryDeadLetters, VirtualClock

@@ -7,7 +7,8 @@ from chalicelib.apps import Apps
 from chalicelib.keys import new_keys
 from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused
 from chalicelib.playbook.policy import Playbook
-from chalicelib.services import Overrides, Services
+from chalicelib.resources import Overrides
+from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.store import Store
 from infra.local.stand_in import endpoint_of, look

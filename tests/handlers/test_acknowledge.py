@@ -10,7 +10,7 @@ import pytest
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.parts import Caps, Place
-from chalicelib.services import SECRETS_CACHED_FOR
+from chalicelib.resources import SECRETS_CACHED_FOR
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 

@@ -27,7 +27,7 @@ from chalicelib.emails import links
 from chalicelib.keys import Keys
 from chalicelib.platforms.http import Answer, ApiCall, NoAnswer
 from chalicelib.playbook.policy import Playbook
-from chalicelib.services import Overrides
+from chalicelib.resources import Overrides
 from chalicelib.storage.item_keys import ConversationKey, thread_pk
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import DynamoTable
