@@ -73,11 +73,7 @@ class Hours:
 
     def spans(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
         """The openings that begin on the local `day`, in UTC."""
-        week = self.week[day.weekday()]
-        if not week or self.closed_on(day):
-            return ()
-        pieces = (piece for opens, closes in week for piece in _pieces(day, opens, closes, self.zone))
-        return tuple(left for piece in pieces for left in self._open_in(*piece)) if self.shut else tuple(pieces)
+        return _spans(self, day)
 
     def _open_in(self, opens: datetime, closes: datetime) -> Iterator[Opening]:
         """What `shut` leaves of an opening."""
@@ -135,6 +131,16 @@ class Hours:
                     return min(closes, end)
             day -= timedelta(days=1)
         return None
+
+
+@lru_cache(maxsize=4096)
+def _spans(hours: Hours, day: date) -> tuple[Opening, ...]:
+    """Every question of a day asks for the same few days."""
+    week = hours.week[day.weekday()]
+    if not week or hours.closed_on(day):
+        return ()
+    pieces = (piece for opens, closes in week for piece in _pieces(day, opens, closes, hours.zone))
+    return tuple(left for piece in pieces for left in hours._open_in(*piece)) if hours.shut else tuple(pieces)
 
 
 @lru_cache(maxsize=4096)

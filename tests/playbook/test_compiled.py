@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_what_a_newer_release_adds_is_passed_over() -> None:
     data = json.loads(compiled(load_playbook(TEXT), TODAY))
     data["playbook"]["something_new"] = {"a": 1}
     assert load_compiled(json.dumps(data)) == load_playbook(TEXT)
+
+
+def test_closures_from_a_calendar_are_in_it() -> None:
+    shop = load_playbook(TEXT)
+    shut = ((datetime(2026, 12, 24, 12, tzinfo=UTC), datetime(2026, 12, 27, tzinfo=UTC)),)
+    teams = {name: replace(team, hours=replace(team.hours, shut=shut)) for name, team in shop.teams.items()}
+    closed = replace(shop, teams=teams)
+    found = load_compiled(compiled(closed, TODAY))
+    assert found == closed
+    assert (repr(found), found.clocks) == (repr(closed), closed.clocks)
