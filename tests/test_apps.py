@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.apps import Account, App, Apps, AppsError, load_apps, read_apps
 from chalicelib.ids import IdError, checked, segment
+from infra.local.demo_apps import EXAMPLE, demo_text
 
 
 def written(**changes: Any) -> dict[str, Any]:
@@ -98,3 +99,8 @@ def test_what_is_no_id_goes_nowhere(id: str) -> None:
 def test_an_id_is_one_segment_of_a_path_whatever_is_in_it() -> None:
     assert segment("../../users/42/muting") == "..%2F..%2Fusers%2F42%2Fmuting"
     assert segment("1?a=b#c&d") == "1%3Fa%3Db%23c%26d" and segment("wamid.HBg==") == "wamid.HBg%3D%3D"
+
+
+def test_the_example_is_what_the_platforms_files_say() -> None:
+    """Mend it with `python -m infra.local.demo_apps && cp build/demo_apps.json infra/local/`."""
+    assert EXAMPLE.read_text("utf-8") == demo_text()

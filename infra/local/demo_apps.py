@@ -1,6 +1,7 @@
 """The invented shop's registration on every platform, as its own file says it: the apps file of the local run.
 
-`python -m infra.local.demo_apps` writes it to build/demo_apps.json, for the commands that take an apps file.
+`python -m infra.local.demo_apps` writes it to build/demo_apps.json, for the commands that take an apps file. The copy
+beside this file is an example to begin one's own with; a test holds it against what the platforms' files say.
 """
 
 import json
@@ -12,6 +13,7 @@ from chalicelib import platforms
 from chalicelib.apps import Apps, load_apps
 
 FILE = Path("build/demo_apps.json")
+EXAMPLE = Path(__file__).with_name("demo_apps.json")
 
 
 def demo_text() -> str:
