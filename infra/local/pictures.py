@@ -217,6 +217,8 @@ def pictures() -> Iterator[Picture]:
     html = render_many(group, Bundle.GROUP, "en", "delivery", 20)[2]
     yield Picture("grouped", html, (760, 2300))
     yield Picture("grouped_phone", html, (320, 3400))
+    html = render_many(group[:2], Bundle.DIGEST, "de", "delivery", 20, more=1200)[2]
+    yield Picture("digest_phone", html, (320, 1500))
 
 
 def draw(picture: Picture, out: Path, browser: str) -> None:
