@@ -233,7 +233,7 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None, *, p
         yield running
 
 
-def until(what: Callable[[], Any], seconds: float = 40.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 150.0) -> Any:
     """What `what` returns as soon as it is something; fails when it stays nothing."""
     end = monotonic() + seconds
     while not (found := what()):

@@ -44,6 +44,19 @@ def test_as_many_as_the_playbook_allows_come_on_their_own() -> None:
     assert len(world.emails) == 5
 
 
+def test_a_quarter_of_an_hour_on_the_clock_parts_nothing() -> None:
+    world = MemoryWorld()
+    for minute in (3, 6):  # they fall due at 10:13 and at 10:16
+        world.run(NOW + timedelta(minutes=minute) - world.services.now())
+        for n in range(5 * minute, 5 * minute + 5):
+            asked = comment(f"c{n}", f"hm, and what about number {n}?", author=str(7000 + n), at=world.services.now())
+            world.post(delivery(asked))
+    world.run(timedelta(hours=1), sweep=True)
+    first = [e for e in world.emails if e.tags["tier"] == "1"]
+    assert Counter(e.tags["kind"] for e in first) == {"notice": 5, "group": 1}
+    assert set(told(first).values()) == {1} and len(told(first)) == 10
+
+
 def test_urgent_ones_never_wait_and_never_stand_among_others() -> None:
     world = MemoryWorld()
     storm(world, 30, urgent=8)
