@@ -236,6 +236,8 @@ class IntentModel:
             urgent = max(urgent, *[self._urgent(part) - ALONE for part in parts])
             if len(text) >= LONG:
                 sureness = self._surest(sureness, parts)
+        if self._needless[best]:
+            sureness = self._harmless(sureness, parts or [self._look(words(s)) for s in sentences(text, every=True)])
         return Evidence(
             best,
             whole.chances,
@@ -310,6 +312,11 @@ class IntentModel:
         each = [self._sureness(part, self._best(part)) for part in parts]
         topic = max([whole, *each], key=lambda s: s.on_topic)
         return Sureness(whole.own, topic.topic, topic.on_topic, max(s.general for s in [whole, *each]))
+
+    def _harmless(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
+        """No surer that nothing is wanted than the sentence that wants most: thanks may stand before a question."""
+        wants = [self._sureness(part, self._best(part)).general for part in parts]
+        return whole._replace(own=min([whole.own, *[-each for each in wants]]))
 
     def _reach(self, best: int, parts: Sequence[Look]) -> tuple[Rung, ...]:
         """The rungs that are open: no own reply to an intent without one, and none of its own or its topic's to a

@@ -202,11 +202,11 @@ def features(text: str | bytes) -> Features:
     return Features(words=[*single.values(), *pairs], chars=[hash for word in single for hash in _kept_hashes(word)])
 
 
-def sentences(text: str | bytes) -> list[str]:
-    """The sentences of a message that is long or asks twice; none of one that is a single sentence."""
+def sentences(text: str | bytes, *, every: bool = False) -> list[str]:
+    """The sentences of a message that is long or asks twice, or of `every` one; none of a single sentence."""
     if isinstance(text, bytes):
         text = text[: 4 * TEXT_CAP].decode("utf-8", "replace")
-    if len(text) < LONG and text.count("?") < 2:
+    if not every and len(text) < LONG and text.count("?") < 2:
         return []
     parts = [part for part in _SENTENCE.split(text[:TEXT_CAP]) if part.count(" ") >= LEAST_WORDS]
     return parts[:SENTENCES] if len(parts) > 1 else []
