@@ -260,9 +260,8 @@ class IntentModel:
 
     def classify(self, text: str | bytes) -> tuple[str, float]:
         """The likeliest intent of a message, and its confidence (0–1)."""
-        look = self._look(words(text))
-        best = self._best(look)
-        return self.classes[best], probability(self._own(look, best))
+        found = self.evidence(text)
+        return self.classes[found.best], found.rungs[Rung.OWN]
 
     def language(self, text: str | bytes) -> str | None:
         """The code of the message's language; None when unsure, or when it is not one that is served."""
