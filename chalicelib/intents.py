@@ -3,7 +3,7 @@
 The standard library only. A text becomes hashed word and character n-grams (`features`); every n-gram owns a row of
 signed bytes, one for each class; the sum of the rows is the score. `models/` trains with the same features.
 
-Source: design/model.md (recipe and figures); models/CARD.md (what this file's numbers are worth).
+Source: models/CARD.md (recipe, and what the numbers in this file are worth).
 """
 
 import hashlib

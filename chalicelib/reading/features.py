@@ -4,7 +4,7 @@ Training and serving use the same functions, so the normalisation and the hash e
 round a question (a greeting, a name, thanks in advance, an e-mail address, an order number) is taken off here, so that
 it costs no confidence. The standard library only.
 
-Source: design/model.md (recipe and figures).
+Source: models/CARD.md (recipe and figures).
 """
 
 import re
