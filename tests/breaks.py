@@ -21,7 +21,7 @@ from chalicelib.handlers.escalate import Escalator
 from chalicelib.keys import Keys
 from chalicelib.playbook import policy
 from chalicelib.staff import incoming
-from chalicelib.storage import store, table
+from chalicelib.storage import item_keys, table
 from chalicelib.storage.forgotten import Forgotten
 from tests import test_crashes, test_states
 
@@ -147,7 +147,7 @@ BREAKS: Mapping[str, Break] = {
     "who was answered is mailed all the same": (rules, "claim_notice", _claims_answered),
     "whoever writes last wins": (table.DynamoTable, "put", _any_conflict),
     "a new playbook is not applied": (Escalator, "_replan", lambda f: lambda self, now, until: True),
-    "what waits is not in the index": (store, "_conversation_index", lambda f: lambda c: {}),
+    "what waits is not in the index": (item_keys, "conversation_index", lambda f: lambda c: {}),
     "a rewritten answer stays answered": (answers, "fingerprint", lambda f: lambda text: "same"),
     "links are not verified": (Keys, "verifies", lambda f: lambda self, purpose, *more, **named: True),
     "anybody answers by e-mail": (incoming.IncomingMail, "_refusal", lambda f: lambda self, *given: None),

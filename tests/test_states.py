@@ -20,7 +20,7 @@ class Story(Staff):
 
 TestStory = Story.TestCase
 TestStory.settings = settings(
-    max_examples=MORE or 100,
+    max_examples=MORE or 90,
     stateful_step_count=30,
     deadline=None,
     derandomize=not MORE,

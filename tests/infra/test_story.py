@@ -123,6 +123,30 @@ def test_a_claim_an_undo_a_hand_over_and_a_correction_come_back_with_their_resul
     assert "returns@shop.example.com" in [e["to"] for e in rows("email")]
 
 
+def test_what_is_put_off_closed_and_opened_again_comes_back_with_its_result(told: Any) -> None:
+    """An answer on the platform says nothing about what is opened again after it."""
+    rows = told(
+        said(0),
+        act(12, "snooze", fields={"until": "2h"}),
+        said(30, "r1", "We do!", author=PAGE, parent="c1"),
+        act(40, "reopen"),
+        act(50, "answered"),
+        act(60, "answered"),
+        act(70, "reopen"),
+    )
+    assert [(r["action"], r["result"]) for r in rows("act")] == [
+        *(("snooze", "done"), ("reopen", "done"), ("answered", "done"), ("answered", "refused"), ("reopen", "done")),
+    ]
+    assert rows("conversation")[0]["state"] == "open"
+    assert [e["tier"] for e in rows("email")] == [1, 1, 2, 3]
+
+
+@pytest.mark.parametrize("event", ["Delivery", "Complaint", "Open"])
+def test_other_events_of_an_email_change_nothing(told: Any, event: str) -> None:
+    plain = told(said(0))("email")
+    assert told(said(0), line("mail_event", 15, conversation=ASKED, tier=1, event=event))("email") == plain
+
+
 def test_an_answer_by_mail_is_posted_and_a_stranger_is_not(told: Any) -> None:
     mail = line("mail", 20, mime_base64=base64.b64encode(MAIL).decode(), in_reply_to=ASKED)
     rows = told(said(0), mail)

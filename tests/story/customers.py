@@ -64,6 +64,8 @@ class Customers(Telling):
     )
     def asks(self, customer: str, place: tuple[str, str], kind: str, times: int, lag: timedelta) -> None:
         self.ask(customer, place, kind, times=times, lag=lag)
+        if lag == LATE:  # it is due by when it was asked
+            self.tick(4 * MINUTE)
 
     @rule(data=st.data(), customer=st.sampled_from((ANN, BOB)), kind=st.sampled_from(KINDS))
     def asks_below_another(self, data: st.DataObject, customer: str, kind: str) -> None:
@@ -78,6 +80,16 @@ class Customers(Telling):
         for _ in range(count):
             self.ask(self.name("8900"), ("facebook", PAGE), kind)
         self.tick(12 * MINUTE)
+
+    @rule()
+    def is_answered_while_a_group_is_put_together(self) -> None:
+        """Whoever has their answer by then stands in no e-mail."""
+        asked = [self.ask(self.name("8900"), ("facebook", PAGE), "odd") for _ in range(4)]
+        wait = (self.owed.policy.tell_after // MINUTE) * MINUTE + 12 * SECOND
+        self.tick(wait)
+        if asked[0].open and self.is_steady():
+            self.replies_to(asked[0])
+            self.tick(2 * MINUTE)
 
     # --- changes ---
 
@@ -158,6 +170,9 @@ class Customers(Telling):
         to = self.some(data, lambda a: not a.gone)
         if to is None or not self.is_steady():
             return
+        self.replies_to(to)
+
+    def replies_to(self, to: Asked) -> None:
         id, now = self.name("r"), self.now()
         self.owed.said[id] = Said(id, now, to.id, frozenset({to.where}))
         self.owed.settle(now)

@@ -412,6 +412,10 @@ class Staff(Customers):
                 versions = frozenset(f"({a.id}v{n})" for a in gone for n in range(1, a.version + 1))
                 self.erased.append((now, versions))
         self.tick(3 * SECOND)
+        for account, body in [b for b in self.bodies if b[0] == place and customer.encode() in b[1]][-3:]:
+            self.deliver(body, account, keep=False)  # what waited somewhere comes after it
+        if self.erased and self.erased[-1][0] == now:
+            self.tick(18 * MINUTE)
 
 
 def boxes(team: Team) -> frozenset[str]:
