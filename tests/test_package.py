@@ -120,7 +120,7 @@ def test_every_function_is_small_on_arm_and_says_why_it_is_as_large_as_it_is(pac
     }
     handlers = {p["Handler"].removeprefix("app.") for p in functions.values()}
     assert {h for h in handlers if "." not in h} == set(FUNCTIONS)
-    assert {h.rpartition(".")[2] for h in handlers if "." in h} == {"facts", "compact", "forecast", "report"}
+    assert {h.rpartition(".")[2] for h in handlers if "." in h} == {"facts", "compact", "watch", "forecast", "report"}
     for properties in functions.values():
         assert properties["Architectures"] == ["arm64"]
         assert properties["Runtime"] == "python3.13" or sys.version_info < (3, 13)
@@ -356,7 +356,7 @@ def test_every_function_gets_the_uploaded_zip(package: Path) -> None:
         json.loads((package / "sam.json").read_text("utf-8")), "a-bucket", "a-key.zip", {n: n for n in layer_names()}
     )
     codes = [r["Properties"]["CodeUri"] for r in template["Resources"].values() if r["Type"].endswith("::Function")]
-    assert codes == [{"Bucket": "a-bucket", "Key": "a-key.zip"}] * (len(FUNCTIONS) + 4)
+    assert codes == [{"Bucket": "a-bucket", "Key": "a-key.zip"}] * (len(FUNCTIONS) + 5)
     layers = [r["Properties"] for r in template["Resources"].values() if r["Type"].endswith("::LayerVersion")]
     assert [p["ContentUri"] for p in layers] == [{"Bucket": "a-bucket", "Key": n} for n in ("reports", "forecast")]
 
