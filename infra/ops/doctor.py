@@ -1,14 +1,16 @@
 """`make doctor`: what is wrong with the registrations, the stack and its account, and how to fix each."""
 
 import argparse
+import sys
 from datetime import datetime
 
 from botocore.exceptions import ClientError
 
-from chalicelib.operations.doctor import written
+from chalicelib.operations.doctor import AT_ONCE, written
 from chalicelib.platforms.base import Finding
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from infra.ops.last_errors import WITHIN, last_errors
 from infra.ops.queues import QUEUES, dead_letters_of, queue_url
 from infra.ops.stage import client
 
@@ -18,13 +20,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    found = findings(services, services.now())
+    now = services.now()
     accounts = sum(len(app.accounts) for app in services.apps.apps)
+    if accounts > AT_ONCE:
+        print(f"asking the platforms about {accounts} accounts, {AT_ONCE} at a time", file=sys.stderr)
+    found = findings(services, now)
     well = f"nothing found: {accounts} accounts, queues, alarms and e-mail are as they should be"
     if _stand_ins(services):
         well = "nothing found: queues and alarms are as they should be, and nothing is overdue"
         print(f"stand-ins answer for the platforms here, so {accounts} accounts and SES are not checked")
     print(written(found) if found else well)
+    if errors := last_errors(services, now):
+        print(
+            f"\nthe last errors, of {int(WITHIN.total_seconds() // 3600)} hours and the dead letters:\n{written(errors)}"
+        )
     return 1 if found else 0
 
 

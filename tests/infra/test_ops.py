@@ -283,6 +283,39 @@ def test_doctor_tells_of_dead_letters_alarms_and_accounts(
     assert "make redrive QUEUE=inbox" in told
 
 
+def test_doctor_tells_the_last_errors_places_and_nobodys_words(
+    healthy: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs, now = client("logs", healthy.aws.endpoint), datetime.now(UTC)
+    logs.create_log_group(logGroupName="/earshot/earshot-local")
+    again = "a message goes back to its queue: KeyError at codec.py:41"
+    raised = {"errorType": "ValueError", "errorMessage": "CANARY", "level": "ERROR"}
+    raised["stackTrace"] = ['  File "/var/task/chalicelib/intents.py", line 7, in read\n    CANARY\n']  # type: ignore[assignment]
+    for function, lines in {
+        "Respond": [{"level": "ERROR", "message": again}, {"level": "ERROR", "message": again}],
+        "Sweep": [raised, {"level": "ERROR", "message": "a conversation was set aside", "error": "TypeError"}],
+        "Notify": [{"level": "INFO", "message": "stored", "why": "ERROR"}],
+    }.items():
+        stream = f"2026/11/21/earshot-local-{function}-0A1B[7]0a1b"
+        logs.create_log_stream(logGroupName="/earshot/earshot-local", logStreamName=stream)
+        events = [{"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)} for line in lines]
+        logs.put_log_events(logGroupName="/earshot/earshot-local", logStreamName=stream, logEvents=events)
+    quarantined = {"v": 1, "id": "d1", "platform": "meta", "app": "main", "reasons": ["no id"], "body": "CANARY"}
+    _put(healthy.aws, _dead(healthy.aws, "InboxQueue"), quarantined, {"v": 1, "body": "CANARY"})
+    assert healthy.run("doctor") == 1
+    told = capsys.readouterr().out
+    day = f"{now:%Y-%m-%d}"
+    assert f"Respond: {again} (2 times, last {day}" in told
+    assert f"Sweep: ValueError at intents.py:7 ({day}" in told
+    assert f"Sweep: a conversation was set aside (TypeError) ({day}" in told
+    assert f"inbox: meta/main delivery d1: no id ({day}" in told
+    assert "inbox: a dead letter: failed as often as its queue tries" in told
+    assert "make redrive QUEUE=inbox" in told
+    assert "CANARY" not in told and "stored" not in told
+    assert healthy.run("redrive", "--queue", "inbox") == 0  # nothing is held by having been looked at
+    assert healthy.aws.counts("InboxQueue") == 2
+
+
 def test_doctor_of_the_local_run_leaves_out_what_the_stand_ins_cannot_know(
     registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
