@@ -18,9 +18,7 @@ from chalicelib.playbook.accounts import unknown_accounts
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
 
-AT_ONCE = (
-    20  # accounts whose platforms are asked at the same time: 250 with the slowest answers end within the time-out
-)
+AT_ONCE = 20  # accounts asked about at a time: 250 with the slowest answers end within the function's time-out
 LATE = timedelta(minutes=10)  # two scheduled sweeps
 ERASED_WITHIN = timedelta(hours=6)  # the passes and their retries take less
 MARK = "doctor"  # the findings that were mailed last

@@ -31,9 +31,8 @@ def run(given: argparse.Namespace, services: Services) -> int:
         print(f"stand-ins answer for the platforms here, so {accounts} accounts and SES are not checked")
     print(written(found) if found else well)
     if errors := last_errors(services, now):
-        print(
-            f"\nthe last errors, of {int(WITHIN.total_seconds() // 3600)} hours and the dead letters:\n{written(errors)}"
-        )
+        hours = int(WITHIN.total_seconds() // 3600)
+        print(f"\nthe last errors, of {hours} hours and the dead letters:\n{written(errors)}")
     return 1 if found else 0
 
 
