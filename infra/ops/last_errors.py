@@ -1,5 +1,7 @@
-"""Where things went wrong last: what, where, when and what to do, out of the log and the dead letters. Kinds, places and
-ids only; what was raised, or said by a customer, is never printed."""
+"""Where things went wrong last: what, where, when and what to do, out of the log and the dead letters.
+
+Kinds, places and ids only; what was raised, or said by a customer, is never printed.
+"""
 
 import json
 import re
@@ -29,8 +31,8 @@ _PLACE = re.compile(r'File "(?:.*/)?([^/"]+)", line (\d+)')
 
 @dataclass(slots=True)
 class _Kind:
+    last: datetime
     count: int = 0
-    last: datetime = datetime.min.replace(tzinfo=UTC)
 
 
 def last_errors(services: Services, now: datetime) -> list[Finding]:
@@ -43,9 +45,9 @@ def _of_the_log(stage: str, now: datetime) -> list[Finding]:
     try:
         for event in _events(f"/earshot/earshot-{stage}", now):
             if what := _what(str(event.get("message", ""))):
-                kind = kinds.setdefault((_function(str(event.get("logStreamName", ""))), what), _Kind())
-                kind.count += 1
-                kind.last = max(kind.last, datetime.fromtimestamp(event["timestamp"] / 1000, UTC))
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                kind = kinds.setdefault((_function(str(event.get("logStreamName", ""))), what), _Kind(at))
+                kind.count, kind.last = kind.count + 1, max(kind.last, at)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return []  # the local run has no such log
@@ -98,7 +100,7 @@ def _fix(what: str) -> str:
 
 
 def _of_the_dead_letters(services: Services) -> Iterator[Finding]:
-    """Of each queue's dead letters the few that SQS shows at once; they are not held, so a redrive can follow at once."""
+    """Of each queue's dead letters the few that SQS shows at once, not held: a redrive can follow immediately."""
     sqs = client("sqs")
     for name in QUEUES:
         url = dead_letters_of(sqs, queue_url(services.settings, name))
@@ -118,9 +120,8 @@ def _letter(body: str) -> str:
         return "a dead letter that is no JSON"
     told = told if isinstance(told, dict) else {}
     names = [str(told[n]) for n in ("platform", "app", "product", "account") if isinstance(told.get(n), str)]
-    which = "/".join(names) + (f" delivery {told['id']}" if told.get("id") else "")
+    which = "/".join(names) + (f" delivery {told['id']}" if isinstance(told.get("id"), str) else "")
     reasons = told.get("reasons")
-    why = (
-        "; ".join(map(str, reasons)) if isinstance(reasons, list) and reasons else "failed as often as its queue tries"
-    )
+    tried = "failed as often as its queue tries"
+    why = "; ".join(map(str, reasons)) if isinstance(reasons, list) and reasons else tried
     return f"{which.strip() or 'a dead letter'}: {why}"
