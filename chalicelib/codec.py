@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from operator import attrgetter
 from types import MappingProxyType, UnionType
 from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +22,7 @@ _EMPTY: Mapping[Any, Callable[[], Any]] = {tuple: tuple, frozenset: frozenset, d
 _LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType, frozenset)
 
 
+@lru_cache(maxsize=4096)  # an item's many times are few different ones, and read again with every change
 def to_time(text: str) -> datetime:
     """The aware UTC datetime written as ISO 8601; raises ValueError on anything else."""
     time = datetime.fromisoformat(text)
@@ -29,6 +31,7 @@ def to_time(text: str) -> datetime:
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
+@lru_cache(maxsize=4096)
 def from_time(time: datetime) -> str:
     """`time` as sortable ISO 8601 in UTC with milliseconds, e.g. 2026-11-21T10:00:00.000Z."""
     utc = time if time.tzinfo is UTC else time.astimezone(UTC)
@@ -48,41 +51,69 @@ def to_span(text: str) -> timedelta:
 def dump(value: Any) -> Any:
     """`value` (dataclass, mapping, sequence, time, enum or scalar) as plain data; None and empty fields left out."""
     kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if names := _fields(kind):  # type: ignore[arg-type]
-        out = {}
-        for name in names:
-            field = getattr(value, name)
-            if field is None:
-                continue
-            plain = type(field) in _PLAIN
-            if plain:
-                out[name] = field
-            elif field or not isinstance(field, _LEFT_OUT_EMPTY):
-                out[name] = dump(field)
-        return out
-    if kind is datetime:
-        return from_time(value)
-    if kind is date:
-        return value.isoformat()
-    if kind is timedelta:
-        return value.total_seconds()
-    if issubclass(kind, StrEnum):
-        return value.value
-    if issubclass(kind, Mapping):
-        return {str(k): dump(v) for k, v in value.items()}
-    if issubclass(kind, list | tuple):
-        return [dump(v) for v in value]
-    if issubclass(kind, frozenset):
-        return sorted(dump(v) for v in value)
-    return value
+    return value if kind in _PLAIN else _writer(kind)(value)  # type: ignore[arg-type]
 
 
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
-    known = {name: read(data[name]) for name, read in _readers(cls).items() if name in data}  # type: ignore[arg-type]
-    return cls(**{**_left_out(cls), **known})  # type: ignore[arg-type]
+    return _loader(cls)(data)  # type: ignore[arg-type, no-any-return]
+
+
+@cache
+def _writer(kind: type) -> Callable[[Any], Any]:
+    """What makes plain data out of a value of exactly this type: looked up once for each, not for each value."""
+    if is_dataclass(kind):
+        return _fields_writer(tuple(f.name for f in fields(kind)))
+    if kind is datetime:
+        return from_time
+    if kind is date:
+        return date.isoformat
+    if kind is timedelta:
+        return timedelta.total_seconds
+    if issubclass(kind, StrEnum):
+        return attrgetter("value")
+    if issubclass(kind, Mapping):
+        return lambda value: {str(k): dump(v) for k, v in value.items()}
+    if issubclass(kind, list | tuple):
+        return lambda value: [dump(v) for v in value]
+    if issubclass(kind, frozenset):
+        return lambda value: sorted(dump(v) for v in value)
+    return _same
+
+
+def _fields_writer(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    def write(value: Any) -> dict[str, Any]:
+        out = {}
+        for name in names:
+            field = getattr(value, name)
+            kind = type(field)
+            if kind in _PLAIN:
+                if field is not None:
+                    out[name] = field
+            elif field or not isinstance(field, _LEFT_OUT_EMPTY):
+                out[name] = _writer(kind)(field)  # type: ignore[arg-type]
+        return out
+
+    return write
+
+
+@cache
+def _loader(cls: type) -> Callable[[Mapping[str, Any]], Any]:
+    """What makes a `cls` out of plain data, prepared once for each class."""
+    readers, left_out = _readers(cls), _left_out(cls)
+
+    def read(data: Mapping[str, Any]) -> Any:
+        known = dict(left_out)
+        for name in data:
+            if reader := readers.get(name):
+                known[name] = data[name] if reader is _same else reader(data[name])
+        return cls(**known)
+
+    return read
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 @cache
@@ -102,12 +133,6 @@ def _left_out(cls: type) -> dict[str, Any]:
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
-    """The names of a dataclass's fields; none for any other type."""
-    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
-
-
-@cache
 def _readers(cls: type) -> dict[str, Callable[[Any], Any]]:
     return {name: _reader(hint) for name, hint in _hints(cls).items()}
 
@@ -119,7 +144,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         inner = _reader(next(a for a in get_args(hint) if a is not type(None)))
-        return lambda value: None if value is None else inner(value)
+        return inner if inner is _same else lambda value: None if value is None else inner(value)
     if origin in (dict, Mapping):
         name, inner = map(_reader, get_args(hint))
         return lambda value: {name(k): inner(v) for k, v in value.items()}
@@ -134,6 +159,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return lambda value: timedelta(seconds=float(value))
     if is_dataclass(hint):
         return partial(load, hint)  # type: ignore[arg-type]
-    if hint in (int, float, bool) or (isinstance(hint, type) and issubclass(hint, StrEnum)):
-        return hint  # type: ignore[no-any-return]
-    return lambda value: value
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        members = {member.value: member for member in hint}
+        return lambda value: members.get(value) or hint(value)
+    return hint if hint in (int, float, bool) else _same

@@ -28,7 +28,7 @@ def answer_all(c: Conversation, thread: Thread, clocks: Clocks) -> Conversation:
     """`c` with every question answered that a reply in `thread` answers, by the platform's time, never by arrival."""
     machines = automatic(c, thread, clocks)
     questions = {i: _answered(c, i, q, thread, machines) for i, q in c.questions.items()}
-    return replace(c, questions=questions)
+    return c if questions == c.questions else replace(c, questions=questions)
 
 
 def automatic(c: Conversation, thread: Thread, clocks: Clocks) -> frozenset[str]:

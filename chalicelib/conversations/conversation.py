@@ -300,6 +300,8 @@ class Conversation:
 
     def held_until(self, id: str) -> datetime | None:
         """Until when somebody has claimed or put off the question `id`, as it reads now."""
+        if not self.acts:
+            return None
         mark = tag(id, self.questions[id])
         holds = (a.until for a in self.acts.values() if a.until and not a.undone_at and mark in a.questions)
         return max(holds, default=None)

@@ -88,6 +88,8 @@ def _ladders(c: Conversation, urgent: bool) -> list[tuple[int, Ladder]]:
 
 def _joined(c: Conversation) -> Conversation:
     """At most OPEN_LADDERS of a kind: the second oldest, about which its team was called, climbs with the oldest."""
+    if len(c.ladders) <= OPEN_LADDERS:
+        return c
     for urgent in (False, True):
         numbers = [n for n, _ in _ladders(c, urgent) if c.waiting_on(n)]
         while len(numbers) > OPEN_LADDERS:
@@ -99,6 +101,8 @@ def _joined(c: Conversation) -> Conversation:
 
 def _bounded(c: Conversation) -> Conversation:
     """`c` within bounds, whatever came: open questions in the middle are only counted."""
+    if len(c.questions) <= min(LISTED, REMEMBERED) and not c.unlisted:
+        return _with_few_notices(c)
     questions = dict(c.questions)
     settled = sorted((q.at, i) for i, q in questions.items() if not q.pending)
     for _, id in settled[:-REMEMBERED]:
@@ -123,6 +127,8 @@ def _is_on(c: Conversation, question: Question, urgent: bool) -> bool:
 
 def _with_few_notices(c: Conversation) -> Conversation:
     """Settled notices and acknowledgements of long ago are of no use: what they guard against is over."""
+    if max(len(c.notices), len(c.acknowledgements)) <= REMEMBERED:
+        return c
     gone = _older([(n.due_at, i) for i, n in c.notices.items() if n.again_at is None])
     acks = _older([(a.at, i) for i, a in c.acknowledgements.items() if i not in c.questions])
     if not gone and not acks:
@@ -148,15 +154,14 @@ def schedule(conversation: Conversation, clocks: Clocks) -> Conversation:
         waiting = [(i, q) for i, q in questions.items() if q.pending and q.round == int(number)]
         if waiting:
             times = [_call(c, i, q, ladder, clocks) for i, q in _first_of_each(c, waiting)]
-            ladders[number] = replace(ladder, due_at=min((t for t in times if t), default=None))
+            due_at = min((t for t in times if t), default=None)
+            ladders[number] = ladder if ladder.due_at == due_at else replace(ladder, due_at=due_at)
     newest = ladders.get(str(c.round))
-    return replace(
-        c,
-        questions=questions,
-        ladders=ladders,
-        tier=newest.tier if newest else c.tier,
-        due_at=min((ladder.due_at for ladder in ladders.values() if ladder.due_at), default=None),
-    )
+    tier = newest.tier if newest else c.tier
+    due_at = min((ladder.due_at for ladder in ladders.values() if ladder.due_at), default=None)
+    if (questions, ladders, tier, due_at) == (c.questions, c.ladders, c.tier, c.due_at):
+        return c
+    return replace(c, questions=questions, ladders=ladders, tier=tier, due_at=due_at)
 
 
 def forget_promises(c: Conversation) -> Conversation:

@@ -6,6 +6,7 @@ Pure decisions, no clock and no storage.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -49,7 +50,7 @@ def _promoted(campaign: Campaign, plain: Answer, texts: Sequence[str]) -> Promot
     return Promoted(campaign, plain.text if plain.place is Place.BOTH else texts[0], texts[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for what is computed once
 class Playbook(Replies):
     """The whole policy, with the section of what is said automatically as its base. `languages` are served, the first
     being the shop's own, `unserved` those that have texts all the same. `topics` are replies by topic and language.
@@ -124,6 +125,14 @@ class Playbook(Replies):
     ) -> Calls:
         """The promise to a question that has waited since then, and when each tier falls due; `closes_at` is the end of
         the messaging window."""
+        return self._calls(intent, since, closes_at, urgent)
+
+    @cached_property
+    def _calls(self) -> Callable[[str | None, datetime, datetime | None, bool], Calls]:
+        """Whatever happens to a question asks for its times again."""
+        return lru_cache(maxsize=4096)(self._found_calls)
+
+    def _found_calls(self, intent: str | None, since: datetime, closes_at: datetime | None, urgent: bool) -> Calls:
         within, tell_after = self._answer_within(intent), self._tell_after(intent)
         if urgent or self.is_urgent(intent):
             return urgent_calls(since, within, [tier.after for tier in self.urgency.tiers])
@@ -153,7 +162,7 @@ class Playbook(Replies):
             return max(at, ladder.called_at + gap)
         return after_call(at, ladder.called_at, gap, self.team(intent, ladder.tier + 1).hours)
 
-    @property
+    @cached_property
     def clocks(self) -> str:
         """A fingerprint of all that decides about due times: another one means that open conversations are planned
         anew."""

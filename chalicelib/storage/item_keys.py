@@ -146,7 +146,7 @@ def of_customer(product: str, account: str, customer: str | None) -> dict[str, A
 
 def conversation_index(conversation: Conversation) -> dict[str, Any]:
     index = of_customer(conversation.product, conversation.account, conversation.customer)
-    if conversation.wake_at:
+    if wake_at := conversation.wake_at:
         pk = thread_pk(conversation.product, conversation.account, conversation.thread)
-        index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": conversation.wake_at}
+        index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": wake_at}
     return index
