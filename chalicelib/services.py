@@ -35,7 +35,13 @@ class Services(Resources):
         from chalicelib.handlers.respond import Responder
 
         acknowledger = Acknowledger(
-            self.store, self.playbook, self.apps, self.http, Breaker(self.store, self.escalations), self.new_token
+            store=self.store,
+            playbook=self.playbook,
+            apps=self.apps,
+            http=self.http,
+            breaker=Breaker(self.store, self.escalations),
+            new_token=self.new_token,
+            keys=self.keys,
         )
         return Responder(
             store=self.store,

@@ -2,13 +2,14 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 UTTERANCES: Final = Path(__file__).parent / "utterances"
 VALIDATION: Final = frozenset({"val", "valid", "validation", "dev"})
+PROPOSED: Final = "proposed_"  # what an intent begins with that the report made up, and nobody has checked
 TEXT_LIMIT: Final = 20_000  # characters; a longer "utterance" is a broken quote in a CSV file
 
 
@@ -71,6 +72,30 @@ def from_file(path: Path, split: str | None = None, source: str = "data", weight
     if not rows:
         raise RowError(f"{path}:1: no rows" + (f" of split {split!r}" if split else ""))
     return rows
+
+
+def labelled(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that have a label, and those whose label is still the report's proposal. Raises: RowError when none has
+    one."""
+    waiting = [row for row in rows if row.intent.startswith(PROPOSED)]
+    if rows and len(waiting) == len(rows):
+        raise RowError(
+            f"{rows[0].origin}: every intent still begins with {PROPOSED!r}: write your own labels there first"
+        )
+    return [row for row in rows if not row.intent.startswith(PROPOSED)], waiting
+
+
+def lines_of(rows: Sequence[Row]) -> str:
+    """Where the rows of one file stand, for people: "own.jsonl: lines 3, 5–9"."""
+    file = rows[0].origin.rpartition(":")[0]
+    runs: list[list[int]] = []
+    for number in sorted(int(row.origin.rpartition(":")[2]) for row in rows):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    named = (f"{run[0]}" if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+    return f"{file}: line{'s' if len(rows) > 1 else ''} {', '.join(named)}"
 
 
 def texts(path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from models import artifact
 from models.decide import Promise
 from models.own import before_and_after, changes
 from models.policy import NEVER
-from models.rows import VALIDATION, RowError, from_file, utterances
+from models.rows import VALIDATION, Row, RowError, from_file, labelled, lines_of, utterances
 from models.training import SHIPPED_PROMISE, Decisions, Plan, Trained, train
 from models.weights import SHIPPED, Recipe
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         everything = from_file(options.data) if options.data else utterances()
         rows = [row for row in everything if row.split in (options.split, "")]
         held_out = [row for row in everything if row.split in VALIDATION and options.split not in VALIDATION]
-        own = from_file(options.own, source="own", weight=options.own_weight) if options.own else []
+        own = own_rows(options.own, options.own_weight) if options.own else []
         usual = Promise() if options.data else SHIPPED_PROMISE
         plan = Plan(
             recipe=Recipe() if options.data else SHIPPED,
@@ -55,6 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if own:
         print(changes(*before_and_after(rows, own, plan)))
     return 0
+
+
+def own_rows(path: Path, weight: float) -> list[Row]:
+    """The retailer's labelled rows; says which ones wait for their label, and leaves them out. Raises: RowError."""
+    rows, waiting = labelled(from_file(path, source="own", weight=weight))
+    if waiting:
+        print(f"{lines_of(waiting)}: skipped, the intent is still the report's proposal", file=sys.stderr)
+    return rows
 
 
 def summary(trained: Trained, path: Path) -> str:

@@ -36,7 +36,7 @@ SHIPPED_PROMISE: Final = Promise(
 )
 
 # How much of the gate's log-odds each line takes. In the utterances, where nothing is strange, the gate adds little;
-# with messages from elsewhere it halves the false acknowledgements. Source: design/replies.md; models/CARD.md.
+# with messages from elsewhere it halves the false acknowledgements. Source: models/CARD.md.
 GATE: Final[Mapping[str, float]] = {"own": 1.0, "topic": 1.0, "general": 1.5}
 
 

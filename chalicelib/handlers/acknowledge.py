@@ -4,7 +4,6 @@ States of a claim: none → claimed → sent, refused or unknown. Only a definit
 whatever may have been posted is never posted again.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from chalicelib.conversations.why import Why
 from chalicelib.handlers.breaker import Breaker
 from chalicelib.handlers.campaign_lines import Lines, is_second_reply, with_line
 from chalicelib.handlers.posting import post_once
+from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Reply
 from chalicelib.platforms.http import Http
@@ -62,6 +62,7 @@ class Acknowledger:
     http: Http
     breaker: Breaker
     new_token: Callable[[], str]
+    keys: Keys
 
     def post(
         self, conversation: Conversation, interaction: Interaction, id: str, now: Callable[[], datetime]
@@ -121,7 +122,7 @@ class Acknowledger:
         answer = self._answer(i, question, now) if question and self.playbook.campaigns else None
         if not isinstance(answer, Answer) or not answer.promoted or is_second_reply(c, i.id):
             return ""
-        return Lines(self.store, self.playbook).choose(answer.promoted, i, c.acknowledgements.get(i.id), now)
+        return Lines(self.store, self.playbook, self.keys).choose(answer.promoted, i, c.acknowledgements.get(i.id), now)
 
     def _acknowledgement(
         self, i: Interaction, answer: Answer, token: str, private: bool, now: datetime
@@ -223,7 +224,7 @@ class Acknowledger:
         """Takes one place of each cap; the label of what forbids, "" when nothing does."""
         caps = self.playbook.caps
         owner, post = f"{i.product}:{i.account}", i.post or i.thread
-        author = hashlib.sha256(f"{owner}#{post}#{i.author}".encode()).hexdigest()[:32]
+        author = self.keys.named("author under a post", owner, post or "", i.author or "")
         limits = [
             (names.author_under_post(author, now), 1, timedelta(days=1)),
             (names.under_post(owner, post, now), caps.post_per_hour, timedelta(hours=1)),

@@ -1,6 +1,5 @@
 """Whether a campaign's line is said to this customer now: the caps and the segment, which the store knows."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.keys import Keys
 from chalicelib.playbook.campaigns import Campaign, Promoted, Segment
 from chalicelib.playbook.parts import Answer
 from chalicelib.playbook.policy import Playbook
@@ -36,6 +36,7 @@ class Lines:
 
     store: Store
     playbook: Playbook
+    keys: Keys
 
     def choose(
         self, promoted: Sequence[Promoted], i: Interaction, before: Acknowledgement | None, now: datetime
@@ -57,7 +58,7 @@ class Lines:
     def _count(self, campaign: Campaign, i: Interaction, now: datetime) -> bool:
         """Takes one place of each cap. The person's counter lasts as long as the campaign does."""
         zone = ZoneInfo(self.playbook.shop.timezone)
-        person = hashlib.sha256(f"{i.product}:{i.account}#{i.customer}".encode()).hexdigest()[:32]
+        person = self.keys.named("campaign person", i.product, i.account, i.customer)
         ends = datetime(campaign.last.year, campaign.last.month, campaign.last.day, tzinfo=UTC) + 3 * _DAY - now
         return self.store.count(
             names.campaign_person(campaign.name, campaign.first, person), campaign.per_person, ends, now

@@ -17,6 +17,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.operations.masks import masked, without, without_ids
+from chalicelib.reports.community import thanked
 from chalicelib.storage import names
 from chalicelib.storage.forgotten import before
 from chalicelib.storage.item_keys import collection_of, is_conversation, is_interaction
@@ -30,6 +31,7 @@ class Role(StrEnum):
     ANSWER = "answer"
     MENTION = "mention"
     THEIRS = "theirs"  # somebody else's conversation whose answers and notes name them
+    THANKED = "thanked"  # somebody else's, who said thanks there: its facts may credit them as the one who helped
     NOTHING = "nothing"
 
 
@@ -163,7 +165,8 @@ def round_about(
             asked = store.interaction(o.product, o.account, id)
             if asked and tells_of(asked, traces):
                 yield Seen(after, Role.MENTION, asked)
-        yield Seen(f"1 {o.customer}", Role.THEIRS if without(o, traces) != o else Role.NOTHING, o)
+        role = Role.THEIRS if without(o, traces) != o else Role.THANKED if thanked(o) else Role.NOTHING
+        yield Seen(f"1 {o.customer}", role, o)
         after = f"1 {o.customer}"
 
 

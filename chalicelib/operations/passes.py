@@ -156,6 +156,8 @@ class Passes:
             case Role.THEIRS, Conversation() as c:
                 self.store.update_conversation(key_of(c), lambda old: without(old, w.traces), now)
                 return w.at(place, seen.place, mentions=1)
+            case Role.THANKED, Conversation() as c:  # written anew, its facts are derived anew: without who is erased
+                self.store.update_conversation(key_of(c), lambda old: old, now, always=True)
         return w.at(place, seen.place)
 
     def _forget(self, i: Interaction, w: Work, now: datetime) -> None:

@@ -102,13 +102,15 @@ class Lake:
         return total
 
     def anonymise(self, day: date) -> bool:
-        """Takes the customers' and conversations' pseudonyms out of a compacted day; whether there were any."""
+        """Takes the pseudonyms of people and conversations out of a compacted day; whether there were any."""
         file = self.folder / f"day={day}" / COMPACTED
-        if not self.db.execute(f"SELECT count(customer) FROM read_parquet({_quoted(file)})").fetchall()[0][0]:
+        named = f"SELECT count(customer) + count(helped_by) FROM ({_parquet([file])})"
+        if not self.db.execute(named).fetchall()[0][0]:
             return False
         new = file.with_name(f".{COMPACTED}.new")
-        nameless = "* REPLACE (CAST(NULL AS VARCHAR) AS customer, question AS conversation)"
-        query = f"SELECT {nameless} FROM read_parquet({_quoted(file)}, hive_partitioning = false)"
+        nobody = "CAST(NULL AS VARCHAR)"
+        nameless = f"* REPLACE ({nobody} AS customer, {nobody} AS helped_by, question AS conversation)"
+        query = f"SELECT {nameless} FROM ({_parquet([file])})"
         self.db.execute(f"COPY ({query}) TO {_quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
         os.replace(new, file)
         return True

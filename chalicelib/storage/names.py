@@ -42,8 +42,8 @@ def sender_told(digest: str) -> str:
 # --- counters, each of a window of its own ---
 
 
-def author_under_post(digest: str, now: datetime) -> str:
-    return f"author#{digest}#{now:%Y%m%d}"
+def author_under_post(pseudonym: str, now: datetime) -> str:
+    return f"author#{pseudonym}#{now:%Y%m%d}"
 
 
 def under_post(owner: str, post: str, now: datetime) -> str:
@@ -67,9 +67,9 @@ def _digest(post: str) -> str:
     return sha256(post.encode()).hexdigest()[:16]
 
 
-def campaign_person(campaign: str, first: date, digest: str) -> str:
+def campaign_person(campaign: str, first: date, pseudonym: str) -> str:
     """How often one person was told a campaign's line, as long as it runs; `first` is its first day."""
-    return f"campaign#{campaign}#{first:%Y%m%d}#person#{digest}"
+    return f"campaign#{campaign}#{first:%Y%m%d}#person#{pseudonym}"
 
 
 def campaign_day(campaign: str, day: date) -> str:

@@ -158,8 +158,10 @@ class Store:
         now: datetime,
         *,
         passing: bool = False,
+        always: bool = False,
     ) -> Change[Conversation] | None:
         """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
+        `always`: also when that changes nothing, for the table's stream to tell of it.
         `passing`: another change follows at once, so the overdue index may say an earlier time than is true until
         then: moving an entry costs twice what the conversation itself does. Raises Contention."""
         return self._change(
@@ -169,6 +171,7 @@ class Store:
             conversation_index,
             now,
             new=False,
+            always=always,
             passing=passing,
         ).change
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.reports.questions import Asked, Cluster, common_words
+from models.rows import PROPOSED
 
 SMALLEST = 5  # messages, of as many customers
 ALIKE = 0.85  # distance (1 − cosine) up to which two messages belong together
@@ -80,7 +81,7 @@ def write(proposed: Sequence[Proposal], path: Path) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as out:
         for p in proposed:
-            label = "proposed_" + re.sub(r"\W+", "_", p.name).strip("_")[:40]
+            label = PROPOSED + re.sub(r"\W+", "_", p.name).strip("_")[:40]
             for r in p.rows:
                 row = {"text": r.text, "intent": label, "lang": r.language, "source": "proposal"}
                 out.write(json.dumps({k: v for k, v in row.items() if v}, ensure_ascii=False) + "\n")

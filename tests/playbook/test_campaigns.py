@@ -1,15 +1,17 @@
 """Campaigns: a line behind a fitting reply, and nowhere else; capped, counted, and refused where it is wrong."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome
 from chalicelib.conversations.interaction import Reading, Rung
+from chalicelib.keys import new_keys
 from chalicelib.platforms.http import Answer as HttpAnswer
 from chalicelib.playbook.check import summary
 from chalicelib.playbook.compiled import compiled, load_compiled
@@ -20,10 +22,11 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.campaigns import followed
 from chalicelib.reports.lake import Lake, write
+from chalicelib.storage.table import Key
 from tests.reports.test_facts import DERIVER, one
 from tests.reports.test_ledger import fact
 from tests.test_orders import COMMON
-from tests.world import APPS, NOW, MemoryWorld, comment, delivery, message
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message
 
 LINE = "Returns are free until Christmas."
 SHIPPED = DEFAULT_PLAYBOOK.read_text("utf-8")
@@ -130,6 +133,32 @@ def test_one_person_reads_it_once_and_a_day_has_its_cap() -> None:
     assert LINE not in ask(shop, "c4", "5004")
     shop.run(timedelta(days=1))
     assert LINE in ask(shop, "c5", "5005")
+
+
+def test_the_counters_of_a_person_name_them_by_the_stacks_key_and_expire() -> None:
+    """What is no secret makes no name that could be tried out on a list of ids, and no erasure looks into counters."""
+    shop, counted = world(), {}
+    table = shop.store.table
+    really = table.count
+
+    def count(key: Key, limit: int, expires_at: datetime) -> bool:
+        counted[key.pk] = expires_at
+        return bool(really(key, limit, expires_at))
+
+    with patch.object(table, "count", count):
+        assert LINE in ask(shop, "c1")
+    keys, (campaign,) = shop.services.keys, shop.services.playbook.campaigns
+    mine = {
+        keys.named("campaign person", "facebook", PAGE, "5001"): datetime(2026, 11, 27, tzinfo=UTC),
+        keys.named("author under a post", f"facebook:{PAGE}", "pc1", "5001"): NOW + timedelta(days=1, seconds=2),
+    }
+    for name, latest in mine.items():
+        (ends,) = [at for pk, at in counted.items() if name in pk]
+        assert NOW < ends <= latest
+    assert campaign.last == date(2026, 11, 24)
+    personal = [pk for pk in counted if "author#" in pk or "#person#" in pk]
+    assert len(personal) == 2 and all(any(name in pk for name in mine) for pk in personal)
+    assert not any(new_keys().named("campaign person", "facebook", PAGE, "5001") in pk for pk in personal)
 
 
 def test_segments_are_told_apart_by_what_they_asked_before() -> None:

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
+from chalicelib.conversations.customer import Customer
 from chalicelib.reports.asked import Asked
-from chalicelib.reports.columns import End, Fact
+from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.customers import Helper, customers
 from chalicelib.reports.lake import COMPACTED, Lake, write
 from chalicelib.reports.ledger import ledger
-from tests.reports.test_facts import DERIVER, MINUTE, one, told
+from tests.reports.test_facts import DERIVER, MINUTE, eraser_of, one, told
 from tests.reports.test_ledger import fact
 from tests.world import NOW, PAGE, QUESTION, comment
 
@@ -42,6 +43,31 @@ def test_a_customer_who_was_thanked_is_credited_and_the_question_stays_due() -> 
     assert found.first_response_at is None and found.tier == 3  # people were called
     assert found.told_at and NOW + 10 * MINUTE <= found.told_at < NOW + 11 * MINUTE
     assert found.reaction == "thanks"
+
+
+def test_who_helped_and_is_erased_stands_in_no_fact() -> None:
+    """Also where the one who was helped never writes again. The canary is the helper's pseudonym."""
+    helpful = comment("h1", HELP, author="6001", parent="c1", at=NOW + MINUTE)
+    helpful["value"]["from"]["name"] = "Wren"  # nothing else of the other conversation tells of them
+    thanks = comment("t1", THANKS, parent="c1", at=NOW + 3 * MINUTE)
+    table = told((comment("c1", QUESTION), NOW), (helpful, NOW + MINUTE), (thanks, NOW + 3 * MINUTE))
+    before, canary = one(table), DERIVER.customer("facebook", PAGE, "6001")
+    assert before.helped_by == canary
+    eraser_of(table).erase(Customer("facebook", PAGE, "6001"), "code1", NOW + timedelta(hours=80))
+    assert canary not in to_lines(table.facts()).decode()
+    after = one(table)
+    assert (after.state, after.helped_by) == (End.OPEN, None) and after.revision > before.revision
+    assert (after.customer, after.tier, after.told_at) == (before.customer, before.tier, before.told_at)
+
+
+def test_a_day_that_the_table_has_forgotten_names_no_helper(tmp_path: Path) -> None:
+    """Nor where the customer's own name is gone already."""
+    write(tmp_path, [fact(question="q", customer=None, helped_by="p1")], "a")
+    lake = Lake(tmp_path)
+    lake.compact()
+    (day,) = lake.days()
+    assert lake.anonymise(day) and not lake.anonymise(day)
+    assert Lake(tmp_path).rows("SELECT question, helped_by FROM facts") == [("q", None)]
 
 
 @pytest.mark.parametrize(

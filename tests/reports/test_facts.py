@@ -19,6 +19,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.handlers.bundles import SIBLINGS
 from chalicelib.keys import new_keys
+from chalicelib.operations.erasure import Eraser
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.reports import stream
@@ -56,6 +57,19 @@ def told(*changes: tuple[dict[str, Any], datetime], apps: Apps = APPS, hours: in
     recorded = [posted(delivery(change), at) for change, at in changes]
     replay(recorded, apps, playbook(), timedelta(hours=hours), StringIO(), table)
     return table
+
+
+def eraser_of(table: StreamedTable) -> Eraser:
+    """Erases in the table, behind the replay."""
+    return Services(
+        NO_SETTINGS,
+        store=Store(table),
+        escalations=MemoryQueue("again", VirtualClock(NOW)),
+        dead_letters=(),
+        stack_keys=lambda: DERIVER.keys,
+        registrations=lambda: Apps(()),
+        http=RecordedHttp(),
+    ).eraser
 
 
 def one(table: StreamedTable, id: str = "c1") -> Fact:
@@ -204,17 +218,7 @@ def test_what_expires_keeps_its_facts_and_what_is_erased_loses_the_name() -> Non
     expired = _record(1, item.key, item, None) | {"userIdentity": {"principalId": stream.TTL, "type": "Service"}}
     assert facts.facts([stream.changed(expired)]) == []
     before = one(table)
-    store = Store(table)
-    services = Services(
-        NO_SETTINGS,
-        store=store,
-        escalations=MemoryQueue("again", VirtualClock(NOW)),
-        dead_letters=(),
-        stack_keys=lambda: DERIVER.keys,
-        registrations=lambda: Apps(()),
-        http=RecordedHttp(),
-    )
-    services.eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
+    eraser_of(table).erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
     after = one(table)
     assert before.customer and after.customer is None
     assert after.revision > before.revision
@@ -226,22 +230,13 @@ def test_an_erased_question_loses_the_name_in_its_fact_while_the_conversation_go
     """The customer asks to be erased, and then asks something new in the same thread."""
     table = told((comment("c1", QUESTION), NOW))
     (before,) = table.facts()
-    services = Services(
-        NO_SETTINGS,
-        store=Store(table),
-        escalations=MemoryQueue("again", VirtualClock(NOW)),
-        dead_letters=(),
-        stack_keys=lambda: DERIVER.keys,
-        registrations=lambda: Apps(()),
-        http=RecordedHttp(),
-    )
     (item,) = [i for i in table.everything() if is_conversation(i.key)]
     c = load(Conversation, item.doc)
     later = replace(c.questions["c1"], at=NOW + timedelta(days=1), received_at=NOW + timedelta(days=1))
     table.put(replace(item, doc=dump(replace(c, questions={**c.questions, "c2": later}))))
     (asked,) = [load(Interaction, i.doc) for i in table.everything() if i.key.sk == "i"]
     Store(table).change_interaction(replace(asked, id="c2"), lambda old: replace(asked, id="c2"), NOW)
-    services.eraser.erase(Customer("facebook", PAGE, "5001"), "code1", NOW + timedelta(hours=1))
+    eraser_of(table).erase(Customer("facebook", PAGE, "5001"), "code1", NOW + timedelta(hours=1))
     facts = {f.question: f for f in table.facts()}
     old = facts.pop(before.question)
     assert old.customer is None and old.conversation == old.question and old.revision > before.revision

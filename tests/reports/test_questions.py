@@ -11,7 +11,8 @@ import pytest
 from chalicelib.reports.page import faq_page
 from chalicelib.reports.questions import Asked, Questions, answered, common_words, json_ld, phrases, script
 from infra.reports.clusters import masked, proposals, write
-from models.rows import from_file
+from models.rows import RowError, from_file
+from models.train import own_rows
 from tests.world import playbook
 
 CANARIES = (
@@ -143,6 +144,29 @@ def test_what_is_alike_is_proposed_as_one(tmp_path: Path) -> None:
     written = (tmp_path / "own.jsonl").read_text("utf-8")
     for canary in ("quack@example.com", "900123", "9012", "@quackenbush", "ZX81Q77"):
         assert canary not in written
+
+
+def test_the_file_is_taken_once_it_is_labelled_and_what_is_not_is_named_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = proposals(unknown())
+    file = tmp_path / "report.proposals.jsonl"
+    count = write([first, second], file)
+    with pytest.raises(RowError, match=r"report\.proposals\.jsonl:1: every intent still begins with 'proposed_'"):
+        own_rows(file, 3.0)
+    lines = file.read_text("utf-8").splitlines()
+    own = [line.replace(json.loads(line)["intent"], "gift_wrap") for line in lines[: len(first.rows)]]
+    del own[4:6]
+    file.write_text("\n".join([*own[:3], lines[4], lines[5], *own[3:], *lines[len(first.rows) :]]), "utf-8")
+    rows = own_rows(file, 3.0)
+    assert [(r.intent, r.weight) for r in rows] == [("gift_wrap", 3.0)] * len(own)
+    assert {r.text for r in rows} <= {r.text for r in first.rows} and all(r.language == "en" for r in rows)
+    assert capsys.readouterr().err == (
+        f"{file}: lines 4–5, {len(first.rows) + 1}–{count}: skipped, the intent is still the report's proposal\n"
+    )
+    file.write_text(json.dumps({"text": "gift wrap?", "intent": ""}) + "\n", "utf-8")
+    with pytest.raises(RowError, match=r":1: 'intent' is missing, empty"):
+        own_rows(file, 3.0)
 
 
 def test_one_loud_customer_makes_no_cluster() -> None:

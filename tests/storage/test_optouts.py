@@ -140,3 +140,15 @@ def test_a_wish_that_came_after_the_erasure_was_asked_for_stays() -> None:
     asked(world, "m2", "stop")
     world.run(timedelta(hours=1))
     assert OptOuts(world.store).stopped(*ME)
+
+
+def test_a_wish_that_was_said_before_the_erasure_and_comes_after_it_is_forgotten_like_all_else() -> None:
+    world = MemoryWorld()
+    asked(world, "m1", QUESTION)
+    said_at = world.services.now()
+    world.virtual_clock.now += timedelta(minutes=1)
+    world.services.eraser.erase(Customer(*ME), "code", world.services.now())
+    world.virtual_clock.now += timedelta(minutes=1)
+    world.post(message("m2", "stop", at=said_at))
+    world.run(timedelta(hours=1))
+    assert OptOuts(world.store).of(*ME) is None
