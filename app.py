@@ -15,6 +15,7 @@ from chalicelib.platforms.base import Request, SignatureError, TooLarge
 from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
 
+# Each entry point imports only what it uses, inside: the time to its first answer depends on it.
 app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
 services = Services()
 services.prepare()

@@ -30,6 +30,7 @@ class S3MailBucket:
     name: str
 
     def read(self, name: str, most: int) -> StoredMail | None:
+        # start-up time: botocore takes longer to load than everything else here
         from botocore.exceptions import ClientError
 
         try:

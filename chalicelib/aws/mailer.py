@@ -49,6 +49,7 @@ class SesMailer:
     configuration_set: str = ""
 
     def send(self, email: Email) -> str:
+        # start-up time: botocore takes longer to load than everything else here
         from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
         request: dict[str, Any] = {

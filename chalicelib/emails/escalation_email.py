@@ -207,6 +207,7 @@ def _template(file: str) -> Any:
 @cache
 def environment(templates: Path = TEMPLATES) -> Any:
     """Jinja over a folder of templates; HTML is escaped."""
+    # start-up time: nobody who makes no e-mail or page needs it
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(

@@ -84,6 +84,7 @@ def _labels() -> dict[str, dict[str, str]]:
 
 
 def _read(name: str) -> dict[str, Any]:
+    # start-up time: read once, and only where e-mails are made
     import yaml
 
     found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(name).read_text("utf-8"))

@@ -50,6 +50,7 @@ def _signed(secret: str, id: str, now: datetime, body: bytes) -> dict[str, str]:
 
     Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
+    # start-up time: few teams have a channel that wants it
     from standardwebhooks.webhooks import Webhook
 
     signature: str = Webhook(secret).sign(id, now, body.decode())

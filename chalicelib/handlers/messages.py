@@ -17,6 +17,7 @@ from chalicelib.conversations.conversation import Bundle, Conversation
 from chalicelib.storage.store import ConversationKey
 
 if TYPE_CHECKING:  # only an erasure needs them, and respond reads this file when it starts
+    # start-up time: erasures are rare
     from chalicelib.conversations.customer import Customer, Traces
 
 VERSION: Final = 1
@@ -190,6 +191,7 @@ def _gathered(m: Mapping[str, Any]) -> SendGathered:
 
 
 def _erase(m: Mapping[str, Any]) -> Erase:
+    # start-up time: erasures are rare
     from chalicelib.conversations.customer import Customer, Traces
 
     until = to_time(m["at"]) if m.get("at") else None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 
 from chalicelib import platforms
 from chalicelib.apps import Account, Apps
@@ -94,8 +95,6 @@ class Doctor:
         return bool(found)
 
     def _email(self, found: list[Finding]) -> Email:
-        from html import escape
-
         text = f"{written(found)}\n\nThis comes again only when something else is found.\n"
         subject = f"[Earshot] {len(found)} finding{'s' if len(found) > 1 else ''} on your accounts"
         team = self.playbook.team(None, 1)

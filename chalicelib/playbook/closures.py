@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    # start-up time: only who reads a calendar of closures needs it
     from icalendar import Calendar
 
 YEARS_BACK, YEARS_AHEAD = 1, 10  # that repeated closures are worked out for
@@ -88,6 +89,7 @@ def _text(content: bytes, name: str) -> str:
 
 
 def _closures(text: str, name: str, zone: str, today: date) -> Closures:
+    # start-up time: only who reads a calendar of closures needs it
     from recurring_ical_events import of
 
     _check(text, name)
@@ -114,6 +116,7 @@ def _closures(text: str, name: str, zone: str, today: date) -> Closures:
 
 def _check(text: str, name: str) -> None:
     """Refuses what is no calendar, and what the library would leave out in silence."""
+    # start-up time: only who reads a calendar of closures needs it
     from icalendar.parser import Contentline
 
     lines = list(_lines(text))
@@ -165,6 +168,7 @@ def _is_reversed(start: Any, end: Any) -> bool:
 
 
 def _parsed(text: str) -> "Calendar":
+    # start-up time: only who reads a calendar of closures needs it
     from icalendar import Calendar
 
     return Calendar.from_ical(text)
@@ -172,6 +176,7 @@ def _parsed(text: str) -> "Calendar":
 
 def _culprit(text: str) -> int:
     """The line where the first event begins that cannot be read or repeated by itself; 1 when each of them can."""
+    # start-up time: only who reads a calendar of closures needs it
     from recurring_ical_events import of
 
     lines, at = text.splitlines(), 0

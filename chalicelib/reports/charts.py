@@ -118,6 +118,7 @@ def _draw(picture: Picture, palette: Palette, *, wide: bool, out: Any, form: str
 
 @cache
 def _pyplot() -> Any:
+    # start-up time: matplotlib takes a second, and only the reports' layer holds it
     import matplotlib
 
     matplotlib.use("agg")
@@ -141,6 +142,7 @@ def _days(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
 
 
 def _dates(axes: Any, at_most: int) -> None:
+    # start-up time: matplotlib takes a second, and only the reports' layer holds it
     import matplotlib.dates
 
     dates: Any = matplotlib.dates
@@ -180,6 +182,7 @@ def _grid(
     most: float | None = None,
 ) -> None:
     """A heat map whose cells are more or less opaque, so that it can be read on a light and on a dark ground."""
+    # start-up time: matplotlib takes a second, and only the reports' layer holds it
     from matplotlib.patches import Rectangle
 
     top = most or max((v for row in cells for v in row), default=0.0) or 1.0

@@ -94,6 +94,7 @@ def seasonal_naive(series: Series, horizon: int) -> Array:
 
 
 def theta(series: Series, horizon: int) -> Array:
+    # start-up time: a second and more, and only the forecast's layer holds it
     from statsmodels.tsa.forecasting.theta import ThetaModel
 
     fitted = ThetaModel(_frame(series), period=7, deseasonalize=True, use_test=False).fit()
@@ -102,6 +103,7 @@ def theta(series: Series, horizon: int) -> Array:
 
 def smoothing(series: Series, horizon: int) -> Array:
     """Exponential smoothing with a damped trend and the week's season: ETS(A,Ad,A) of the logarithm."""
+    # start-up time: a second and more, and only the forecast's layer holds it
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     model = ETSModel(
@@ -112,6 +114,7 @@ def smoothing(series: Series, horizon: int) -> Array:
 
 def seasons(series: Series, horizon: int) -> Array:
     """Robust regression on weekday, trend, the year's waves and special days, with the level of the last weeks."""
+    # start-up time: a second and more, and only the forecast's layer holds it
     from statsmodels.robust.norms import HuberT
     from statsmodels.robust.robust_linear_model import RLM
 
@@ -246,6 +249,7 @@ def _quietly(method: Method, series: Series, horizon: int) -> Array:
 
 
 def _frame(series: Series) -> Any:
+    # start-up time: a second and more, and only the forecast's layer holds it
     import pandas as pd
 
     return pd.Series(np.log1p(series.counts), index=pd.date_range(series.start, periods=len(series.counts), freq="D"))

@@ -72,6 +72,7 @@ def _cell(value: object) -> object:
 
 @cache
 def _template(name: str) -> Any:
+    # start-up time: the functions that make no page have no Jinja in their way
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -28,6 +28,7 @@ class Shelf:
 
     def page(self, token: str, now: datetime) -> str:
         """The page behind a link. Raises LinkError."""
+        # start-up time: botocore takes longer to load than everything else here
         from botocore.exceptions import ClientError
 
         name = read_report(self.keys, token, now)

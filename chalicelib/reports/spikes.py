@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import exp, lgamma, log
+from types import MappingProxyType
 from typing import Final
 
 QUIET: Final = 2  # weeks with one false alarm, as it is set; `python -m infra.reports.quiet` counts them
-QUIET_LOOKS: Final = 8  # the same for the last sixty minutes, which are looked at six times an hour
+WINDOWS: Final[Mapping[int, float]] = MappingProxyType({15: 60.0, 30: 30.0, 60: 12.0})
+"""The last minutes that each look counts, and the same for them: a look every five minutes sees each many times."""
 LEAST: Final = 8  # questions in an hour, below which nothing is a spike
 MINIMUM_WEEKS: Final = 2  # of hours before it, to know what is usual
 HOUR: Final = timedelta(hours=1)
@@ -97,19 +99,33 @@ def busy_hours(
 
 
 def busy_now(
-    counts: Mapping[int, int], last: int, hour: int, part: float, known_from: int, left_out: Iterable[int] = ()
+    counts: Mapping[int, int],
+    last: Mapping[int, int],
+    hour: int,
+    part: float,
+    known_from: int,
+    left_out: Iterable[int] = (),
 ) -> list[tuple[int, float]]:
-    """The run of the hour before and of `hour`, of which `part` (0–1) is over, where `last` questions in the last sixty
-    minutes are a spike; else none. What began in the middle of an hour is not seen by the clock's hours alone; as this
-    is asked at every look, it takes a smaller chance."""
-    if last < LEAST or hour - 1 < known_from + MINIMUM_WEEKS * WEEK:
+    """The run of `hour`, of which `part` (0–1) is over, and where it reaches so far back of the hour before, when what
+    came in one of the WINDOWS (`last`: minutes → questions) is a spike; else none. What began in the middle of an hour
+    is not seen by the clock's hours alone, and what is strong is seen by the short windows long before."""
+    if max(last.values(), default=0) < LEAST or hour - 1 < known_from + MINIMUM_WEEKS * WEEK:
         return []
     excluded = set(left_out)
     before, now = (usual_of(counts, h, known_from, excluded) for h in (hour - 1, hour))
-    usual = (1 - part) * before + part * now
-    if last < threshold(usual, spread_of(counts, known_from, hour - 1), QUIET_LOOKS):
-        return []
-    return [(hour - 1, (1 - part) * before), (hour, part * now)]
+    spread = spread_of(counts, known_from, hour - 1)
+    for minutes, count in sorted(last.items(), reverse=True):  # the longest tells most of it
+        earlier, later = shares(minutes, part)
+        usual = earlier * before + later * now
+        if count >= LEAST and count >= threshold(usual, spread, WINDOWS[minutes]):
+            return [(hour - 1, earlier * before)] * (earlier > 0) + [(hour, later * now)]
+    return []
+
+
+def shares(minutes: int, part: float) -> tuple[float, float]:
+    """How much of the hour before and of this one, of which `part` is over, lies in the last `minutes`."""
+    later = min(part, minutes / 60)
+    return minutes / 60 - later, later
 
 
 def threshold(usual: float, spread: float, quiet: float = QUIET) -> int:

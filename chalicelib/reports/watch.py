@@ -15,7 +15,18 @@ from zoneinfo import ZoneInfo
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import from_row
-from chalicelib.reports.spikes import HOUR, WEEK, Labelled, Question, Spike, busy_hours, busy_now, described, hour_of
+from chalicelib.reports.spikes import (
+    HOUR,
+    WEEK,
+    WINDOWS,
+    Labelled,
+    Question,
+    Spike,
+    busy_hours,
+    busy_now,
+    described,
+    hour_of,
+)
 
 WATCHED: Final = "watch.json"  # {"hours": {hour: count}, "spikes": [...]}, of the last weeks
 KEPT_WEEKS: Final = 9
@@ -50,7 +61,8 @@ def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
     found = busy_hours(counts, since, first + 2, min(counts), unusual | unknown)
     runs = [run for run in found if run[-1][0] >= first]
     if not runs:
-        last = sum(q.asked_at > now - HOUR for asked in by_hour.values() for q in asked)
+        ages = [(now - q.asked_at).total_seconds() / 60 for asked in by_hour.values() for q in asked]
+        last = {minutes: sum(age < minutes for age in ages) for minutes in WINDOWS}
         part = now.timestamp() % 3600 / 3600
         run = busy_now(counts, last, first + 1, part, min(counts), unusual | unknown)
         runs = [run] if run else []

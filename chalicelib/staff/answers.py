@@ -184,6 +184,7 @@ def once_id(once: str, *asked_for: str) -> str:
 
 def draft_text(text: str) -> str:
     """The text of a form or an e-mail as it is posted: lines ended alike, nothing invisible, no white space around."""
+    # start-up time: only an answer that is being written needs it
     from chalicelib.emails.safe_text import clean
 
     return clean(text, _LONGEST_DRAFT).strip()

@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import getaddresses, parseaddr
 from enum import StrEnum
+from html import escape
 
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.conversations.conversation import Outcome
@@ -243,6 +244,4 @@ def _why(result: Result) -> str:
 
 
 def _html(text: str) -> str:
-    from html import escape
-
     return f'<p style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(text)}</p>'

@@ -71,6 +71,7 @@ def cut(text: str) -> str:
 def _latest(text: str) -> str:
     """The newest part of a thread without the signature; with it, where what would go is not one for certain: rather a
     "kind regards" too many in public than half an answer."""
+    # start-up time: only answers by e-mail need it
     from mailparser_reply import EmailMessage as Thread
 
     if not text.strip():

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from time import process_time
 from typing import Any
 from unittest.mock import patch
@@ -122,8 +123,6 @@ def _queue(scheme: str, folder: Path) -> Iterator[tuple[int, ssl.SSLContext | No
 
 
 def _serve(listening: socket.socket, context: ssl.SSLContext | None, answered: Any = None) -> None:
-    from threading import Thread
-
     while True:
         raw, _ = listening.accept()
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -100,6 +100,7 @@ class Embedded:
 
     def emails(self) -> list[SentEmail]:
         """What was sent, in order, read back from moto's SES."""
+        # start-up time: moto takes seconds
         from moto.ses.models import ses_backends
 
         kept = {message.id: message for message in ses_backends[ACCOUNT][REGION].sent_messages}
@@ -116,6 +117,7 @@ class Embedded:
 @lru_cache(maxsize=32)
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client of the embedded AWS at `endpoint`."""
+    # start-up time: boto3 takes half a second
     from boto3.session import Session
 
     make: Any = Session(aws_access_key_id="embedded", aws_secret_access_key="embedded", region_name=REGION).client
@@ -183,6 +185,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _moto() -> Iterator[tuple[str, Door]]:
+    # start-up time: moto takes seconds
     from moto.core.config import default_user_config
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -216,6 +219,7 @@ def _handler(base: Any) -> Any:
 
 def _end_executions() -> None:
     """Stops what still waits: each is a thread of moto's, which would deliver into the next embedded AWS."""
+    # start-up time: moto takes seconds
     from moto.stepfunctions.parser.models import stepfunctions_parser_backends
     from moto.stepfunctions.parser.utils import TMP_THREADS
 
@@ -232,6 +236,7 @@ def _end_executions() -> None:
 
 def _reset() -> None:
     """Forgets everything, so that one embedded AWS does not see the one before it."""
+    # start-up time: moto takes seconds
     from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()

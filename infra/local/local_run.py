@@ -159,6 +159,7 @@ def local_run(
 ) -> Iterator[LocalRun]:
     """Runs while inside, with the registrations in the file `apps` or the demo's. `own` answers before the gateway
     does. Raises OSError when `port` is taken."""
+    # app.py makes its services when it is imported: not before the local run has made its own
     import app as functions
 
     registrations = read_apps(apps) if apps else demo_apps()

@@ -129,6 +129,7 @@ def until(name: str, what: Callable[[], Any], seconds: float) -> Any:
 def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
     """Deploys in every way that a deployment goes, registers, sends, and waits for what should come of it; prints each
     step."""
+    # start-up time: each part loads what it drives
     from boto3.session import Session
 
     os.environ.update(environment)
@@ -140,6 +141,7 @@ def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
 
 def deployments(out: Path, make: Any) -> dict[str, str]:
     """The stack's outputs, after a creation that failed, a run that died, and every kind of change."""
+    # start-up time: each part loads what it drives
     from infra.stack import cloudformation, rollback
     from infra.stack.deploy import deploy
 
@@ -206,6 +208,7 @@ def _span(versions: Mapping[str, int]) -> str:
 
 def versions(make: Any, stack: str) -> dict[str, int]:
     """What each function's alias calls."""
+    # start-up time: each part loads what it drives
     from infra.stack import rollback
     from infra.stack.package import ALIAS
 
@@ -217,6 +220,7 @@ class _Live:
     """app.app as API Gateway calls it: by its alias. (The emulator's own gateway knows payload format 2.0 only.)"""
 
     def __init__(self, make: Any, integration: str) -> None:
+        # app.py makes its services when it is imported: not before the emulator runs
         import app
 
         self.routes, self._lambda, self._alias = app.app.routes, make("lambda"), integration
@@ -228,6 +232,7 @@ class _Live:
 
 def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     """Registers the shop, sends an urgent comment and waits for its e-mail."""
+    # start-up time: each part loads what it drives
     from infra.ops.commands import main as ops
 
     print(f"deployed: {outputs['WebhookURL']}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 def streamed(playbook: Playbook, folder: Path | None) -> "StreamedTable":
     """A table whose changes become facts, under pseudonyms of this process's key. Raises ReplayError for a folder
     that already holds facts: two replays in one would count everything twice."""
+    # start-up time: a replay without a report needs none of it
     from chalicelib.reports.facts import Deriver
     from infra.replay.streamed import StreamedTable
 
@@ -47,6 +48,7 @@ def learn(
     table: "StreamedTable", playbook: Playbook, apps: Apps, recorded: Sequence[Line], options: argparse.Namespace
 ) -> None:
     """Writes the facts, and the report of the days that were recorded."""
+    # start-up time: DuckDB and matplotlib, for who wants a report
     from chalicelib.reports.span import policy_of, whole_days
     from infra.reports.made import make
 

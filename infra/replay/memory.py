@@ -14,6 +14,7 @@ from typing import Any
 from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import Letter, encode
+from chalicelib.aws.timer import bucket
 from chalicelib.handlers import messages
 from chalicelib.storage.table import Conflict, Item, Key
 from infra.local import events
@@ -220,8 +221,6 @@ class MemoryTimer:
     _started: set[datetime] = field(default_factory=set)
 
     def wake(self, at: datetime) -> None:
-        from chalicelib.aws.timer import bucket
-
         minute = bucket(at)
         if minute not in self._started:
             self._started.add(minute)

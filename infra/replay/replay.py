@@ -40,6 +40,7 @@ class Replay:
     """Plays the clock: deliveries, queue messages, timers and the safety schedule, in the order of their times."""
 
     def __init__(self, recorded: Sequence[Line], services: ReplayServices, outcomes: Outcomes) -> None:
+        # app.py makes its services when it is imported: not before a replay has made its own
         import app
 
         self._entry: Any = app

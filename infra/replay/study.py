@@ -204,6 +204,7 @@ def table_of(without: Outcome, with_: Outcome) -> str:
 
 def draw(without: Outcome, with_: Outcome, out: Path) -> None:
     """How many of the twenty had an answer after so many hours, without and with, on the wall and in the comment."""
+    # start-up time: matplotlib takes a second, and the figures come first
     import matplotlib
 
     matplotlib.use("agg")

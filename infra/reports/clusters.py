@@ -38,6 +38,7 @@ class Proposal:
 
 def proposals(unknown: Sequence[Asked], smallest: int = SMALLEST) -> list[Proposal]:
     """The clusters of at least `smallest` messages of as many customers, the largest first."""
+    # start-up time: scikit-learn takes seconds, and many reports have nothing unknown
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.feature_extraction.text import TfidfVectorizer
 

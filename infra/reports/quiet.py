@@ -1,7 +1,7 @@
 """`python -m infra.reports.quiet`: how often the watch is wrong in quiet weeks, and how soon it sees a spike.
 
 Quiet weeks are synthetic: a shop's hours, and days that are better and worse by a fifth without a reason. A spike is
-several times what an hour usually brings, under one post, from some minute of the hour on; the watch looks every ten
+several times what an hour usually brings, under one post, from some minute of the hour on; the watch looks every five
 minutes, as on AWS.
 """
 
@@ -15,18 +15,19 @@ import numpy.typing as npt
 
 from chalicelib.reports.spikes import (
     LEAST,
-    QUIET_LOOKS,
     WEEK,
+    WINDOWS,
     busy_hours,
     busy_now,
+    shares,
     spread_of,
     threshold,
     usual_of,
 )
 from infra.reports.synthetic import HOURS, Shape
 
-VOLUMES: Final = (5, 20, 100, 1000, 5000)  # questions a day
-LOOKS: Final = 10  # minutes between two looks
+VOLUMES: Final = (5, 20, 100, 500, 1000, 5000)  # questions a day
+LOOKS: Final = 5  # minutes between two looks
 START: Final = date(2026, 1, 5)  # a Monday
 KNOWN: Final = 8  # weeks before it
 WEEKS: Final = 10  # that are watched in one run
@@ -63,12 +64,15 @@ def false_alarms(per_day: float, weeks: int) -> float:
         spread = spread_of(counts, 0, since)
         usual = {hour: usual_of(counts, hour, 0, ()) for hour in range(since - 1, until)}
         ends = np.arange(since * 60, until * 60, LOOKS)
-        last = np.searchsorted(minutes, ends) - np.searchsorted(minutes, ends - 60)
-        for end, count in zip(ends.tolist(), last.tolist(), strict=True):
-            hour, part = end // 60, end % 60 / 60
-            mixed = (1 - part) * usual[hour - 1] + part * usual[hour]
-            if count >= LEAST and count > mixed and count >= threshold(mixed, spread, QUIET_LOOKS):
-                busy.add(hour)
+        for window, rare in WINDOWS.items():
+            last = np.searchsorted(minutes, ends) - np.searchsorted(minutes, ends - window)
+            for end, count in zip(ends.tolist(), last.tolist(), strict=True):
+                hour = end // 60
+                earlier, later = shares(window, end % 60 / 60)
+                mixed = earlier * usual[hour - 1] + later * usual[hour]
+                least = mixed + 2 * (mixed + spread * mixed**2) ** 0.5  # of what is rarer than that
+                if count >= max(LEAST, least) and count >= threshold(mixed, spread, rare):
+                    busy.add(hour)
         told += sum(1 for hour in busy if hour - 1 not in busy)
     return told / (runs * WEEKS)
 
@@ -107,7 +111,7 @@ def found(per_day: float, times: float, tries: int = 40) -> tuple[float, list[fl
 
 def _seen(minutes: Minutes, look: int) -> bool:
     counts, hour = hours_of(minutes), look // 60
-    last = int((minutes >= look - 60).sum())
+    last = {window: int((minutes >= look - window).sum()) for window in WINDOWS}
     return bool(busy_hours(counts, hour - 1, hour + 1, 0) or busy_now(counts, last, hour, look % 60 / 60, 0))
 
 

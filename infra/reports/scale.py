@@ -104,6 +104,7 @@ def measured(folder: Path) -> dict[str, Any]:
 
 def drawn(questions: int, folder: Path) -> dict[str, int]:
     """Draws and writes the year month by month, as a shop lives it; the truth."""
+    # memory: pandas stays in the process that draws the year
     from infra.reports.synthetic import Shape, draw
 
     truth: Counter[str] = Counter()

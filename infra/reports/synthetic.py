@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Final
 
 import duckdb
@@ -84,6 +85,7 @@ class Drawn:
     def write(self, folder: Path, *, revisions: int = 1, form: str = "parquet") -> None:
         """Writes the facts under `folder`, each `revisions` times as its life went on, the way that the stream's
         function does (`form` json) or a replay (parquet)."""
+        # start-up time: only who writes files needs pandas
         import pandas as pd
 
         frame = pd.DataFrame(dict(self.columns))
@@ -224,8 +226,6 @@ def _life(random: np.random.Generator, n: int, asked: Array, attained: float, pr
 
 
 def _normal_quantile(p: float) -> float:
-    from statistics import NormalDist
-
     return NormalDist().inv_cdf(p)
 
 

@@ -14,7 +14,7 @@ from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import Fact, to_lines
 from chalicelib.reports.compaction import compact
 from chalicelib.reports.lake import COMPACTED, Lake
-from chalicelib.reports.spikes import hour_of
+from chalicelib.reports.spikes import WEEK, busy_now, hour_of, shares
 from chalicelib.reports.watch import KEPT_WEEKS, WATCHED, watch
 from tests.playbook.test_campaigns import book
 from tests.reports.test_ledger import fact
@@ -62,10 +62,16 @@ def test_a_spike_is_told_while_its_hour_runs_with_its_post_and_newest_questions(
     assert news.spike.id == f"{at:%Y-%m-%dT%H}"
 
 
+def spread(bucket: Bucket, at: datetime, count: int) -> None:
+    """So many over the hour that ends at `at`: all at once they were a spike of the last minutes."""
+    for n in range(count):
+        asked(bucket, at - n * timedelta(hours=1) / count, 1, f"s{n}")
+
+
 def test_what_comes_every_day_is_none(bucket: Bucket) -> None:
-    at = now()
+    at = now().replace(minute=59, second=59)
     quiet(bucket, at, an_hour=60)
-    asked(bucket, at, 60)
+    spread(bucket, at, 60)
     assert watch(bucket, playbook(), at) == []
     kept = bucket.get_json(WATCHED)["hours"]
     assert kept[str(hour_of(at))] == 60 and kept[str(hour_of(at) - 1)] == 59 + (hour_of(at) - 1) % 3
@@ -106,8 +112,8 @@ def test_it_is_laid_to_the_campaign_that_runs_and_is_asked_about(bucket: Bucket)
 
 
 def test_two_weeks_are_needed_and_what_nobody_watched_is_not_taken_for_silence(bucket: Bucket) -> None:
-    at = now()
-    asked(bucket, at, 60)
+    at = now().replace(minute=59, second=59)
+    spread(bucket, at, 60)
     assert watch(bucket, playbook(), at) == []  # the first look ever
     hour = hour_of(at)
     only = {str(h): 55 for h in range(hour - 3 * 168 - 2, hour - 3 * 168 + 2)}
@@ -145,3 +151,15 @@ def test_what_began_in_the_middle_of_an_hour_is_seen_by_the_last_sixty_minutes(b
     assert (news.spike.count, news.spike.post, news.spike.hours) == (18, "viral", 2)
     again = asked(bucket, at, 40, "c", post="viral")
     assert again and watch(bucket, playbook(), at + timedelta(minutes=9))[0].spike.id == news.spike.id
+
+
+def test_what_is_strong_is_seen_by_the_last_minutes_before_its_hour_is_full() -> None:
+    """Each window is held against its own share of the hours that it lies in."""
+    hour, known = 10_000, 10_000 - 8 * WEEK
+    counts = {h: 30 + h % 5 for h in range(known, hour)}
+    assert shares(60, 0.25) == (0.75, 0.25) and shares(15, 0.5) == (0.0, 0.25)
+    assert busy_now(counts, {15: 8, 30: 16, 60: 32}, hour, 0.5, known) == []
+    ((seen, usual),) = busy_now(counts, {15: 30, 30: 36, 60: 50}, hour, 0.5, known)
+    assert seen == hour and 7 <= usual <= 10  # of the quarter of an hour alone
+    assert [h for h, _ in busy_now(counts, {15: 30, 30: 36, 60: 50}, hour, 0.1, known)] == [hour - 1, hour]
+    assert busy_now(counts, {15: 7, 30: 7, 60: 7}, hour, 0.5, known) == []
