@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from chalicelib.playbook import policy
 from chalicelib.staff import incoming
 from chalicelib.storage import item_keys, table
 from chalicelib.storage.forgotten import Forgotten
+from chalicelib.storage.optouts import OptOuts
 from tests import test_crashes, test_states
 
 Replacing = Callable[[Any], Any]
@@ -121,17 +122,28 @@ def _any_conflict(put: Any) -> Any:
     return broken
 
 
-Break = tuple[Any, str, Replacing]
+Part = tuple[Any, str, Replacing]
+"""Where a function stands, its name, and what stands there instead."""
 
-BREAKS: Mapping[str, Break] = {
+BOTH: Mapping[str, tuple[Part, ...]] = {
+    "an automatic reply is claimed twice": (
+        (rules, "claim", lambda f: _claim_again),
+        (acknowledge.Acknowledger, "_decide", lambda f: _forgets_the_claim(f)),
+    ),
+    "our own words answer": (
+        (answers, "our_reply", lambda f: lambda conversations, reply: None),
+        (policy.Playbook, "is_ours", lambda f: lambda self, text: False),
+    ),
+}
+"""What two rules prevent, each by itself: both are taken away."""
+
+ONE: Mapping[str, Part] = {
     "urgent by edit is ignored": (rules, "_meet", _keeps_intent),
     "urgent waits for its turn": (ladders, "_pace", _urgent_waits),
-    "an automatic reply is claimed twice": (rules, "claim", lambda f: _claim_again),
     "what may have been posted is posted again": (acknowledge, "post_once", lambda f: _tries_again(f)),
     "a sweep stops at a conversation that fails": (Escalator, "_guarded", _again_at_once),
     "a stale page acts on all": (staff_rules, "act", _acts_on_all),
     "an answer from the desk answers all": (staff_rules, "record_answer", _all_answered),
-    "our own words answer": (answers, "our_reply", lambda f: lambda conversations, reply: None),
     "a greeting answers": (answers, "automatic", lambda f: lambda c, thread, clocks: frozenset()),
     "a reply to one answers others": (
         answers,
@@ -155,7 +167,10 @@ BREAKS: Mapping[str, Break] = {
     "opened again is not called again": (staff_rules, "_changed", lambda f: _no_time(f)),
     "a deletion changes nothing": (rules, "_without_words", lambda f: lambda q: replace(q, deleted=False)),
     "late questions count from now": (rules, "_question", lambda f: _from_arrival(f)),
+    "stop is not heeded": (OptOuts, "stopped", lambda f: lambda self, *who: False),
 }
+
+BREAKS: Mapping[str, tuple[Part, ...]] = {**{name: (part,) for name, part in ONE.items()}, **BOTH}
 
 
 def _answers_all(c: Conversation, id: str, question: Any, reply: Any) -> bool:
@@ -164,6 +179,14 @@ def _answers_all(c: Conversation, id: str, question: Any, reply: Any) -> bool:
 
 def _claim_again(c: Conversation, id: str, acknowledgement: Any) -> Conversation:
     return replace(c, acknowledgements={**c.acknowledgements, id: acknowledgement})
+
+
+def _forgets_the_claim(decide: Any) -> Any:
+    def broken(self: Any, c: Conversation, thread: Any, i: Any, *more: Any) -> Any:
+        others = {id: ack for id, ack in c.acknowledgements.items() if id != i.id}
+        return decide(self, replace(c, acknowledgements=others), thread, i, *more)
+
+    return broken
 
 
 def _tries_again(try_: Any) -> Any:
@@ -185,19 +208,14 @@ def _from_arrival(question: Any) -> Any:
 @contextmanager
 def broken(name: str) -> Iterator[None]:
     """The product with that break."""
-    place, function, how = BREAKS[name]
-    whole = getattr(place, function)
-    changed = how(whole)
-    everywhere = [m for n, m in sys.modules.items() if n.startswith(("chalicelib", "app")) and m is not None]
-    imported = [m for m in everywhere if getattr(m, function, None) is whole]
-    patches = [patch.object(m, function, changed) for m in ([place] if isinstance(place, type) else imported)]
-    for p in patches:
-        p.start()
-    try:
+    with ExitStack() as patches:
+        for place, function, how in BREAKS[name]:
+            whole = getattr(place, function)
+            everywhere = [m for n, m in sys.modules.items() if n.startswith(("chalicelib", "app")) and m is not None]
+            imported = [m for m in everywhere if getattr(m, function, None) is whole]
+            for where in [place] if isinstance(place, type) else imported:
+                patches.enter_context(patch.object(where, function, how(whole)))
         yield
-    finally:
-        for p in patches:
-            p.stop()
 
 
 def machine() -> str:

@@ -1,5 +1,5 @@
 """P1–P7 after every step of arbitrary stories: questions, edits, deletions, replies, echoes, greetings, staff on the
-page and by e-mail, bounces, releases, erasures, time, and processes that end anywhere. What is owed is known from a
+page and by e-mail, "stop", bounces, releases, erasures, time, and processes that end anywhere. What is owed is known from a
 plain model beside the shop (tests/story).
 
 EARSHOT_STORIES=2000 makes the stories so many, others each time, and shortens one that fails (`make stories`).
@@ -9,12 +9,12 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.story.staff import Staff
+from tests.story.meetings import Meetings
 
 MORE = int(os.environ.get("EARSHOT_STORIES", "0"))
 
 
-class Story(Staff):
+class Story(Meetings):
     """All of it."""
 
 

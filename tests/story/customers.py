@@ -38,7 +38,7 @@ class Customers(Telling):
         id, now = self.name("q"), self.now()
         at, private = now - lag, product == "messenger"
         thread = customer if private else under.where[2] if under else id
-        text = f"{TEXTS[kind]} ({id}v1)"
+        text = f"{TEXTS[kind]} @{id}v1" if kind == "stop" else f"{TEXTS[kind]} ({id}v1)"
         intent = self.reads(text)
         where: Where = (product, account, thread, customer)
         a = Asked(id, where, private, at, text, intent, False, at, at, now, now, late=lag > 10 * MINUTE)

@@ -45,7 +45,7 @@ URL = "https://earshot.shop.example.com/api"
 DOMAIN = "reply.shop.example.com"
 KEYS = Keys("k" * 48)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-_SHOWN = re.compile(r"\((q\d+v\d+)\)")  # how questions are marked, so that a reader can tell them apart
+_SHOWN = re.compile(r"[(@](q\d+v\d+)\b")  # how questions are marked, so that a reader can tell them apart
 
 
 def marks(text: str) -> frozenset[str]:

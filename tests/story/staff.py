@@ -405,11 +405,12 @@ class Staff(Customers):
         self.world.services.eraser.request(who, self.name("code"), now)
         self.forgotten[place, customer] = now
         for c in who:
+            self.quiet.discard((c.product, c.account, c.id))
             gone = self.owed.erase(c.product, c.account, c.id)
             self.ids -= {a.id for a in gone}
             self.ids -= {s.id for s in self.owed.said.values() if s.parent in {a.id for a in gone}}
             if gone:
-                versions = frozenset(f"({a.id}v{n})" for a in gone for n in range(1, a.version + 1))
+                versions = frozenset(f"{a.id}v{n}" for a in gone for n in range(1, a.version + 1))
                 self.erased.append((now, versions))
         self.tick(3 * SECOND)
         for account, body in [b for b in self.bodies if b[0] == place and customer.encode() in b[1]][-3:]:

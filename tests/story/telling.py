@@ -26,6 +26,7 @@ TEXTS = {
     "odd": "hm, and what about the other one?",
     "refund": "I want my money back for this coat",
     "urgent": "your lamp caught fire and burned my child, my lawyer will call you",
+    "stop": "stop",
 }
 STARTS = (
     datetime(2026, 11, 23, 10, 0, tzinfo=UTC),  # a Monday morning
@@ -85,6 +86,7 @@ class Telling(RuleBasedStateMachine):
         self.forgotten: dict[tuple[str, str], datetime] = {}
         self.erased: list[tuple[datetime, frozenset[str]]] = []
         self.posted_at: list[datetime] = []
+        self.quiet: set[tuple[str, str, str]] = set()  # product, account, customer: who wants no automatic replies
         self.unwritable: set[Where] = set()  # conversations whose writes fail
         self.world.mail_room.seen = self._mailed
         self.world.mail_room.failed = self.uncertain
@@ -191,7 +193,9 @@ class Telling(RuleBasedStateMachine):
         else:
             meant = [a for a in self.owed.asked.values() if a.id == event.target and a.open]
             where = meant[0].where if meant else ("", "", "", "")
-        if not meant:
+        if (where[0], where[1], where[3]) in self.quiet:
+            self.broken.append(f"P3: an automatic reply to {event.target}, who has said stop")
+        elif not meant:
             self.broken.append(f"P3/P4: an automatic reply to {event.target}, where nothing is open")
         elif all(a.urgent or a.late or self.now() - a.at > 11 * MINUTE for a in meant):
             self.broken.append(f"P3: an automatic reply to {event.target}, which is late or urgent")
