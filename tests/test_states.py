@@ -1,6 +1,6 @@
 """P1–P7 after every step of arbitrary stories: questions, edits, deletions, replies, echoes, greetings, staff on the
-page and by e-mail, "stop", bounces, releases, erasures, time, and processes that end anywhere. What is owed is known from a
-plain model beside the shop (tests/story).
+page and by e-mail, "stop", bounces, releases, erasures, time, and processes that end anywhere. What is owed is known
+from a plain model beside the shop (tests/story).
 
 EARSHOT_STORIES=2000 makes the stories so many, others each time, and shortens one that fails (`make stories`).
 """
