@@ -17,6 +17,7 @@ from chalicelib.services import Services
 
 # Each entry point imports only what it uses, inside: the time to its first answer depends on it.
 app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
+app.api.binary_types = []  # no answer is binary, and the HTTP API tells itself which requests are
 services = Services()
 services.prepare()
 
@@ -315,7 +316,7 @@ def _request() -> Request:
     current = _current()
     return Request(
         method=current.method,
-        headers={name.lower(): value for name, value in current.headers.items()},
+        headers={name.lower(): value for name, value in current.to_original_event()["headers"].items()},
         query=dict(current.query_params or {}),
         body=bytes(current.raw_body),
         received_at=services.now(),

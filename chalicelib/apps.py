@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +110,7 @@ def _census(accounts: Iterable[Account]) -> str:
 
 _APP_KEYS = ("platform", "app", "secrets", "verify_token", "app_id", "accounts")
 _ACCOUNT_KEYS = ("id", "product", "name", "token")
-_KEY = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_KEY = r"[A-Za-z0-9._~-]+"
 _COMMENT = "_"  # keys that begin so are for people
 
 
@@ -155,8 +154,7 @@ def load_apps(text: str, name: str = APPS_FILE, *, strict: bool = True) -> Apps:
     return Apps(apps)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """The file's name and text, to say where in it something is wrong; `strict`: unknown names are mistakes."""
 
     name: str
@@ -182,8 +180,15 @@ class _File:
 
 def _nearest(word: str, known: Collection[str]) -> str:
     """What to write instead of `word`."""
-    found = get_close_matches(word.casefold(), known, 1)
+    found = _close(word, known)
     return f'do you mean "{found[0]}"?' if found else f"write one of {', '.join(known)}"
+
+
+def _close(word: str, known: Collection[str]) -> list[str]:
+    """The one that looks most like `word`, if any does."""
+    from difflib import get_close_matches  # only for mistakes: no function's start needs it
+
+    return get_close_matches(word.casefold(), known, 1)
 
 
 def _repeated(names: list[tuple[str, str]]) -> int | None:
@@ -253,7 +258,7 @@ def _app(file: _File, row: Any, path: tuple[str | int, ...]) -> App:
         raise file.wrong(path, "must be an object")
     platform = _text(file, row, "platform", path)
     if file.strict and platform not in WEBHOOKS:
-        products = get_close_matches(platform.casefold(), PRODUCTS, 1)
+        products = _close(platform, PRODUCTS)
         meant = PRODUCTS[products[0]].platform if products else ""
         write = f'do you mean "{meant}"?' if meant else _nearest(platform, tuple(WEBHOOKS))
         raise file.wrong((*path, "platform"), f'"{platform}" is no platform; {write}')
@@ -309,7 +314,7 @@ def _optional(file: _File, row: Mapping[str, Any], name: str, path: tuple[str | 
 def _key(file: _File, row: Mapping[str, Any], path: tuple[str | int, ...]) -> str:
     """The app's key, which is a part of its webhook's address."""
     key = _text(file, row, "app", path)
-    if file.strict and not _KEY.fullmatch(key):
+    if file.strict and not re.fullmatch(_KEY, key):
         raise file.wrong((*path, "app"), "is a part of the webhook's address: write letters, digits, - and _ only")
     return key
 

@@ -4,8 +4,11 @@ DynamoDB takes 2,048 bytes of a partition key and 1,024 of a sort key. The longe
 `t#{product}:{account}#{thread}`, `c#unknown-{id}` and `{product}:{account}#{customer}`, each of at most two ids.
 """
 
+from collections.abc import Collection
+from typing import Final
 from urllib.parse import quote
 
+STANDS_IN: Final = "unknown-"  # how the id begins that stands in for an author whom the platform did not name
 MAX_BYTES = 900  # in UTF-8; the longest documented, Instagram's message ids, have 200
 
 
@@ -22,6 +25,15 @@ def checked(id: str) -> str:
     if len(id.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise IdError("an id is longer than a key can be")
     return id
+
+
+def all_checked(every: Collection[str]) -> None:
+    """Raises IdError unless each of them can be an id: all at one look where together they are short and plain."""
+    together = "".join(every)
+    plain = together.isascii() and together.isprintable() and " " not in together and len(together) <= MAX_BYTES
+    if not plain or "" in every or "." in every or ".." in every:
+        for id in every:
+            checked(id)
 
 
 def segment(id: str) -> str:

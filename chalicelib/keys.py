@@ -8,9 +8,7 @@ The current key signs, the current and the previous one verify, so that a rotati
 import hashlib
 import hmac
 import json
-import secrets
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SHORTEST = 32  # characters of a key
 
@@ -19,8 +17,7 @@ class KeysError(ValueError):
     """The keys cannot be read; the text says what to do and quotes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """`current` signs; `previous` verifies besides, until the next rotation; `first` makes pseudonyms."""
 
     current: str
@@ -48,7 +45,7 @@ class Keys:
 
     def rotated(self) -> "Keys":
         """With a new current key; the one of before goes on verifying, the one before that no longer does."""
-        return Keys(secrets.token_urlsafe(48), self.current, self.first or self.current)
+        return Keys(_fresh(), self.current, self.first or self.current)
 
     def dump(self) -> str:
         """As the secret store keeps them."""
@@ -70,7 +67,13 @@ def load_keys(text: str) -> Keys:
 
 def new_keys() -> Keys:
     """Fresh ones, for a process that keeps nothing: the local run, a replay."""
-    return Keys(secrets.token_urlsafe(48))
+    return Keys(_fresh())
+
+
+def _fresh() -> str:
+    from secrets import token_urlsafe  # a start only reads keys, and need not import `random` for it
+
+    return token_urlsafe(48)
 
 
 def _sign(key: str, purpose: str, message: bytes) -> bytes:

@@ -5,19 +5,17 @@ Small on purpose. http.client and urllib3 cost a cold start 30 to 80 ms of impor
 chunks, and a sharp line between "nothing left this machine" and "it may have arrived". Source: RFC 9112.
 """
 
-import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from select import POLLIN, poll
 from time import monotonic
+from typing import NamedTuple
 
 LONGEST_HEAD = 64 * 1024  # bytes of status line and headers
 LONGEST_BODY = 16 * 1024 * 1024  # bytes of an answer
 _CHUNK = 64 * 1024
-_PRINTED = re.compile(r"[!-~]+")
 
 
 class NotConnected(Exception):
@@ -28,13 +26,15 @@ class Lost(Exception):
     """The request may have arrived, its answer did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An answer; the names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Received({self.status}, {len(self.body)} bytes)"  # its words are not for a log
 
 
 @cache
@@ -104,7 +104,7 @@ def _is_quiet(connection: socket.socket) -> bool:
 def _split(url: str) -> tuple[str, str, int, str]:
     """Scheme, host, port and target of an absolute URL; raises ValueError."""
     scheme, mark, rest = url.partition("://")
-    if not mark or scheme not in ("http", "https") or not url.isascii() or not _PRINTED.fullmatch(url):
+    if not mark or scheme not in ("http", "https") or not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("not an http or https address in ASCII without spaces")
     authority, slash, target = rest.partition("/")
     authority, mark, query = authority.partition("?")
@@ -135,6 +135,7 @@ def _exchange(connection: socket.socket, method: str, head: bytes, body: bytes, 
     connection.settimeout(max(0.001, ends - monotonic()))
     connection.sendall(head + body)
     buffer = bytearray()
+    _take(connection, buffer)
     while True:
         while (end := buffer.find(b"\r\n\r\n")) < 0:
             if len(buffer) > LONGEST_HEAD:
@@ -174,6 +175,10 @@ def _more(connection: socket.socket, buffer: bytearray, ends: float) -> None:
     if left <= 0:
         raise _Broken("the answer takes too long")
     connection.settimeout(left)
+    _take(connection, buffer)
+
+
+def _take(connection: socket.socket, buffer: bytearray) -> None:
     data = connection.recv(_CHUNK)
     if not data:
         raise _Broken("the connection ended within the answer")

@@ -10,11 +10,10 @@ import hmac
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.wire import Lost, NotConnected, Wire
 
@@ -50,8 +49,7 @@ class AwsError(Exception):
         self.answer = answer or {}
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A service's name, the version of its JSON protocol, and how its targets begin."""
 
     name: str
@@ -65,14 +63,16 @@ DYNAMODB = Service("dynamodb", "1.0", "DynamoDB_20120810")
 STATES = Service("states", "1.0", "AWSStepFunctions")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The credentials and region that Lambda puts into the environment."""
 
     key: str
-    secret: str = field(repr=False)
-    token: str = field(repr=False)
+    secret: str
+    token: str
     region: str
+
+    def __repr__(self) -> str:
+        return f"Identity({self.key!r}, {self.region!r})"  # a credential is not for a log
 
 
 def identity(environment: Mapping[str, str] = os.environ) -> Identity:
@@ -124,18 +124,20 @@ def _signing_key(secret: str, scope: str) -> bytes:
 class LeanAws:
     """Calls over kept connections. Every call may go out more than once: only what is safe to repeat belongs here.
 
-    `identify` says who calls; where boto3 is at hand it can be boto3's resolved credentials (profiles, SSO). `at` is an
-    address that stands in for all services.
+    `identify` says who calls; where boto3 is at hand it can be boto3's resolved credentials (profiles, SSO). Without it
+    the environment does, which Lambda sets once for a process and which is therefore read once. `at` is an address that
+    stands in for all services.
     """
 
-    def __init__(self, identify: Callable[[], Identity] = identity, at: str = "") -> None:
-        self._identify, self._at = identify, at
+    def __init__(self, identify: Callable[[], Identity] | None = None, at: str = "") -> None:
+        self._identify, self._at = identify or cache(identity), at
+        self._endpoint = cache(endpoint)
         self._wire = Wire(connect_s=TIMEOUT_S, answer_s=TIMEOUT_S, keep_s=KEEP_S)
 
     def call(self, service: Service, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What the service answers to `action`; raises AwsError."""
         me = self._identify()
-        at = self._at or endpoint(service, me.region)
+        at = self._at or self._endpoint(service, me.region)
         host = at.partition("://")[2].rstrip("/")
         headers = {
             "content-type": f"application/x-amz-json-{service.json}",
@@ -163,7 +165,7 @@ class LeanAws:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(body)
+        data = json.loads(body.decode())
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}

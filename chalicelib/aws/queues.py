@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from chalicelib.aws.client import SQS, AwsError, LeanAws
 
@@ -28,12 +27,14 @@ class Queue(Protocol):
         """Puts each message; raises QueueUnavailable when one was not accepted (others may be: they come twice)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A dead letter that is held: nobody else sees it until it is let go, or HELD is over."""
 
-    body: str = field(repr=False)
+    body: str
     handle: str
+
+    def __repr__(self) -> str:
+        return f"Letter(handle={self.handle!r})"  # `body` is a customer's
 
 
 class DeadLetters(Protocol):
@@ -69,8 +70,7 @@ def encode(message: Mapping[str, Any]) -> str:
     return _compact(message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sqs:
+class _Sqs(NamedTuple):
     """One queue, asked by `aws`."""
 
     aws: LeanAws
@@ -121,8 +121,7 @@ class SqsDeadLetters(_Sqs):
             self._call("ChangeMessageVisibility", {"ReceiptHandle": letter.handle, "VisibilityTimeout": 0})
 
 
-@dataclass(frozen=True, slots=True)
-class SqsVisibility:
+class SqsVisibility(NamedTuple):
     """`Visibility` on SQS; `url` is that of any queue of the stack: they differ in their names only."""
 
     aws: LeanAws

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-STANDS_IN: Final = "unknown-"  # how the id begins that stands in for an author whom the platform did not name
+from chalicelib.ids import STANDS_IN
 
 
 @dataclass(frozen=True, slots=True)

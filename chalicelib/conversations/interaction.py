@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from chalicelib.conversations.customer import STANDS_IN
+from chalicelib.ids import STANDS_IN
 
 
 class Kind(StrEnum):

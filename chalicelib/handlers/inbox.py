@@ -5,11 +5,11 @@ Kept apart from everything else so that receive imports little.
 
 import base64
 import json
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from secrets import token_hex
 from typing import Any
 
 from chalicelib.aws.queues import MAX_MESSAGE, Queue, encode
@@ -60,7 +60,7 @@ def enqueue(queue: Queue, envelope: Envelope, save_body: SaveBody, now: datetime
     else:
         message["zlib"] = base64.b64encode(zlib.compress(envelope.body)).decode()
     if len(envelope.body) > PLAIN_UP_TO and len(encode(message)) > MAX_MESSAGE - HEADROOM:
-        name, packed = f"{envelope.id}-{token_hex(8)}" if reasons else envelope.id, zlib.compress(envelope.body)
+        name, packed = f"{envelope.id}-{os.urandom(8).hex()}" if reasons else envelope.id, zlib.compress(envelope.body)
         save_body(name, packed, now)
         message = head | {"chunks": name}
     queue.send(message)

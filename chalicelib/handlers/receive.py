@@ -1,8 +1,8 @@
 """Receive: verify a delivery, drop what carries nothing to do, put the rest on the inbox. One AWS call, no more."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib import platforms
 from chalicelib.apps import App, Apps
@@ -27,8 +27,7 @@ class Encoded(Exception):
     """The body is compressed: no platform does that, and unpacking is what an attacker would like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(NamedTuple):
     """The rooms that receive works with. `new_id` makes the id that follows a delivery to its e-mail."""
 
     apps: Apps
@@ -70,7 +69,7 @@ class Receiver:
     def _has_work(self, app: App, webhook: Webhook, body: bytes, received_at: datetime) -> bool:
         foreign = other = False
         for parsed in webhook.read(app, body, received_at):
-            if isinstance(parsed, Interaction | Poison):
+            if isinstance(parsed, (Interaction, Poison)):  # a union would be made anew for every part
                 return True
             is_foreign = isinstance(parsed, Skipped) and parsed.reason == FOREIGN
             foreign, other = foreign or is_foreign, other or not is_foreign

@@ -2,12 +2,11 @@
 file needs for signatures and for posting once."""
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, Http, NoAnswer, json_body
@@ -67,8 +66,7 @@ class Unsupported(Exception):
     """The platform has no way to do this (list what was missed, for example)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A delivery as it came: header names in lower case, the body's raw bytes."""
 
     method: str
@@ -78,15 +76,13 @@ class Request:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     status: int
     body: str = ""
     content_type: str = "text/plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A part of a delivery with nothing to answer (a reaction, a status) or of no concern; counted by `reason`."""
 
     reason: str
@@ -94,14 +90,16 @@ class Skipped:
     account: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
+class Poison(NamedTuple):
     """A part that could not be understood: quarantined with the `reason`, while the rest of the delivery goes on."""
 
     reason: str
-    raw: str = field(repr=False)
+    raw: str
     product: str = ""
     account: str = ""
+
+    def __repr__(self) -> str:
+        return f"Poison({self.reason!r}, {self.product!r}, {self.account!r})"  # `raw` is a customer's
 
 
 Parsed = Interaction | Skipped | Poison
@@ -122,8 +120,7 @@ class Reply:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What `check` found wrong with a registration, and how to fix it."""
 
     account: str
@@ -176,11 +173,11 @@ def call_once(http: Http, method: str, url: str, **carried: Unpack[Carried]) -> 
 
 
 def hmac_hex(secret: str, body: bytes) -> str:
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def hmac_base64(secret: str, body: bytes) -> str:
-    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
 
 
 def same(given: str, expected: str) -> bool:

@@ -5,10 +5,11 @@ ADDING_A_PLATFORM.md walks through one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from chalicelib import ids
 from chalicelib.apps import Account, App
@@ -32,8 +33,7 @@ from chalicelib.platforms.simulation import Sender, Simulation
 MAX_BODY = 1024 * 1024  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PartContext:
+class PartContext(NamedTuple):
     """Where a part of a delivery stands: the registration that signed it, the account that it is for, when its entry
     says that it happened, and when it came."""
 
@@ -42,19 +42,20 @@ class PartContext:
     entry_at: datetime
     received_at: datetime
 
+    def same(self, part: Any) -> dict[str, Any]:
+        """The fields of an Interaction that are the same for every one that `part` tells of."""
+        account, app = self.account, self.app
+        return {
+            "product": account.product,
+            "account": account.id,
+            "received_at": self.received_at,
+            "app": app.key,
+            "raw": kept(part),
+        }
+
     def interaction(self, part: Any, id: str, kind: Kind, at: datetime) -> Interaction:
         """What `part` tells of the object `id`, with all that is the same for every part; the rest by `replace`."""
-        return Interaction(
-            self.account.product,
-            self.account.id,
-            id,
-            kind,
-            at,
-            self.received_at,
-            app=self.app.key,
-            text_at=at,
-            raw=kept(part),
-        )
+        return Interaction(id=id, kind=kind, at=at, text_at=at, **self.same(part))
 
     def skipped(self, reason: str) -> Skipped:
         """Nothing to do in this part; `reason` is a label with at most 40 characters of the payload's own."""
@@ -136,8 +137,7 @@ def for_the_account(
     yield from each([payload], partial(read_payload, context), product, account.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(NamedTuple):
     """Both what comes in at /webhooks/{platform}/{app} and how the local run makes it.
 
     - `verify(app, request)` returns when the request is proven to come from the platform; raises SignatureError;
@@ -181,8 +181,7 @@ def storable(parsed: Parsed) -> Parsed:
         return parsed
     i = parsed
     try:
-        for id in (i.id, *filter(None, (i.thread, i.author, i.parent, i.reply_to, i.to, i.post))):
-            ids.checked(id)
+        ids.all_checked((i.id, *filter(None, (i.thread, i.author, i.parent, i.reply_to, i.to, i.post))))
     except ids.IdError as error:
         return Poison(str(error), i.raw, i.product, i.account)
     return parsed
@@ -223,8 +222,7 @@ def not_listed(why: str) -> Callable[[Http, App, Account, datetime, datetime], I
 _unlisted = not_listed("the platform lists no past messages")
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """How one of the brand's accounts answers, and what people call the place. All that take `http` raise ReplyError.
 
     - `name` stands in the apps file, `title` in an e-mail ("waiting on Facebook"), `titles` in other languages' ones;
@@ -267,7 +265,7 @@ class Product:
     called_by: tuple[str, ...] = ()
     private_replies: bool = False
     inbox: str = ""
-    titles: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = MappingProxyType({})
 
     def named(self, language: str) -> str:
         """What people call it in `language`."""

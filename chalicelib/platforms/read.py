@@ -3,7 +3,6 @@
 Adapters use it as a namespace: `read.text(message.get("text"))`.
 """
 
-import html
 import json
 import re
 import unicodedata
@@ -28,12 +27,14 @@ MALFORMED = (PayloadError, KeyError, TypeError, ValueError, AttributeError, Inde
 def body(raw_body: bytes) -> dict[str, Any]:
     """The JSON object in `raw_body`; raises PayloadError when it is not one or is nested deeper than MAX_DEPTH."""
     try:
-        data = _decode(raw_body.decode(json.detect_encoding(raw_body), "surrogatepass"))
+        words = raw_body.decode(json.detect_encoding(raw_body), "surrogatepass")
+        data = _decode(words)
     except (ValueError, RecursionError):
         raise PayloadError("the body is not JSON") from None
     if not isinstance(data, dict):
         raise PayloadError("the body is not a JSON object")
-    if _depth(data, MAX_DEPTH) > MAX_DEPTH:
+    brackets = words.count("{") + words.count("[")  # no more levels than these; most deliveries have a few
+    if brackets > MAX_DEPTH and _depth(data, MAX_DEPTH) > MAX_DEPTH:
         raise PayloadError("the body is nested too deeply")
     return data
 
@@ -42,6 +43,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
@@ -80,13 +82,15 @@ def text(value: Any) -> str:
     return kept if kept.isascii() else kept.encode("utf-8", "replace").decode()
 
 
-_BREAKS = re.compile(r"(?:</(?:p|div|li|h\d|blockquote|pre)|<br)\b[^<>]*>", re.IGNORECASE)
-_TAGS = re.compile(r"<[^<>]*>")
+_BREAKS = r"(?i:(?:</(?:p|div|li|h\d|blockquote|pre)|<br)\b[^<>]*>)"
+_TAGS = r"<[^<>]*>"
 
 
 def html_text(value: Any) -> str:
     """The words of the HTML in `value`, a line for each of its lines and paragraphs."""
-    words = html.unescape(_TAGS.sub("", _BREAKS.sub("\n", text(value))))
+    import html  # two platforms send it; every start would compile its expressions
+
+    words = html.unescape(re.sub(_TAGS, "", re.sub(_BREAKS, "\n", text(value))))
     return "\n".join(filter(None, (" ".join(line.split()) for line in words.splitlines())))
 
 
@@ -103,8 +107,7 @@ _FRIENDLY = frozenset(
 )
 _TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_PLAIN_NAME = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")  # most are: nothing to clean
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.", re.IGNORECASE)
+_ADDRESS = r"(?i:\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.)"
 
 
 def name(value: Any) -> str | None:
@@ -113,11 +116,11 @@ def name(value: Any) -> str | None:
     People choose their names: line breaks forge lines of an e-mail, addresses become links, and one can be as long as
     a novel.
     """
-    if isinstance(value, str) and len(value) <= MAX_NAME and _PLAIN_NAME.fullmatch(value):
-        return value
+    if isinstance(value, str) and len(value) <= MAX_NAME and value.isprintable() and not (":" in value or "." in value):
+        return " ".join(value.split()) or None  # most are so: nothing that hides, and no address
     line = "".join(" " if c.isspace() else c for c in text(value)[: 10 * MAX_NAME])
     line = "".join(c for c in line if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
-    line = " ".join(_ADDRESS.sub("", line).split())
+    line = " ".join(re.sub(_ADDRESS, "", line).split())
     return (line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…") or None
 
 
@@ -172,7 +175,7 @@ def reason(error: Exception) -> str:
 
 def raw(value: Any) -> str:
     """The platform's own JSON of one part, to keep beside what was understood of it."""
-    return json.dumps(value, separators=(",", ":"))
+    return _compact(value)
 
 
 def kept(value: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.apps import Account, App
 
@@ -46,8 +46,7 @@ class SimulatedMessage:
         return not self.author
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """A reply that a platform took. `target` is the comment, post, thread or customer that it goes to."""
 
     product: str
@@ -62,8 +61,7 @@ Sender = Callable[[App, Said, str], tuple[Mapping[str, str], bytes]]
 """(app, what was said to which account, secret) → headers and body of one delivery."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One way of replying: `path` (after https://) is where, `read(path's match, JSON body)` what the call says
     (target, text, token), `answer(id)` what the platform answers to a reply of that id. `id` is the form of its ids,
     `having` a key of the body that tells it from another product's call to the same path."""
@@ -85,8 +83,7 @@ def not_found(path: str) -> Any:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
+class Simulation(NamedTuple):
     """`endpoints` are the ways of replying; `echo(posted)` is what the platform then tells of our own reply, if it
     does; `look(path)` the JSON that a GET of the path brings, None for none; `direct`: it speaks of direct messages,
     whose answer goes to the customer and not under the message; `tells_brand`: it can be made to tell of what people of

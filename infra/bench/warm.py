@@ -63,12 +63,13 @@ def measure(scheme: str) -> tuple[float, float]:
         context = trusted or ssl.create_default_context()
         try:
             with patch.dict(os.environ, names | {"AWS_ENDPOINT_URL": at}), patch.object(wire, "tls", lambda: context):
-                answer = app.app(event, Context("api"))
+                context_of_lambda = Context("api")
+                answer = app.app(event, context_of_lambda)
                 if answer["statusCode"] != 200:
                     raise RuntimeError(f"receive answered {answer['statusCode']}")
                 with _connected(scheme, port, context) as raw:
                     rounds = [
-                        (_cpu(lambda: _floor(raw, delivery)), _cpu(lambda: app.app(event, Context("api"))))
+                        (_cpu(lambda: _floor(raw, delivery)), _cpu(lambda: app.app(event, context_of_lambda)))
                         for _ in range(ROUNDS)
                     ]
         finally:

@@ -205,7 +205,7 @@ def _listed(http: Http, app: App, account: Account, since: datetime, now: dateti
 def test_backfill_puts_what_the_platform_lists_on_the_inbox(
     registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, backfill=_listed))
+    monkeypatch.setattr(facebook, "PRODUCT", facebook.PRODUCT._replace(backfill=_listed))
     assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 0
     assert "3 interactions" in capsys.readouterr().out
     assert registered.aws.counts("InboxQueue") == 3
@@ -218,7 +218,7 @@ def test_backfill_says_what_stands_in_its_way(
     def refuse(*arguments: Any) -> Iterator[Interaction]:
         raise error
 
-    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, backfill=refuse))
+    monkeypatch.setattr(facebook, "PRODUCT", facebook.PRODUCT._replace(backfill=refuse))
     assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "36h") == 2
     assert str(error) in capsys.readouterr().err
     assert registered.run("backfill", "--account", "facebook:elsewhere", "--since", "36h") == 2
@@ -242,14 +242,14 @@ def finds(monkeypatch: pytest.MonkeyPatch, *what: str) -> None:
     def check(http: Http, app: App, account: Account) -> list[Finding]:
         return [Finding(account.id, w, "fix it") for w in what]
 
-    monkeypatch.setattr(facebook, "PRODUCT", replace(facebook.PRODUCT, check=check))
+    monkeypatch.setattr(facebook, "PRODUCT", facebook.PRODUCT._replace(check=check))
 
 
 @pytest.fixture
 def healthy(registered: Operator, monkeypatch: pytest.MonkeyPatch) -> Operator:
     for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
         module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
-        monkeypatch.setattr(module, "PRODUCT", replace(module.PRODUCT, check=lambda *arguments: []))
+        monkeypatch.setattr(module, "PRODUCT", module.PRODUCT._replace(check=lambda *arguments: []))
     monkeypatch.setattr(doctor, "sandbox", lambda: [])
     return registered
 
@@ -343,7 +343,7 @@ def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
         monkeypatch.setattr(
             facebook,
             "PRODUCT",
-            replace(facebook.PRODUCT, check=lambda http, app, account: [Finding(account.id, what, "fix it")]),
+            facebook.PRODUCT._replace(check=lambda http, app, account: [Finding(account.id, what, "fix it")]),
         )
 
     services = Services(healthy.aws.settings)

@@ -193,7 +193,7 @@ def keys_of(*kids: str) -> Any:
 def prepared(wire: Any, signed: str, minutes: int = 0) -> bool:
     """Whether a delivery that many minutes from now is accepted."""
     app = replace(GOOGLE, secrets=(CERTS,))
-    request = replace(bearer(signed), received_at=NOW + timedelta(minutes=minutes))
+    request = bearer(signed)._replace(received_at=NOW + timedelta(minutes=minutes))
     push.prepare(wire, app, request)
     try:
         push.verify(app, request)

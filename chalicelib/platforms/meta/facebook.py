@@ -5,7 +5,6 @@ Source: https://developers.facebook.com/docs/graph-api/webhooks/reference/page
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -98,8 +97,11 @@ def _interaction(
         kind = Kind.BRAND_REPLY if is_comment else Kind.BRAND_POST
     elif kind is Kind.NEW and field == "mention":
         kind = Kind.MENTION
-    return replace(
-        context.interaction(value, id, kind, at),
+    return Interaction(
+        **context.same(value),
+        id=id,
+        kind=kind,
+        at=at,
         thread=_thread(id, post, parent, top_level, brand),
         threads=(post.rpartition("_")[2],) if brand and top_level and "_" in post else (),
         shared=True,

@@ -291,7 +291,7 @@ def _number(account: Account) -> str:
 def check(http: Http, app: App, account: Account) -> list[Finding]:
     """Whether the token may use the number, its business account sends to this app, and the webhook is enabled."""
     findings = check_account(http, account, segment(_number(account)), "id,verified_name")
-    findings = [replace(f, fix=f"{f.fix}; the account's id must be a phone number id, or have one") for f in findings]
+    findings = [f._replace(fix=f"{f.fix}; the account's id must be a phone number id, or have one") for f in findings]
     if waba := account.options.get("waba_id"):
         findings += check_fields(http, app, account, str(waba), ())
     return findings + check_webhook(http, app, account, "whatsapp_business_account", FIELDS)
