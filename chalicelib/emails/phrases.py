@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,15 +52,20 @@ class Phrases:
 
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""
-        local, table = at.astimezone(self.zone), _table()[self.language]
-        date: str = table["date"].format(
-            weekday=table["weekdays"][local.weekday()],
-            day=local.day,
-            month=table["months"][local.month - 1],
-            year=local.year,
-            time=f"{local:%H:%M}",
-        )
-        return f"{date} {local:%Z}"
+        return _time(at, self.zone, self.language)
+
+
+@lru_cache(maxsize=1024)  # an e-mail says each of its times in the text and in the HTML
+def _time(at: datetime, zone: ZoneInfo, language: str) -> str:
+    local, table = at.astimezone(zone), _table()[language]
+    date: str = table["date"].format(
+        weekday=table["weekdays"][local.weekday()],
+        day=local.day,
+        month=table["months"][local.month - 1],
+        year=local.year,
+        time=f"{local:%H:%M}",
+    )
+    return f"{date} {local:%Z}"
 
 
 def phrases(language: str, timezone: str) -> Phrases:

@@ -88,15 +88,15 @@ class Escalator:
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
-                team = self._team(done.after, notice)
+                team, on = self._team(done.after, notice), done.after.on(notice)
                 if name not in before:
-                    Bundles(self.store, self.playbook).fell_due(done.after.on(notice), team, now)
+                    Bundles(self.store, self.playbook).fell_due(on, team, now)
                 waits = is_shared(done.after) and not notice.urgent
                 message = encode(SendNotice.of(done.after, name))
                 self.escalations.send(message, SIBLINGS if waits else timedelta())
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
-                    self.outcomes.escalated(Escalated(done.after.on(notice), notice, team, late))
+                    self.outcomes.escalated(Escalated(on, notice, team, late))
 
     def _team(self, c: Conversation, notice: Notice) -> str:
         return self.playbook.team(c.about(notice), notice.tier, urgent=notice.urgent).name

@@ -151,7 +151,6 @@ def _shape(text: str, words: str) -> Iterator[str]:
 
 
 def _said(key: str, words: str, own: Collection[str]) -> Iterator[str]:
-    mine = [name for name in map(plain, own) if name]
     for name, found in found_in(key, words):
-        if not (name in _ABOUT_SHOPS and any(each in found or found in each for each in mine)):
+        if not (name in _ABOUT_SHOPS and any(each and (each in found or found in each) for each in map(plain, own))):
             yield name

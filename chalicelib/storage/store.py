@@ -108,7 +108,7 @@ class Store:
 
     def interaction(self, product: str, account: str, id: str) -> Interaction | None:
         item = self.table.get(interaction_key(product, account, id))
-        return load(Interaction, item.doc) if item else None
+        return _noun(Interaction, item) if item else None
 
     def keep_interaction(self, interaction: Interaction, needed_at: datetime, now: datetime) -> None:
         """Sees to it that it is still there some days after `needed_at`, where that is later than usual."""
@@ -177,7 +177,7 @@ class Store:
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
         item = self.table.get(conversation_key(key))
-        return load(Conversation, item.doc) if item else None
+        return _noun(Conversation, item) if item else None
 
     def reduce_conversation(
         self, key: ConversationKey, change: Callable[[Conversation], Conversation | None], now: datetime
@@ -188,7 +188,7 @@ class Store:
         for _ in range(ATTEMPTS):
             if item is None:
                 return None
-            before = load(Conversation, item.doc)
+            before = _noun(Conversation, item)
             after = change(before)
             try:
                 if after is None:
@@ -206,7 +206,7 @@ class Store:
         """Every conversation of a customer at one account; eventually consistent."""
         keys = [k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k)]
         items = (self.table.get(key) for key in keys)
-        return [load(Conversation, item.doc) for item in items if item]
+        return [_noun(Conversation, item) for item in items if item]
 
     def overdue(self, now: datetime) -> Iterator[ConversationKey]:
         """Every conversation that escalate has to look at, oldest first within each shard. Sweeps at the same time
@@ -244,9 +244,9 @@ class Store:
         """Every conversation and interaction."""
         for item in self.table.everything():
             if is_conversation(item.key):
-                yield load(Conversation, item.doc)
+                yield _noun(Conversation, item)
             elif is_interaction(item.key):
-                yield load(Interaction, item.doc)
+                yield _noun(Interaction, item)
 
     def conversations(self) -> Iterator[Conversation]:
         return (noun for noun in self.everything() if isinstance(noun, Conversation))
@@ -280,12 +280,12 @@ class Store:
 
     def thread(self, product: str, account: str, thread: str) -> Thread:
         item = self.table.get(brand_item(product, account, thread))
-        return load(Thread, item.doc) if item else Thread(product, account, thread)
+        return _noun(Thread, item) if item else Thread(product, account, thread)
 
     def conversations_in(self, product: str, account: str, thread: str) -> list[Conversation]:
         """Every conversation of a thread, read consistently."""
         items = self.table.partition(thread_pk(product, account, thread))
-        return [load(Conversation, item.doc) for item in items if is_conversation(item.key)]
+        return [_noun(Conversation, item) for item in items if is_conversation(item.key)]
 
     def conversations_behind(
         self, product: str, account: str, thread: str, customer: str = ""
@@ -296,7 +296,7 @@ class Store:
             conversation_key(ConversationKey(product, account, thread, customer)).sk,
         ):
             if is_conversation(item.key):
-                yield load(Conversation, item.doc)
+                yield _noun(Conversation, item)
 
     def change_thread(
         self, product: str, account: str, thread: str, change: Callable[[Thread], Thread], now: datetime
@@ -315,7 +315,7 @@ class Store:
         for _ in range(ATTEMPTS):
             if item is None:
                 return
-            before = load(Thread, item.doc)
+            before = _noun(Thread, item)
             after = kept(before)
             try:
                 if after is None:
@@ -430,7 +430,7 @@ class Store:
     ) -> Decided[T, R]:
         item = seen or (None if new else self.table.get(key))
         for _ in range(ATTEMPTS):
-            before = load(cls, item.doc) if item else None
+            before = _noun(cls, item) if item else None
             after, result = decide(before)
             if after is None:
                 return Decided(None, result, item)
@@ -448,3 +448,11 @@ class Store:
             except Conflict as conflict:
                 item = conflict.old
         raise Contention(cls.__name__)
+
+
+def _noun[T](cls: type[T], item: Item) -> T:
+    """What `item` holds, decoded the first time that it is asked for: a table in memory gives the same item again."""
+    found = item.decoded.get(cls)
+    if found is None:
+        found = item.decoded[cls] = load(cls, item.doc)
+    return found

@@ -7,7 +7,7 @@ version `v`, the document `doc` (packed.py), and the attributes of the indexes w
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from secrets import token_hex
@@ -31,7 +31,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's."""
+    """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's. `decoded`
+    is for who reads it: what was made of `doc`, where the same item is looked at again."""
 
     key: Key
     doc: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Item:
     wake_at: datetime | None = None
     customer: str | None = None
     expires_at: datetime | None = None
+    decoded: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 class Conflict(Exception):

@@ -7,7 +7,7 @@ import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,16 +47,21 @@ class MemoryTable:
         old = self._items.get(item.key)
         if (old.rev if old else 0) != item.rev:
             raise Conflict(old)
-        new = replace(item, rev=item.rev + 1)
-        self._unindex(old)
+        new = Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
         self._items[item.key] = new
-        self._numbers.setdefault(item.key, len(self._numbers) + 1)
-        self._families.setdefault(item.key.pk, {})[item.key.sk] = None
+        if old is None:
+            self._numbers.setdefault(item.key, len(self._numbers) + 1)
+            self._families.setdefault(item.key.pk, {})[item.key.sk] = None
+        if old is None or _indexed(old) != _indexed(new):
+            self._unindex(old)
+            self._index(new)
+        return new
+
+    def _index(self, item: Item) -> None:
         if item.customer:
             self._customers.setdefault(item.customer, {})[item.key] = None
         if item.shard is not None and item.wake_at:
             insort(self._overdue.setdefault(item.shard, []), (item.wake_at, item.key.pk, item.key.sk))
-        return new
 
     def delete(self, key: Key, rev: int | None = None) -> None:
         old = self._items.get(key)
@@ -107,6 +112,10 @@ class MemoryTable:
         if old.shard is not None and old.wake_at:
             rows = self._overdue[old.shard]
             del rows[bisect_left(rows, (old.wake_at, old.key.pk, old.key.sk))]
+
+
+def _indexed(item: Item) -> tuple[Any, ...]:
+    return item.customer, item.shard, item.wake_at
 
 
 @dataclass(order=True, slots=True)
