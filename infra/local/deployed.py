@@ -41,6 +41,14 @@ FUNCTIONS = {
     "incoming_mail": "incoming_mail",
     "doctor": "doctor",
 }
+# The function in chalicelib/report_functions.py → the role that infra/stack/reports.yaml gives it.
+REPORTS = {
+    "facts": "FactsRole",
+    "compact": "ReportsRole",
+    "forecast": "ReportsRole",
+    "watch": "WatchRole",
+    "report": "WeeklyRole",
+}
 _SOURCES = (
     "app.py",
     "requirements.txt",
@@ -76,7 +84,8 @@ def built() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class AwsCall:
-    """A call that a function made: `resource` is the table with its index, the queue, the secret … it names."""
+    """A call that a function made: `resource` is the table with its index, the queue, the secret … it names, `keys` the
+    partition keys or the objects."""
 
     function: str
     action: str
@@ -85,6 +94,15 @@ class AwsCall:
 
 
 _PREFIX = {"dynamodb": "dynamodb", "sqs": "sqs", "secretsmanager": "secretsmanager", "states": "states", "ses": "ses"}
+# What S3 asks permission for, by method and by whether an object is named. A POST to the bucket deletes many.
+_S3 = {
+    ("GET", True): "GetObject",
+    ("HEAD", True): "GetObject",
+    ("PUT", True): "PutObject",
+    ("DELETE", True): "DeleteObject",
+    ("GET", False): "ListBucket",
+    ("POST", False): "DeleteObject",
+}
 
 
 @dataclass(slots=True)
@@ -100,7 +118,7 @@ class Recorder:
         authorization = environ.get("HTTP_AUTHORIZATION", "")
         if "Credential=" in authorization:
             key, _, _, service, _ = authorization.split("Credential=")[1].split(",")[0].split("/")
-            if key in FUNCTIONS:
+            if key in FUNCTIONS or key in REPORTS:
                 self.calls.add(_call(key, service, environ, body))
         return self.application(environ, start_response)  # type: ignore[no-any-return]
 
@@ -110,8 +128,9 @@ def _call(key: str, service: str, environ: dict[str, Any], body: bytes) -> AwsCa
         assert environ["PATH_INFO"] == "/v2/email/outbound-emails", environ["PATH_INFO"]
         return AwsCall(key, "ses:SendEmail", "")
     if service == "s3":
-        verb = {"GET": "GetObject", "DELETE": "DeleteObject"}[environ["REQUEST_METHOD"]]
-        return AwsCall(key, f"s3:{verb}", environ["PATH_INFO"].split("/")[1])
+        bucket, _, name = environ["PATH_INFO"].removeprefix("/").partition("/")
+        verb = _S3[environ["REQUEST_METHOD"], bool(name)]
+        return AwsCall(key, f"s3:{verb}", bucket, frozenset({name} if name else ()))
     action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2].removesuffix("Batch")  # permitted as the call for one
     data = json.loads(body)
     table = data.get("TableName", "") + (f"/index/{data['IndexName']}" if "IndexName" in data else "")
