@@ -5,8 +5,9 @@ be put back for UNDO_WITHIN.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from chalicelib.conversations import rules
 from chalicelib.conversations.answers import same_words
@@ -47,8 +48,7 @@ def came_later(conversation: Conversation, tags: Collection[str]) -> list[tuple[
     return [(i, q) for i, q in open_questions(conversation) if tag(i, q) not in tags]
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a person asks for. `id` makes it happen once; `shown` are the tags of what their page had shown."""
 
     id: str

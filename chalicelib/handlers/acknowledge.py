@@ -5,7 +5,6 @@ whatever may have been posted is never posted again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -52,8 +51,7 @@ class Claim(NamedTuple):
     unasked: Conversation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledger:
+class Acknowledger(NamedTuple):
     """What acknowledging works with. `new_token` makes claim tokens."""
 
     store: Store

@@ -6,8 +6,8 @@ over. Both end by themselves.
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib.apps import Owner
 from chalicelib.aws.queues import Queue
@@ -20,8 +20,7 @@ from chalicelib.storage.store import Store
 _UNTIL = " until "
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(NamedTuple):
     """Kept in the store, so that every invocation sees it; its owner is told once, through the escalations queue."""
 
     store: Store

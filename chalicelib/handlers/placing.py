@@ -4,8 +4,9 @@ Platforms know a person under several ids, tell two accounts of the brand of one
 under another comment. Each is settled once, by a document that the first one writes and all others read.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from chalicelib.apps import Apps
 from chalicelib.conversations.interaction import Interaction, Kind
@@ -15,8 +16,7 @@ from chalicelib.storage.store import Store
 REMEMBERED = timedelta(days=400)  # as long as an interaction
 
 
-@dataclass(frozen=True, slots=True)
-class Placer:
+class Placer(NamedTuple):
     """Reads and writes the documents; `apps` says which accounts the brand has."""
 
     store: Store

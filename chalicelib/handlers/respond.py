@@ -6,9 +6,10 @@ only what is missing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
@@ -39,8 +40,7 @@ SOMEBODY = "somebody"  # stands for the id of another customer, which this one's
 FETCHED = (Kind.NEW, Kind.MENTION, Kind.EDIT)  # what a platform may tell of by its id alone
 
 
-@dataclass(frozen=True, slots=True)
-class Responder:
+class Responder(NamedTuple):
     """The responder that respond works with; `outcomes` hears of each."""
 
     store: Store
@@ -64,7 +64,7 @@ class Responder:
         parsed = self._parsed(envelope)
         if parsed is None or any(map(self._is_unknown, parsed)):  # receive may have read another apps file than this
             fresh = self.fresh_apps()
-            self = replace(self, apps=fresh, acknowledger=replace(self.acknowledger, apps=fresh))
+            self = self._replace(apps=fresh, acknowledger=self.acknowledger._replace(apps=fresh))
             parsed = self._parsed(envelope)
         interactions, reasons = _sorted_out(parsed, self._was_another(envelope))
         if reasons:
@@ -138,8 +138,7 @@ def _sorted_out(parsed: list[Parsed] | None, other_accounts: bool) -> tuple[list
     return [p for p in parsed if isinstance(p, Interaction)], reasons
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The steps of one interaction."""
 
     responder: Responder
@@ -173,7 +172,7 @@ class Step:
         else:
             handled = self._customer(interaction, known=before is not None)
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
-        r.outcomes.stored(replace(handled, incoming=incoming, news=news))
+        r.outcomes.stored(handled._replace(incoming=incoming, news=news))
 
     def _is_true(self, incoming: Interaction) -> bool:
         """Whether the platform itself says that it was deleted, or that it is there again; what it will not say is no

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One interaction (merged) was stored and applied to `conversation`. `incoming` is what this delivery said of it,
     `news` whether anything in that was new; `why` is the label of why nothing was posted."""
 
@@ -21,8 +20,7 @@ class Stored:
     news: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
+class Replied(NamedTuple):
     """An acknowledgement was posted, or tried: `result` is sent, refused or unknown, `code` the platform's error.
     `late_s` is the time since the delivery was received, in seconds; `not_before`, when it may be tried again; `rung`,
     how much it says: own, topic or general; `person` who answered, where that was a person, from the e-mail's page or
@@ -40,8 +38,7 @@ class Replied:
     person: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Escalated:
+class Escalated(NamedTuple):
     """A conversation that reached the tier of `notice`; `late_s` is how long after it was due."""
 
     conversation: Conversation
@@ -68,8 +65,7 @@ class Notified:
     html: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """Work on one conversation failed with the error of this name; the rest of the sweep went on."""
 
     product: str
@@ -77,8 +73,7 @@ class Failed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(NamedTuple):
     """What became of an answer by e-mail: `result` is sent, refused, unknown or dropped; `why` names the reason, `who`
     the sender's address."""
 
