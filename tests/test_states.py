@@ -8,9 +8,13 @@ EARSHOT_STORIES=2000 makes the stories so many, others each time, and shortens o
 import os
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS
 
 from tests.story.meetings import Meetings
 
+# Hypothesis makes most of its examples by changing those before, and two thirds of the stories would be much the same.
+# Of a backend under any other name it asks every example anew.
+AVAILABLE_PROVIDERS["anew"] = AVAILABLE_PROVIDERS["hypothesis"]
 MORE = int(os.environ.get("EARSHOT_STORIES", "0"))
 
 
@@ -26,6 +30,7 @@ TestStory.settings = settings(
     derandomize=not MORE,
     phases=(Phase.generate, Phase.shrink) if MORE else (Phase.generate,),
     database=None,
+    backend="anew",
     print_blob=bool(MORE),
     suppress_health_check=list(HealthCheck),
 )

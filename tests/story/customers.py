@@ -96,7 +96,7 @@ class Customers(Telling):
     def edit(self, a: Asked, kind: str, lag: timedelta = NO_TIME) -> None:
         now = self.now()
         at = now - lag
-        if at <= a.text_at:
+        if at <= max(a.text_at, a.mended_at or a.text_at):
             return
         a.version += 1
         text = f"{TEXTS[kind]} ({a.mark})"
@@ -124,7 +124,7 @@ class Customers(Telling):
         self.tick(SECOND)
         a = self.some(data, lambda a: not (a.private or a.gone))
         if a:
-            a.text += "!"
+            a.text, a.mended_at = a.text + "!", self.now()
             self.deliver(self.body_of(a, verb="edited", entry_at=self.now()), a.where[1])
 
     @rule(data=st.data())

@@ -44,6 +44,7 @@ class Asked:
     answered: bool = False
     late: bool = False  # too old for an automatic reply when it came
     ended_at: datetime | None = None
+    mended_at: datetime | None = None  # when its punctuation changed last: what was written before that is past
 
     @property
     def mark(self) -> str:

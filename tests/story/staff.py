@@ -80,6 +80,10 @@ class Staff(Customers):
         a = self.owed.asked.get(mark.partition("v")[0])
         return a.where if a else None
 
+    def here(self, shown: frozenset[str], where: Where) -> frozenset[str]:
+        """Of what is shown: what was asked there, and not elsewhere by the same customer."""
+        return frozenset(m for m in shown if self.where_of(m) == where)
+
     def press(self, opened: Opened, action: str, **fields: str) -> tuple[Page, str]:
         """The page after a button, and the id of the act, where one was done that can be taken back."""
         page = opened.page.press(action, who="Kim", **fields)
@@ -282,7 +286,7 @@ class Staff(Customers):
         assert opened
         asked = self.shown(opened)
         must = self.may_post(opened.where, asked)
-        self.owed.said[id] = Said(id, self.now(), marks=opened.marks, known=False)
+        self.owed.said[id] = Said(id, self.now(), marks=self.here(opened.marks, opened.where), known=False)
         self.press(opened, "answer", text=f"Kim says: it is green. {id}")
         self.settle_answer(opened.where, id, asked, must)
         if not must and not asked:
@@ -317,7 +321,7 @@ class Staff(Customers):
         must = good and self.may_post(where, asked)
         if not good:
             before = self.conversation(where)
-        self.owed.said[id] = Said(id, self.now(), marks=mail.marks, known=False)
+        self.owed.said[id] = Said(id, self.now(), marks=self.here(mail.marks, where), known=False)
         message_id = self.world.mail_in(sender, to, text, verdicts=verdicts)
         self.world.run(SECOND)
         self.after_run()
