@@ -5,10 +5,10 @@ import html
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import BrandReply, Conversation, Question, Thread
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.conversations.ladders import Clocks

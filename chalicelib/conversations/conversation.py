@@ -1,9 +1,11 @@
 """A conversation: the interactions of one customer in one thread, as facts; what is open or due follows from them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+
+from chalicelib.conversations.changed import replace
 
 
 class State(StrEnum):

@@ -1,12 +1,13 @@
 """An interaction: one message, post, comment, mention or review, and how what is told of it in any order merges."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from chalicelib.conversations.changed import replace
 from chalicelib.ids import STANDS_IN
 
 

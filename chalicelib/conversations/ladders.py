@@ -2,10 +2,10 @@
 (conversation, tier), none lost."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import Conversation, Ladder, Notice, Outcome, Question, State
 
 NOTICE_RETRY = timedelta(minutes=2)  # a queued notice that was not claimed by then is queued again

@@ -5,10 +5,10 @@ nobody wrote in between. What answers a question stands in `answers`, who is cal
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.conversations.answers import answer_all, fingerprint
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import (
     Acknowledgement,
     BrandReply,

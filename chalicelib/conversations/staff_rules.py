@@ -5,12 +5,12 @@ be put back for UNDO_WITHIN.
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib.conversations import rules
 from chalicelib.conversations.answers import same_words
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import (
     Act,
     Conversation,
