@@ -214,6 +214,7 @@ def environment(templates: Path = TEMPLATES) -> Any:
         loader=FileSystemLoader([templates, TEMPLATES]),
         autoescape=lambda name: bool(name and name.endswith(".html")),
         undefined=StrictUndefined,
+        auto_reload=False,  # they change with a deployment: nothing to ask the disk for with each e-mail
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
 from chalicelib.codec import from_time, to_time
@@ -23,8 +23,7 @@ CUSTOMER_INDEX = "customer"
 _CONDITION = "ConditionalCheckFailedException"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     pk: str
     sk: str
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
@@ -118,14 +118,14 @@ def _indexed(item: Item) -> tuple[Any, ...]:
     return item.customer, item.shard, item.wake_at
 
 
-@dataclass(order=True, slots=True)
-class Due:
-    """Something that happens at `at`; `order` keeps what falls together in the order it was made."""
+class Due(NamedTuple):
+    """Something that happens at `at`; `order`, of which no two have the same, keeps what falls together in the order it
+    was made."""
 
     at: datetime
     order: int
-    name: str = field(compare=False)
-    body: str = field(compare=False, default="")
+    name: str
+    body: str = ""
 
 
 class VirtualClock:
