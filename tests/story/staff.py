@@ -420,6 +420,8 @@ class Staff(Customers):
         for account, body in [b for b in self.bodies if b[0] == place and customer.encode() in b[1]][-3:]:
             self.deliver(body, account, keep=False)  # what waited somewhere comes after it
         if self.erased and self.erased[-1][0] == now:
+            waited = self.ask(customer, ("facebook", place), "odd", lag=HOUR)  # and comes for the first time
+            self.erased.append((now, frozenset({waited.mark})))
             self.tick(18 * MINUTE)
 
 
