@@ -278,13 +278,18 @@ class Staff(Customers):
         else:
             del self.owed.said[id]
 
-    @rule(data=st.data())
-    def answers_by_the_form(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), meanwhile=st.sampled_from(("", "odd")))
+    def answers_by_the_form(self, data: st.DataObject, meanwhile: str) -> None:
+        """What the page shows; something else may have been asked since it was opened."""
         opened, id = self.opened(data), self.name("a")
         if not self.is_new(opened, "answer", id):
             return
         assert opened
         asked = self.shown(opened)
+        if meanwhile and asked and not asked[0].where[2].startswith("8900"):
+            product, account, _, customer = opened.where
+            self.ask(customer, (product, account), meanwhile, under=None if product == "messenger" else asked[0])
+            asked = self.shown(opened)
         must = self.may_post(opened.where, asked)
         self.owed.said[id] = Said(id, self.now(), marks=self.here(opened.marks, opened.where), known=False)
         self.press(opened, "answer", text=f"Kim says: it is green. {id}")
@@ -374,7 +379,7 @@ class Staff(Customers):
     @rule(data=st.data())
     def an_email_bounces(self, data: st.DataObject) -> None:
         """To the fallback, once; a bounce that comes again changes nothing."""
-        mails = [m for m in self.world.mail_room.sent[-6:] if m.tags["to"] == "team" and m.links]
+        mails = [m for m in self.world.mail_room.sent[-6:] if m.tags.get("to") == "team" and m.links]
         if not mails:
             return
         mail = data.draw(st.sampled_from(mails))
@@ -386,8 +391,8 @@ class Staff(Customers):
         waits = [w for w in {self.where(p) for p in mail.links} if self.owed.open_in(w)]
         self.tick(3 * MINUTE)
         if waits and self.is_steady() and not self.bundled:
-            again = [m for m in self.world.mail_room.sent[count:] if m.tags["to"] == "fallback"]
-            before = [m for m in self.world.mail_room.sent[:count] if m.tags["to"] == "fallback"]
+            again = [m for m in self.world.mail_room.sent[count:] if m.tags.get("to") == "fallback"]
+            before = [m for m in self.world.mail_room.sent[:count] if m.tags.get("to") == "fallback"]
             assert again or before, f"nobody got what bounced at {mail.to}"
 
     @precondition(lambda self: self.begun and self.later_policy is not None)
