@@ -128,6 +128,15 @@ class Finding(NamedTuple):
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is left to do before deliveries of an account come: `do` does it through the platform's API and raises
+    ReplyError; without one a person has to."""
+
+    what: str
+    do: Callable[[], object] | None = None
+
+
 # --- replying: once, and short enough --------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from chalicelib.platforms.base import (
     Request,
     Response,
     Skipped,
+    Step,
     Unsupported,
     verify_any,
 )
@@ -210,6 +211,11 @@ def unchecked(http: Http, app: App, account: Account) -> list[Finding]:
     return []
 
 
+def by_hand(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The platform has no API for it."""
+    return [Step(f"give {address} to the platform in its own console or pages (README, the platforms)")]
+
+
 def not_listed(why: str) -> Callable[[Http, App, Account, datetime, datetime], Iterator[Listed]]:
     """The `backfill` of a platform that lists no past messages; `why` goes to whoever asks."""
 
@@ -234,6 +240,7 @@ class Product(NamedTuple):
     - `fetch(http, account, interaction)`: the interaction's fields that a delivery leaves out, and under `more` the
       interactions that come to light with it; of an `unproven` one, whether it is `deleted`;
     - `check(http, app, account)`: what is wrong with the registration, and how to fix it;
+    - `connect(http, app, account, address)`: what is left to do until it delivers to `address`; none where all is done;
     - `backfill(http, app, account, since, now)`: what the platform can list of a time when no deliveries came; raises
       Unsupported where it cannot;
     - `ids_of(http, app, account, user)`: under which ids the account knows the person whom the app knows as `user`;
@@ -256,6 +263,7 @@ class Product(NamedTuple):
     wording: Callable[[Account, Interaction, str, bool], str] = as_they_are
     fetch: Callable[[Http, Account, Interaction], dict[str, Any]] = nothing_left_out
     check: Callable[[Http, App, Account], list[Finding]] = unchecked
+    connect: Callable[[Http, App, Account, str], list[Step]] = by_hand
     backfill: Callable[[Http, App, Account, datetime, datetime], Iterator[Listed]] = _unlisted
     ids_of: Callable[[Http, App, Account, str], tuple[str, ...] | None] = nobody_tells
     one_form: Callable[[str], str] = str

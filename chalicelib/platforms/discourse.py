@@ -26,6 +26,8 @@ from chalicelib.platforms.base import (
     Reply,
     ReplyError,
     Request,
+    Step,
+    TokenInvalid,
     fit,
     hmac_hex,
 )
@@ -209,6 +211,30 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return [Finding(account.id, what, fix)]
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """A webhook for posts, where the key is an administrator's. Raises ReplyError.
+
+    Source: https://github.com/discourse/discourse/blob/main/app/controllers/admin/web_hooks_controller.rb
+    """
+    by_hand = [Step(f"in the forum's admin pages, API, Webhooks: post events to {address}, with the secret, active")]
+    try:
+        found = _api(http, account, "GET", "/admin/api/web_hooks.json")
+    except (TokenInvalid, Refused):
+        return by_hand  # not an administrator's key
+    ours = [h for h in map(read.obj, read.rows(found.get("web_hooks"))) if h.get("payload_url") == address]
+    if any(h.get("active") is True for h in ours):
+        return []
+    kinds = [read.obj(t) for t in read.rows(read.obj(found.get("extras")).get("event_types"))]
+    wanted = [t.get("id") for t in kinds if read.text(t.get("name")) in ("post", *_EVENTS.values(), "post_recovered")]
+    if ours or not wanted:
+        return by_hand
+    hook = {"payload_url": address, "content_type": 1, "secret": app.secrets[0], "wildcard_hook": False}
+    hook |= {"active": True, "verify_certificate": True, "web_hook_event_type_ids": wanted}
+    made = {"web_hook": hook}
+    what = f"make a webhook for posts to {address}"
+    return [Step(what, lambda: _api(http, account, "POST", "/admin/api/web_hooks.json", made))]
+
+
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The posts made from `since` on, newest first. Raises ReplyError.
 
@@ -284,6 +310,7 @@ PRODUCT = Product(
     wording=wording,
     fetch=fetch,
     check=check,
+    connect=connect,
     backfill=backfill,
     called_by=("api_username",),
     threads_have_an_owner=True,  # a topic is its opener's; others answer each other in it

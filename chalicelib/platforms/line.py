@@ -27,6 +27,7 @@ from chalicelib.platforms.base import (
     Reply,
     ReplyError,
     Skipped,
+    Step,
     fit,
     hmac_base64,
 )
@@ -207,6 +208,25 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The channel's webhook; it is switched on in the console alone. Raises ReplyError.
+
+    Source: https://developers.line.biz/en/reference/messaging-api/#set-webhook-endpoint-url
+    """
+    where, headers = f"{_API}/channel/webhook/endpoint", _authorization(account)
+    try:
+        hook = call(http, "GET", where, headers=headers).data
+    except Refused:
+        hook = {}  # 404 where none was ever set
+    steps = []
+    if read.text(hook.get("endpoint")) != address:
+        put = {"endpoint": address}
+        steps.append(Step(f"set the webhook to {address}", lambda: call(http, "PUT", where, headers=headers, data=put)))
+    if hook.get("active") is not True:
+        steps.append(Step("in the console, Messaging API, switch 'Use webhook' on"))
+    return steps
+
+
 # --- the local run ---------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +271,7 @@ PRODUCT = Product(
     simulation=Simulation((_SEND,), direct=True, tells_brand=False),
     wording=wording,
     check=check,
+    connect=connect,
     backfill=not_listed("LINE lists no past messages; switch on webhook redelivery in its console"),
     tells_answers=False,
     inbox="https://chat.line.biz/",

@@ -22,6 +22,7 @@ from infra.ops import (
     access,
     apps,
     backfill,
+    connect,
     doctor,
     erase,
     export,
@@ -55,6 +56,7 @@ COMMANDS: Mapping[str, Command] = {
     "export": export,
     "link": link,
     "backfill": backfill,
+    "connect": connect,
 }
 REFUSED = (OpsError, AppsError, PlaybookError, AwsError, TooLong, KeysError, ClientError, BotoCoreError, OSError)
 

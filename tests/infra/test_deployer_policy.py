@@ -246,6 +246,7 @@ COMMAND_LINES: Mapping[str, list[list[str]]] = {
         ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin"],
         ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin", "--undo"],
     ],
+    "connect": [[]],
     "backfill": [["--account", f"facebook:{PAGE}", "--since", "36h"]],
 }
 

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys, load_keys
-from chalicelib.platforms.base import Finding, TokenInvalid, Unsupported
+from chalicelib.platforms.base import Finding, Step, TokenInvalid, Unsupported
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
@@ -421,3 +421,30 @@ def test_a_playbook_is_checked_kept_and_served(
 def test_a_stage_that_serves_a_file_says_so(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_PLAYBOOK_FILE", "shop.yaml")
     assert operator.run("playbook") == 2
+
+
+# --- connect ---
+
+
+def test_connect_changes_nothing_without_do_and_one_refusal_stops_no_other(
+    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+
+    def connecting(http: Http, app: App, account: Account, address: str) -> list[Step]:
+        if account.id != PAGE:
+            raise TokenInvalid("190")
+        return [Step(f"register {address}", lambda: done.append(address)), Step("switch it on")]
+
+    monkeypatch.setenv("EARSHOT_PUBLIC_URL", "https://earshot.example.com")
+    for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
+        module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
+        monkeypatch.setattr(module, "PRODUCT", replace(module.PRODUCT, connect=connecting))
+    only = ("connect", "--account", f"facebook:{PAGE}")
+    assert registered.run(*only) == 0
+    assert done == [] and "would register https://earshot.example.com/webhooks/" in capsys.readouterr().out
+    assert registered.run("connect", "--do") == 1  # the others were refused
+    told = capsys.readouterr().out
+    assert "by hand: switch it on" in told and "did not answer (190)" in told
+    assert set(done) == {"https://earshot.example.com/webhooks/meta/main"}
+    assert registered.run("connect", "--account", "facebook:0") == 2

@@ -34,6 +34,7 @@ from chalicelib.platforms.base import (
     Reply,
     ReplyError,
     Skipped,
+    Step,
     Unsupported,
     fit,
 )
@@ -226,6 +227,34 @@ def _location(account: Account) -> str:
     return account.id
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """Which reviews are told, once the topic is set; Pub/Sub's push subscription is made in Google's console. Raises
+    ReplyError.
+
+    Source: https://developers.google.com/my-business/reference/notifications/rest/v1/accounts/updateNotificationSetting
+    """
+    console = Step(
+        f"in Google Cloud, Pub/Sub: a push subscription to {address}, with authentication; make doctor looks"
+    )
+    try:
+        name = f"{_location(account).partition('/locations/')[0]}/notificationSetting"
+    except Unsupported as error:
+        return [Step(f"{error}: mend it in the apps file")]
+    setting = ask(http, account, "GET", f"{NOTIFICATIONS}/{name}")
+    types, topic = {read.text(t) for t in read.rows(setting.get("notificationTypes"))}, setting.get("pubsubTopic")
+    if not topic:
+        return [
+            console,
+            Step(f"call updateNotificationSetting of {name} with your pubsubTopic and {', '.join(_KINDS)}"),
+        ]
+    if types >= set(_KINDS):
+        return []
+    data = {"name": name, "pubsubTopic": topic, "notificationTypes": sorted(types | set(_KINDS))}
+    query = {"updateMask": "notificationTypes"}
+    what = f"tell {', '.join(_KINDS)} to {topic}"
+    return [Step(what, lambda: ask(http, account, "PATCH", f"{NOTIFICATIONS}/{name}", query=query, data=data))]
+
+
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The reviews changed from `since` on, newest first, each with its reply. Raises ReplyError, Unsupported.
 
@@ -265,6 +294,7 @@ PRODUCT = Product(
     wording=wording,
     fetch=fetch,
     check=check,
+    connect=connect,
     backfill=backfill,
     titles={"de": "Google-Rezensionen", "fr": "les avis Google", "es": "reseñas de Google"},
 )

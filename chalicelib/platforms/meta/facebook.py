@@ -15,7 +15,7 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
-from chalicelib.platforms.base import Finding, Parsed, Reply, fit
+from chalicelib.platforms.base import Finding, Parsed, Reply, Step, fit
 from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
@@ -23,6 +23,8 @@ from chalicelib.platforms.meta.graph import (
     check_account,
     check_fields,
     check_webhook,
+    connect_fields,
+    connect_webhook,
     graph,
     page_ids,
     pages,
@@ -190,6 +192,12 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     ]
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The Page's subscription, then the app's webhook for pages. Raises ReplyError."""
+    fields = connect_fields(http, app, account, account.id, FIELDS)
+    return fields + connect_webhook(http, app, account, "page", FIELDS, address)
+
+
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Posts on the wall since `since`, and comments since then under posts of the 30 days before. Raises ReplyError.
 
@@ -257,6 +265,7 @@ PRODUCT = Product(
     wording=wording,
     fetch=fetch,
     check=check,
+    connect=connect,
     ids_of=page_ids,
     backfill=backfill,
     private_replies=True,

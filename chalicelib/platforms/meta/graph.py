@@ -20,6 +20,7 @@ from chalicelib.platforms.base import (
     OutcomeUnknown,
     Refused,
     ReplyError,
+    Step,
     TokenInvalid,
     WindowClosed,
     call_once,
@@ -181,3 +182,52 @@ def check_webhook(http: Http, app: App, account: Account, object_name: str, fiel
     names = {read.text(read.obj(f).get("name")) or read.text(f) for r in ours for f in read.rows(r.get("fields"))}
     missing = sorted(set(fields) - names)
     return [Finding(account.id, f"the webhook for {object_name} lacks: {', '.join(missing)}", fix)] if missing else []
+
+
+# --- registering -----------------------------------------------------------------------------------------------------
+
+
+def connect_fields(
+    http: Http, app: App, account: Account, node: str, fields: Iterable[str], host: str = GRAPH
+) -> list[Step]:
+    """Until `node` sends `fields` to this app, one of them at least; what it sends already is kept. Raises ReplyError.
+
+    Source: https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
+    """
+    found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
+    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or read.ident(r.get("id")) == app.app_id)]
+    have = {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))}
+    missing = sorted(set(fields) - have)
+    if ours and not missing:
+        return []
+    query = {"subscribed_fields": ",".join(sorted(have | set(fields)))} if fields else {}  # the call replaces the list
+    what = f"subscribe {node} to this app" + (f" with {', '.join(missing)}" if missing else "")
+    return [Step(what, lambda: graph(http, account, "POST", f"{node}/subscribed_apps", query=query, host=host))]
+
+
+def connect_webhook(
+    http: Http, app: App, account: Account, object_name: str, fields: Iterable[str], address: str
+) -> list[Step]:
+    """Until the app's webhook for `object_name` is `address` and carries `fields`. Raises ReplyError.
+
+    Source: https://developers.facebook.com/docs/graph-api/reference/app/subscriptions
+    """
+    if not (app.app_id and app.secrets and app.verify_token):
+        return [Step("put app_id and verify_token into the apps file, then run this again")]
+    speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}")
+    found = read.rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
+    ours = next((r for r in found if isinstance(r, dict) and r.get("object") == object_name), {})
+    have = {read.text(read.obj(f).get("name")) or read.text(f) for f in read.rows(ours.get("fields"))}
+    before = read.text(ours.get("callback_url"))
+    if before == address and ours.get("active") is not False and set(fields) <= have:
+        return []
+    data = {
+        "object": object_name,
+        "callback_url": address,
+        "verify_token": app.verify_token,
+        "fields": ",".join(sorted(have | set(fields))),
+        "include_values": "true",
+    }
+    instead = f", in place of {before}" if before and before != address else ""
+    what = f"send the app's webhook for {object_name} to {address}{instead}, with {', '.join(sorted(fields))}"
+    return [Step(what, lambda: graph(http, speaker, "POST", f"{app.app_id}/subscriptions", data=data))]

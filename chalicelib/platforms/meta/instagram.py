@@ -18,10 +18,20 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
-from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, fit
+from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Step, fit
 from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.meta.graph import ANY_GRAPH, GRAPH, check_account, check_fields, check_webhook, graph, pages
+from chalicelib.platforms.meta.graph import (
+    ANY_GRAPH,
+    GRAPH,
+    check_account,
+    check_fields,
+    check_webhook,
+    connect_fields,
+    connect_webhook,
+    graph,
+    pages,
+)
 from chalicelib.platforms.meta.messenger import list_direct, parse_direct, send_direct
 from chalicelib.platforms.meta.messenger import owner as owner_of_direct
 from chalicelib.platforms.simulation import POST, Endpoint, SimulatedMessage, Simulation
@@ -211,6 +221,16 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings + check_webhook(http, app, account, "instagram", FIELDS)
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The subscription of the account or of its Page, then the app's webhook. Raises ReplyError."""
+    host, steps = _host(account), []
+    if host == _INSTAGRAM_GRAPH:
+        steps = connect_fields(http, app, account, account.id, FIELDS, host)
+    elif account.options.get("page_id"):
+        steps = connect_fields(http, app, account, _messenger(account), ("messages",), host)
+    return steps + connect_webhook(http, app, account, "instagram", FIELDS, address)
+
+
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Comments since `since` under media of the 30 days before, then direct messages. Raises ReplyError.
 
@@ -272,6 +292,7 @@ PRODUCT = Product(
     wording=wording,
     fetch=fetch,
     check=check,
+    connect=connect,
     backfill=backfill,
     private_replies=True,
     tags_people=True,  # a comment that begins with a name shows the post to that person

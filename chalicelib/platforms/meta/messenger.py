@@ -16,7 +16,7 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
-from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
+from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, Step, fit
 from chalicelib.platforms.contract import Listed, PartContext, Product, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
@@ -25,6 +25,8 @@ from chalicelib.platforms.meta.graph import (
     check_account,
     check_fields,
     check_webhook,
+    connect_fields,
+    connect_webhook,
     graph,
     page_ids,
     pages,
@@ -197,6 +199,12 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     ]
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The Page's subscription, then the app's webhook for pages. Raises ReplyError."""
+    fields = connect_fields(http, app, account, account.id, FIELDS)
+    return fields + connect_webhook(http, app, account, "page", FIELDS, address)
+
+
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """The direct messages since `since`, both sides'. Raises ReplyError.
 
@@ -273,6 +281,7 @@ PRODUCT = Product(
     simulation=Simulation((_SEND,), _echo, direct=True),
     wording=wording,
     check=check,
+    connect=connect,
     ids_of=page_ids,
     backfill=backfill,
     inbox="https://business.facebook.com/latest/inbox/messenger?asset_id={account}",

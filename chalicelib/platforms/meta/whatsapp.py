@@ -22,7 +22,7 @@ from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.ids import segment
 from chalicelib.platforms import read
-from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, fit
+from chalicelib.platforms.base import Finding, Parsed, Refused, Reply, Skipped, Step, fit
 from chalicelib.platforms.contract import PartContext, Product, each, not_listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
@@ -32,6 +32,8 @@ from chalicelib.platforms.meta.graph import (
     check_account,
     check_fields,
     check_webhook,
+    connect_fields,
+    connect_webhook,
     graph,
 )
 from chalicelib.platforms.simulation import Endpoint, Posted, SimulatedMessage, Simulation
@@ -297,6 +299,15 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings + check_webhook(http, app, account, "whatsapp_business_account", FIELDS)
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The business account's subscription, where `waba_id` names it, then the app's webhook. Raises ReplyError."""
+    waba = account.options.get("waba_id")
+    subscribed = [Step("set the account's option waba_id, then run this again: its subscription cannot be seen")]
+    if waba:
+        subscribed = connect_fields(http, app, account, str(waba), ())
+    return subscribed + connect_webhook(http, app, account, "whatsapp_business_account", FIELDS, address)
+
+
 # --- the local run ---------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +355,7 @@ PRODUCT = Product(
     wording=wording,
     one_form=one_form,
     check=check,
+    connect=connect,
     # the Cloud API delivers for 7 days, so nothing is lost before that
     backfill=not_listed("WhatsApp lists no past messages; it repeats deliveries for 7 days"),
 )

@@ -22,6 +22,7 @@ from chalicelib.platforms.base import (
     Reply,
     ReplyError,
     Request,
+    Step,
     TokenInvalid,
     fit,
     verify_any,
@@ -144,6 +145,23 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
     return findings
 
 
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The bot's webhook, with the first secret. Raises ReplyError.
+
+    Source: https://core.telegram.org/bots/api#setwebhook
+    """
+    hook = _ask(http, account, "GET", "getWebhookInfo")
+    allowed = {read.text(name) for name in read.rows(hook.get("allowed_updates"))}
+    if read.text(hook.get("url")) == address and (not allowed or allowed >= set(_SUBSCRIBED)):
+        return []
+    data = {"url": address, "secret_token": app.secrets[0]}
+    updates = {"allowed_updates": sorted(allowed | set(_SUBSCRIBED))} if allowed else {}
+    before = read.text(hook.get("url"))
+    instead = f", in place of {before}" if before and before != address else ""
+    what = f"set the bot's webhook to {address}{instead}"
+    return [Step(what, lambda: _ask(http, account, "POST", "setWebhook", {**data, **updates}))]
+
+
 WEBHOOK = Webhook(verify, parse, send, DEMO)
 PRODUCT = Product(
     name="telegram",
@@ -153,5 +171,6 @@ PRODUCT = Product(
     simulation=SIMULATION,
     wording=wording,
     check=check,
+    connect=connect,
     backfill=not_listed("Telegram lists no past messages; it repeats updates that failed for 24 hours by itself"),
 )

@@ -24,6 +24,7 @@ from chalicelib.platforms.base import (
     Finding,
     Refused,
     Reply,
+    Step,
     TokenInvalid,
     fit,
 )
@@ -175,6 +176,37 @@ def _check_webhook(http: Http, app: App, speaker: Account) -> list[Finding]:
         fix = "POST /2/activity/subscriptions for each of them, with this account's user token for private events"
         findings.append(Finding(speaker.id, f"not subscribed: {', '.join(missing)}", fix))
     return findings
+
+
+def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
+    """The app's webhook, then a subscription for each event that is missing. Raises ReplyError.
+
+    Source: https://docs.x.com/x-api/webhooks/introduction and https://docs.x.com/x-api/activity/introduction
+    """
+    bearer = account.options.get("app_token")
+    if not bearer:
+        return [Step("add the app's bearer token as the account's option app_token, then run this again")]
+    speaker = Account(account.id, "x", token=str(bearer))
+    hooks = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data")))
+    ours = next((w for w in hooks if read.text(w.get("url")) == address), {})
+    steps = []
+    if not ours:
+        post = {"url": address}
+        what = f"register {address} as the app's webhook"
+        steps.append(Step(what, lambda: _call(http, app, speaker, "POST", "2/webhooks", data=post)))
+    elif ours.get("valid") is not True:
+        again = f"2/webhooks/{segment(read.ident(ours.get('id')))}"
+        steps.append(Step("let X try the webhook again", lambda: _call(http, app, speaker, "PUT", again)))
+    told = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data")))
+    have = {read.text(s.get("event_type")) for s in told if str(read.obj(s.get("filter")).get("user_id")) == account.id}
+    return steps + [_subscribing(http, app, account, speaker, event) for event in EVENTS if event not in have]
+
+
+def _subscribing(http: Http, app: App, account: Account, speaker: Account, event: str) -> Step:
+    """Private events want the account's own token."""
+    who = account if event.startswith("dm.") else speaker
+    data = {"event_type": event, "filter": {"user_id": account.id}}
+    return Step(f"subscribe to {event}", lambda: _call(http, app, who, "POST", "2/activity/subscriptions", data=data))
 
 
 def list_mentions(http: Http, app: App, account: Account, since: datetime) -> Iterator[tuple[list[Any], list[Any]]]:

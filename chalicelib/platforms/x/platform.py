@@ -34,7 +34,7 @@ from chalicelib.platforms.base import (
 )
 from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.http import Http
-from chalicelib.platforms.x.api import MAX_REPLY, check, list_direct, list_mentions, reply, wording
+from chalicelib.platforms.x.api import MAX_REPLY, check, connect, list_direct, list_mentions, reply, wording
 from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, spoken_of, users_by_id
 from chalicelib.platforms.x.simulation import DEMO, SIMULATION, send
 
@@ -295,6 +295,7 @@ PRODUCT = Product(
     simulation=SIMULATION,
     wording=wording,
     check=check,
+    connect=connect,
     backfill=backfill,
     private_replies=True,
 )

@@ -1,0 +1,119 @@
+"""Connecting an account: what is missing is registered once, what is there already stays, the rest is told."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from chalicelib import platforms
+from chalicelib.apps import Account, App
+from chalicelib.platforms.base import Step
+from chalicelib.platforms.http import Answer, ApiCall
+
+ADDRESS = "https://earshot.example.com/webhooks/PLATFORM/main"
+OLD = "https://old.example.com/hook"
+
+
+@dataclass(slots=True)
+class Platforms:
+    """What the platforms keep of a registration, behind their own APIs."""
+
+    page: list[str] = field(default_factory=list)  # subscribed fields
+    app: dict[str, Any] = field(default_factory=dict)  # Meta's subscriptions by object
+    hook: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[ApiCall] = field(default_factory=list)
+
+    def request(self, call: ApiCall) -> Answer:
+        if call.method != "GET":
+            self.changes.append(call)
+        return Answer(200, self._answer(call))
+
+    def _answer(self, call: ApiCall) -> dict[str, Any]:
+        path, get = call.place.partition("?")[0], call.method == "GET"
+        if path.endswith("/subscribed_apps"):
+            if not get:
+                self.page = call.query.get("subscribed_fields", "any").split(",")
+            return {"data": [{"id": "9", "subscribed_fields": self.page}] if self.page else []}
+        if path.endswith("/9/subscriptions"):
+            if not get:
+                self.app[call.data["object"]] = {**call.data, "active": True, "fields": call.data["fields"].split(",")}
+            return {"data": list(self.app.values())}
+        if path.endswith(("/getWebhookInfo", "/setWebhook")):
+            self.hook = self.hook if get else call.data
+            return {"result": self.hook}
+        if path.endswith("/webhook/endpoint"):
+            self.hook = self.hook if get else {**call.data, "active": True}
+            return self.hook
+        if path.endswith("2/webhooks"):
+            self.hook = self.hook if get else {**call.data, "valid": True, "id": "1"}
+            return {"data": [self.hook] if self.hook else []}
+        if path.endswith("2/activity/subscriptions"):
+            self.events += [] if get else [call.data]
+            return {"data": self.events}
+        assert path.endswith("/admin/api/web_hooks.json"), path
+        self.hook = self.hook if get else call.data["web_hook"]
+        kinds = {"event_types": [{"id": 7, "name": "post_created"}, {"id": 8, "name": "topic_created"}]}
+        return {"web_hooks": [self.hook] if self.hook else [], "extras": kinds}
+
+
+OPTIONS = {"page_id": "5", "waba_id": "6", "app_token": "b", "base_url": "https://forum.example.com"}
+WITH_API = ("facebook", "messenger", "instagram", "whatsapp", "telegram", "line", "x", "discourse")
+
+
+def steps(product: str, at: Platforms, **app: Any) -> list[Step]:
+    account = Account("5", product, token="t", options=OPTIONS)
+    given: dict[str, Any] = {"app_id": "9", "verify_token": "v", **app}
+    return platforms.product(product).connect(
+        at, App("main", "p", ("first", "second"), accounts=(account,), **given), account, ADDRESS
+    )
+
+
+def do(found: list[Step]) -> None:
+    for step in found:
+        if step.do:
+            step.do()
+
+
+@pytest.mark.parametrize("product", WITH_API)
+def test_what_is_missing_is_registered_and_then_nothing_is_left(product: str) -> None:
+    at = Platforms()
+    found = steps(product, at)
+    assert any(step.do for step in found)
+    assert at.changes == []  # to look changes nothing
+    do(found)
+    assert at.changes and any(ADDRESS in str(call.data) for call in at.changes)
+    assert steps(product, at) == []
+
+
+def test_one_page_for_comments_and_messages_keeps_the_fields_of_both() -> None:
+    at = Platforms(page=["leadgen"])
+    for product in ("facebook", "messenger"):
+        do(steps(product, at))
+    assert {"leadgen", "feed", "mention", "messages", "message_echoes"} <= set(at.page)
+    assert {"feed", "messages"} <= set(at.app["page"]["fields"])
+    assert steps("facebook", at) == steps("messenger", at) == []
+
+
+@pytest.mark.parametrize("product", ["facebook", "telegram"])
+def test_an_address_that_would_be_replaced_is_named(product: str) -> None:
+    at = Platforms(app={"page": {"object": "page", "callback_url": OLD}}, hook={"url": OLD})
+    assert any(f"in place of {OLD}" in step.what for step in steps(product, at))
+
+
+def test_telegram_gets_the_first_secret_and_keeps_its_other_updates() -> None:
+    at = Platforms(hook={"url": ADDRESS, "allowed_updates": ["callback_query", "message"]})
+    do(steps("telegram", at))
+    assert at.hook["secret_token"] == "first"
+    assert set(at.hook["allowed_updates"]) == {"callback_query", "message", "edited_message"}
+
+
+def test_what_meta_needs_of_the_apps_file_is_told() -> None:
+    (found,) = [step for step in steps("facebook", Platforms(page=["feed", "mention", "ratings"]), verify_token="")]
+    assert found.do is None and "verify_token" in found.what
+
+
+@pytest.mark.parametrize("product", ["mastodon", "standard"])
+def test_where_there_is_no_api_the_address_is_told(product: str) -> None:
+    (found,) = steps(product, Platforms())
+    assert found.do is None and ADDRESS in found.what
