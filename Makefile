@@ -35,7 +35,7 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 STAGE ?= prod
 OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
 
-.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps playbook erase export link backfill connect
+.PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps playbook erase export link backfill connect restore
 
 package: setup ## [PLAYBOOK=mine.yaml]: build the template and the zip, and say what they weigh
 	@$(PYTHON) -m infra.stack.package $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
@@ -88,6 +88,9 @@ link: setup ## CUSTOMER=product:account:customer OTHER=the same BY=name: both ar
 
 backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed
 	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"
+
+restore: setup ## TO=2026-11-21T10:00Z or 36h: the table as it was then, as a new table
+	@$(OPS) restore --to "$(TO)"
 
 connect: setup ## [ACCOUNT=product:id] [DO=1]: register the webhooks at the platforms; without DO=1 only say what would be done
 	@$(OPS) connect $(if $(ACCOUNT),--account "$(ACCOUNT)") $(if $(DO),--do)

@@ -29,6 +29,7 @@ from infra.ops import (
     link,
     playbook,
     redrive,
+    restore,
     rotate_key,
     rotate_secret,
 )
@@ -57,6 +58,7 @@ COMMANDS: Mapping[str, Command] = {
     "link": link,
     "backfill": backfill,
     "connect": connect,
+    "restore": restore,
 }
 REFUSED = (OpsError, AppsError, PlaybookError, AwsError, TooLong, KeysError, ClientError, BotoCoreError, OSError)
 

@@ -247,6 +247,7 @@ COMMAND_LINES: Mapping[str, list[list[str]]] = {
         ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin", "--undo"],
     ],
     "connect": [[]],
+    "restore": [["--to", "1s"]],
     "backfill": [["--account", f"facebook:{PAGE}", "--since", "36h"]],
 }
 
@@ -274,7 +275,12 @@ def test_every_call_of_the_commands_is_allowed(recorded: Recorder) -> None:
 
 
 # Allowed for what the recorded calls are not made for: CloudFormation reads the uploaded template and expands it
-ELSEWHERE = {("Upload", "s3:GetObject"), ("ExpandTheTemplate", "cloudformation:CreateChangeSet")}
+# and DynamoDB asks for the right to write what it restores.
+ELSEWHERE = {
+    ("Restore", "dynamodb:BatchWriteItem"),
+    ("Upload", "s3:GetObject"),
+    ("ExpandTheTemplate", "cloudformation:CreateChangeSet"),
+}
 
 
 def test_nothing_is_allowed_that_no_command_does(recorded: Recorder) -> None:

@@ -30,6 +30,7 @@ from infra.ops.stage import OpsError, settings_of
 from infra.ops.stage import client as operators
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import check_playbook
+from infra.stack.package import merge_template
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PAGE = "100200300400500"
@@ -448,3 +449,35 @@ def test_connect_changes_nothing_without_do_and_one_refusal_stops_no_other(
     assert "by hand: switch it on" in told and "did not answer (190)" in told
     assert set(done) == {"https://earshot.example.com/webhooks/meta/main"}
     assert registered.run("connect", "--account", "facebook:0") == 2
+
+
+# --- restore ---
+
+
+def test_restore_makes_a_table_with_the_old_items_and_every_setting(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dynamodb, table = client("dynamodb", operator.aws.endpoint), operator.aws.settings.table
+    assert operator.run("restore", "--to", "1s") == 2
+    assert "no point-in-time recovery" in capsys.readouterr().err
+    dynamodb.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    item = {"pk": {"S": "m#kept"}, "sk": {"S": "m"}}
+    dynamodb.put_item(TableName=table, Item=item)
+    assert operator.run("restore", "--to", "2090-01-01T00:00Z") == 2
+    to = f"{datetime.now(UTC) + timedelta(seconds=-1):%Y-%m-%dT%H:%M:%S}Z"
+    for _ in range(2):  # again, it goes on with the table that is there
+        assert operator.run("restore", "--to", to) == 0
+    (name,) = [n for n in dynamodb.list_tables()["TableNames"] if n.startswith(f"{table}-")]
+    assert name in capsys.readouterr().out
+    assert item in dynamodb.scan(TableName=name)["Items"]
+    old, new = (dynamodb.describe_table(TableName=n)["Table"] for n in (table, name))
+    assert new["KeySchema"] == old["KeySchema"] and new["DeletionProtectionEnabled"]
+    assert {i["IndexName"] for i in new["GlobalSecondaryIndexes"]} == {"overdue", "customer"}
+    template = merge_template()["Resources"]["Table"]["Properties"]
+    expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    assert expiry["AttributeName"] == template["TimeToLiveSpecification"]["AttributeName"]
+    assert expiry["TimeToLiveStatus"] == "ENABLED"
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
