@@ -224,11 +224,13 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     ours = [h for h in map(read.obj, read.rows(found.get("web_hooks"))) if h.get("payload_url") == address]
     if any(h.get("active") is True for h in ours):
         return []
-    kinds = [read.obj(t) for t in read.rows(read.obj(found.get("extras")).get("event_types"))]
+    extras = read.obj(found.get("extras"))  # one list in older forums, one for each group in newer
+    lists = [extras.get("event_types"), *read.obj(extras.get("grouped_event_types")).values()]
+    kinds = [read.obj(t) for t in chain.from_iterable(map(read.rows, lists))]
     wanted = [t.get("id") for t in kinds if read.text(t.get("name")) in ("post", *_EVENTS.values(), "post_recovered")]
     if ours or not wanted:
         return by_hand
-    hook = {"payload_url": address, "content_type": 1, "secret": app.secrets[0], "wildcard_hook": False}
+    hook = {"payload_url": address, "content_type": 1, "secret": app.secrets[0], "wildcard_web_hook": False}
     hook |= {"active": True, "verify_certificate": True, "web_hook_event_type_ids": wanted}
     made = {"web_hook": hook}
     what = f"make a webhook for posts to {address}"

@@ -53,7 +53,8 @@ class Platforms:
             return {"data": self.events}
         assert path.endswith("/admin/api/web_hooks.json"), path
         self.hook = self.hook if get else call.data["web_hook"]
-        kinds = {"event_types": [{"id": 7, "name": "post_created"}, {"id": 8, "name": "topic_created"}]}
+        groups = {"post": [{"id": 7, "name": "post_created"}], "topic": [{"id": 8, "name": "topic_created"}]}
+        kinds = {"grouped_event_types": groups}
         return {"web_hooks": [self.hook] if self.hook else [], "extras": kinds}
 
 
@@ -111,6 +112,20 @@ def test_telegram_gets_the_first_secret_and_keeps_its_other_updates() -> None:
 def test_what_meta_needs_of_the_apps_file_is_told() -> None:
     (found,) = [step for step in steps("facebook", Platforms(page=["feed", "mention", "ratings"]), verify_token="")]
     assert found.do is None and "verify_token" in found.what
+
+
+def test_x_delivers_to_the_webhook_and_not_to_a_stream_alone() -> None:
+    at = Platforms()
+    do(steps("x", at))
+    assert at.events and {event["webhook_id"] for event in at.events} == {"1"}
+    at.events[0].pop("webhook_id")
+    assert [step.what for step in steps("x", at)] == [f"subscribe to {at.events[0]['event_type']}"]
+
+
+def test_a_forum_tells_of_posts_and_of_nothing_else() -> None:
+    at = Platforms()
+    do(steps("discourse", at))
+    assert at.hook["web_hook_event_type_ids"] == [7] and at.hook["wildcard_web_hook"] is False
 
 
 @pytest.mark.parametrize("product", ["mastodon", "standard"])

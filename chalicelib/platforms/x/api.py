@@ -198,15 +198,28 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
         again = f"2/webhooks/{segment(read.ident(ours.get('id')))}"
         steps.append(Step("let X try the webhook again", lambda: _call(http, app, speaker, "PUT", again)))
     told = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data")))
-    have = {read.text(s.get("event_type")) for s in told if str(read.obj(s.get("filter")).get("user_id")) == account.id}
-    return steps + [_subscribing(http, app, account, speaker, event) for event in EVENTS if event not in have]
+    mine = [s for s in told if str(read.obj(s.get("filter")).get("user_id")) == account.id]
+    have = {read.text(s.get("event_type")) for s in mine if s.get("webhook_id") == ours.get("id")}
+    return steps + [_subscribing(http, app, account, speaker, event, address) for event in EVENTS if event not in have]
 
 
-def _subscribing(http: Http, app: App, account: Account, speaker: Account, event: str) -> Step:
-    """Private events want the account's own token."""
+def _subscribing(http: Http, app: App, account: Account, speaker: Account, event: str, address: str) -> Step:
+    """Private events want the account's own token. Without a webhook's id an event goes to the stream alone, and the id
+    is known only when the webhook is registered.
+
+    Source: https://docs.x.com/x-api/activity/quickstart
+    """
     who = account if event.startswith("dm.") else speaker
-    data = {"event_type": event, "filter": {"user_id": account.id}}
-    return Step(f"subscribe to {event}", lambda: _call(http, app, who, "POST", "2/activity/subscriptions", data=data))
+
+    def subscribe() -> None:
+        hooks = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data")))
+        webhook = next((read.ident(w.get("id")) for w in hooks if read.text(w.get("url")) == address), None)
+        if webhook is None:
+            raise Refused(f"X lists no webhook at {address}")
+        data = {"event_type": event, "filter": {"user_id": account.id}, "webhook_id": webhook}
+        _call(http, app, who, "POST", "2/activity/subscriptions", data=data)
+
+    return Step(f"subscribe to {event}", subscribe)
 
 
 def list_mentions(http: Http, app: App, account: Account, since: datetime) -> Iterator[tuple[list[Any], list[Any]]]:
