@@ -41,7 +41,7 @@ def restore(dynamodb: Any, table: str, to: datetime) -> str:
     if window["PointInTimeRecoveryStatus"] != "ENABLED":
         raise OpsError(f"{table} has no point-in-time recovery: there is nothing to restore from")
     first, last = window.get("EarliestRestorableDateTime"), window.get("LatestRestorableDateTime")
-    if (first and to < first) or (last and to > last):
+    if (first and to < first.replace(microsecond=0)) or (last and to > last):
         raise OpsError(f"{table} can be restored to a time from {first:%Y-%m-%d %H:%M}Z to {last:%Y-%m-%d %H:%M}Z")
     name = f"{table}-{to:%Y%m%dT%H%M%S}"
     try:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
@@ -76,7 +77,8 @@ def arn(service: str, params: Mapping[str, Any]) -> str:
     here = f"arn:aws:{service}:{REGION}:{ACCOUNT}:"
     if service == "dynamodb":
         index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-        return f"{here}table/{params['TableName']}{index}"
+        table = params.get("TableName") or params["TargetTableName"]  # a restore asks for rights on both
+        return f"{here}table/{table}{index}"
     if service == "s3" and "Bucket" in params:
         return f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")
     for name, made in {
@@ -247,18 +249,28 @@ COMMAND_LINES: Mapping[str, list[list[str]]] = {
         ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin", "--undo"],
     ],
     "connect": [[]],
-    "restore": [["--to", "1s"]],
+    "restore": [["--to", "RECOVERABLE"]],
     "backfill": [["--account", f"facebook:{PAGE}", "--since", "36h"]],
 }
+
+
+def _recoverable(table: str) -> str:
+    """A time to which the table can be restored: the template's setting, which the embedded table does not have."""
+    dynamodb = boto3.client("dynamodb")
+    given = {"PointInTimeRecoveryEnabled": True}
+    dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=given)
+    backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    first = backups["PointInTimeRecoveryDescription"]["EarliestRestorableDateTime"]
+    return f"{first.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def _operate(folder: Path) -> None:
     for text in (json.dumps([token_hex(40) for _ in range(2000)]), "{}"):  # registrations that filled two parts
         secret_text.put(boto3.client("secretsmanager"), f"{STACK}/apps", text)
-    file = str(write(folder / "apps.json"))
+    words = {"APPS": str(write(folder / "apps.json")), "RECOVERABLE": _recoverable("earshot-local-Table")}
     for command, lines in COMMAND_LINES.items():
         for line in lines:
-            main(["--stage", "local-stack", command, *(file if word == "APPS" else word for word in line)])
+            main(["--stage", "local-stack", command, *(words.get(word, word) for word in line)])
     corrections.main(["--stage", "local-stack", "--out", str(folder / "c.jsonl")])
     reports.refill("local-stack", DEFAULT_PLAYBOOK, NOW)
     reports.fetch("local-stack", folder / "facts", read_playbook(DEFAULT_PLAYBOOK))

@@ -466,7 +466,11 @@ def test_restore_makes_a_table_with_the_old_items_and_every_setting(
     item = {"pk": {"S": "m#kept"}, "sk": {"S": "m"}}
     dynamodb.put_item(TableName=table, Item=item)
     assert operator.run("restore", "--to", "2090-01-01T00:00Z") == 2
-    to = f"{datetime.now(UTC) + timedelta(seconds=-1):%Y-%m-%dT%H:%M:%S}Z"
+    backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    first = backups["PointInTimeRecoveryDescription"]["EarliestRestorableDateTime"].astimezone(UTC)
+    assert operator.run("restore", "--to", "9000d") == 2
+    assert f"can be restored to a time from {first:%Y-%m-%d %H:%M}Z" in capsys.readouterr().err
+    to = f"{first:%Y-%m-%dT%H:%M:%S}Z"
     for _ in range(2):  # again, it goes on with the table that is there
         assert operator.run("restore", "--to", to) == 0
     (name,) = [n for n in dynamodb.list_tables()["TableNames"] if n.startswith(f"{table}-")]
