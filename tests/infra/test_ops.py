@@ -440,7 +440,7 @@ def test_connect_changes_nothing_without_do_and_one_refusal_stops_no_other(
     monkeypatch.setenv("EARSHOT_PUBLIC_URL", "https://earshot.example.com")
     for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
         module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
-        monkeypatch.setattr(module, "PRODUCT", replace(module.PRODUCT, connect=connecting))
+        monkeypatch.setattr(module, "PRODUCT", module.PRODUCT._replace(connect=connecting))
     only = ("connect", "--account", f"facebook:{PAGE}")
     assert registered.run(*only) == 0
     assert done == [] and "would register https://earshot.example.com/webhooks/" in capsys.readouterr().out
