@@ -272,6 +272,7 @@ class ShopWorld(MemoryWorld):
             "mail_bucket": self.bucket,
             "stack_keys": lambda: KEYS,
             "visibility": self.services.visibility,
+            "new_token": self.services.new_token,  # no two processes ever make the same
             **queues,  # type: ignore[typeddict-item]
         }
         settings = replace(NO_SETTINGS, public_url=URL, reply_domain=DOMAIN)
