@@ -110,7 +110,12 @@ class Recorder:
     """Stands before moto and notes each call; the access key's id tells which function makes it."""
 
     application: Any
-    calls: set[AwsCall] = field(default_factory=set)
+    _made: list[AwsCall] = field(default_factory=list)  # requests' threads append while a test reads
+
+    @property
+    def calls(self) -> frozenset[AwsCall]:
+        """What was called so far."""
+        return frozenset(self._made)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read()
@@ -119,7 +124,7 @@ class Recorder:
         if "Credential=" in authorization:
             key, _, _, service, _ = authorization.split("Credential=")[1].split(",")[0].split("/")
             if key in FUNCTIONS or key in REPORTS:
-                self.calls.add(_call(key, service, environ, body))
+                self._made.append(_call(key, service, environ, body))
         return self.application(environ, start_response)  # type: ignore[no-any-return]
 
 

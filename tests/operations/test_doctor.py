@@ -54,7 +54,7 @@ def registered(count: int) -> Apps:
 
 def finding(patch: pytest.MonkeyPatch, product: str, check: Any) -> None:
     module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
-    patch.setattr(module, "PRODUCT", replace(module.PRODUCT, check=check))
+    patch.setattr(module, "PRODUCT", module.PRODUCT._replace(check=check))
 
 
 def test_as_many_are_asked_at_once_as_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
