@@ -65,7 +65,6 @@ _NAMES = {
     "stage": "EARSHOT_STAGE",
     "handler": "_HANDLER",
 }
-REQUIRED = tuple(_NAMES)[:7]
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -17,8 +17,9 @@ from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import QueueUnavailable
-from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.conversation import Conversation, Deed
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.conversations.staff_rules import Wish, act, shown
 from chalicelib.platforms.base import hmac_hex
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
@@ -53,6 +54,12 @@ APPS = Apps(
         ),
     )
 )
+
+
+def done_by_staff(c: Conversation, deed: Deed, now: datetime, intent: str = "") -> Conversation:
+    """`c` after a person did `deed` on a page that showed all there is."""
+    wish = Wish(f"{deed}{now}", deed, "Robin", shown(c), intent=intent)
+    return act(c, wish, playbook(), now)
 
 
 def playbook() -> Playbook:

@@ -4,7 +4,6 @@ Every function maps a conversation to the next one; `store.change_conversation` 
 nobody wrote in between. What answers a question stands in `answers`, who is called about it when in `ladders`.
 """
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from chalicelib.conversations.answers import answer_all, fingerprint
@@ -17,7 +16,6 @@ from chalicelib.conversations.conversation import (
     Question,
     State,
     Thread,
-    tag,
 )
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.ladders import REMEMBERED, Clocks, arrange
@@ -148,25 +146,6 @@ def _reopened(old: Conversation, new: Conversation, now: datetime) -> Conversati
         return new
     since = {i: replace(q, waits_since=now, promised_by=None) for i, q in again.items()}
     return replace(new, questions={**new.questions, **since})
-
-
-def close(
-    conversation: Conversation, clocks: Clocks, now: datetime, *, tags: Collection[str] | None = None
-) -> Conversation:
-    """A person says that what a page had shown (its `tags`; None: all there is) waits for nobody. What came later stays
-    open, and so does what is still on its way."""
-    shown = {i: q for i, q in conversation.questions.items() if q.pending and (tags is None or tag(i, q) in tags)}
-    closed = {i: replace(q, closed_text_at=q.text_at) for i, q in shown.items()}
-    new = replace(conversation, closed_at=now, questions={**conversation.questions, **closed})
-    return arrange(conversation, new, clocks, now)
-
-
-def relabel(conversation: Conversation, intent: str, clocks: Clocks, now: datetime) -> Conversation:
-    """A person says what the open questions are about: the promise and the team follow."""
-    questions = {
-        i: replace(q, intent=intent, promised_by=None) if q.pending else q for i, q in conversation.questions.items()
-    }
-    return arrange(conversation, replace(conversation, questions=questions), clocks, now)
 
 
 def brand_reply(

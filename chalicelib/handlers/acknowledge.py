@@ -68,8 +68,8 @@ class Acknowledger(NamedTuple):
         """Posts the claimed acknowledgement `id` exactly once and records what became of it."""
         ack = conversation.acknowledgements[id]
         owner = self.apps.owner(interaction.product, interaction.account)
-        reply = Reply(interaction, ack.text, ack.token, ack.private and not interaction.private, now())
-        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply, reply.at or now())
+        reply = Reply(interaction, ack.text, ack.token, now(), ack.private and not interaction.private)
+        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply)
         not_before = now() + wait if wait else None
 
         def change(old: Conversation) -> Conversation:

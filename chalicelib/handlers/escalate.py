@@ -22,7 +22,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Escalator:
-    """The rooms that escalate works with."""
+    """What escalate works with."""
 
     store: Store
     playbook: Playbook

@@ -1,6 +1,6 @@
 """The one POST behind a reply, automatic or a person's, and what became of it."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from chalicelib import platforms
@@ -22,7 +22,7 @@ class PostedOnce(NamedTuple):
     code: str = ""
 
 
-def post_once(http: Http, breaker: Breaker, owner: Owner | None, reply: Reply, now: datetime) -> PostedOnce:
+def post_once(http: Http, breaker: Breaker, owner: Owner | None, reply: Reply) -> PostedOnce:
     """Posts `reply` as the account of `owner` (None: nobody has it any more), and opens its breaker where the platform
     stops it. Never again after what may have been posted."""
     if owner is None:
@@ -33,10 +33,10 @@ def post_once(http: Http, breaker: Breaker, owner: Owner | None, reply: Reply, n
     except NotSent as error:
         return PostedOnce(Outcome.PENDING, wait=error.wait, code=error.code)
     except Blocked as error:
-        breaker.open(owner, error, now)
+        breaker.open(owner, error, reply.at)
         return PostedOnce(Outcome.PENDING, wait=error.wait, code=error.code)
     except TokenInvalid as error:
-        breaker.open(owner, error, now)
+        breaker.open(owner, error, reply.at)
         return PostedOnce(Outcome.REFUSED, code=error.code)
     except OutcomeUnknown as error:
         return PostedOnce(Outcome.UNKNOWN, code=error.code)

@@ -28,7 +28,7 @@ class Encoded(Exception):
 
 
 class Receiver(NamedTuple):
-    """The rooms that receive works with. `new_id` makes the id that follows a delivery to its e-mail."""
+    """What receive works with. `new_id` makes the id that follows a delivery to its e-mail."""
 
     apps: Apps
     inbox: Queue

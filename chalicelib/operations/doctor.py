@@ -27,7 +27,7 @@ MARK = "doctor"  # the findings that were mailed last
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """The rooms that doctor works with."""
+    """What doctor works with."""
 
     store: Store
     apps: Apps

@@ -116,8 +116,8 @@ class Reply:
     interaction: Interaction
     text: str
     token: str
+    at: datetime
     private: bool = False
-    at: datetime | None = None
 
 
 class Finding(NamedTuple):

@@ -192,11 +192,10 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
         url = reply_url(account)
     except ValueError:
         raise Refused("reply_url") from None
-    at = reply.at or reply.interaction.received_at
     body = json_body(
         {
             "type": "reply.created",
-            "timestamp": at.isoformat(),
+            "timestamp": reply.at.isoformat(),
             "data": {
                 "account": account.id,
                 "thread": reply.interaction.thread,
@@ -207,12 +206,12 @@ def reply(http: Http, app: App, account: Account, reply: Reply) -> str | None:
             },
         }
     )
-    signature = _sign(app.secrets[0], reply.token, at, body) if app.secrets else None
+    signature = _sign(app.secrets[0], reply.token, reply.at, body) if app.secrets else None
     if signature is None:
         raise Refused("secret")
     headers = {
         "webhook-id": reply.token,
-        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-timestamp": str(int(reply.at.timestamp())),
         "webhook-signature": signature,
     }
     return read.given_id(call(http, "POST", url, headers=headers, body=body).data.get("id"))

@@ -27,10 +27,6 @@ _JSON_TYPES = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in TYPES.item
 _CAST = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in TYPES.items())
 
 
-class LakeError(ValueError):
-    """The folder holds something that is no fact; the message names the file."""
-
-
 @dataclass(slots=True)
 class Lake:
     """The facts in `folder` (which holds `day=…`). `memory` is DuckDB's own limit; what is more goes to disk."""

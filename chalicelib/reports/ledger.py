@@ -7,7 +7,6 @@ from typing import Final
 from chalicelib.reports.asked import Asked, Ended
 
 WITHIN: Final = (("15 min", 900), ("1 h", 3600), ("24 h", 86_400), ("48 h", 172_800))  # seconds
-VERY_RESPONSIVE_S: Final = 900
 VERY_RESPONSIVE: Final = 0.90
 """Facebook's badge "Very responsive to messages": a response rate of 90 % and a response time of 15 minutes, over
 seven days. Source: https://www.facebook.com/help/475643069256244"""

@@ -6,7 +6,7 @@ different customers have used, and never a number, an address or a name that one
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -144,10 +144,6 @@ def script(questions: Sequence[Answered]) -> str:
 def unknown(asked: Iterable[Asked], below: float = 0.5) -> list[Asked]:
     """What the model did not know: read as something else, or with less confidence than `below`."""
     return [a for a in asked if (a.intent == "other" or a.confidence < below) and a.text.strip()]
-
-
-def count_by_intent(asked: Iterable[Asked]) -> dict[str, int]:
-    return dict(Counter(a.intent for a in asked))
 
 
 @cache

@@ -153,8 +153,8 @@ class Answerer:
     ) -> Result:
         """One POST, and what became of it recorded."""
         owner = self.apps.owner(to.product, to.account)
-        reply = Reply(to, draft.text, answer.token, _is_private(to, draft.private), now())
-        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply, reply.at or now())
+        reply = Reply(to, draft.text, answer.token, now(), _is_private(to, draft.private))
+        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply)
 
         def change(old: Conversation) -> Conversation:
             return staff_rules.record_answer(

@@ -9,11 +9,11 @@ import pytest
 
 from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations import answers
-from chalicelib.conversations.conversation import Conversation, Outcome, State
+from chalicelib.conversations.conversation import Conversation, Deed, Outcome, State
 from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.handlers.inbox import Envelope
 from chalicelib.playbook.parts import Automatic
-from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 COMMON = "Do you ship to Canada?"
@@ -313,26 +313,24 @@ def test_an_edit_of_something_never_seen_gets_no_reply_and_an_old_one_asks_nothi
 
 
 def test_a_duplicate_after_a_correction_or_a_close_changes_nothing() -> None:
-    from chalicelib.conversations import rules
     from chalicelib.storage.store import ConversationKey
 
     question = delivery(comment("c1", STRANGE))
     world = told(MemoryWorld(), question)
     key = ConversationKey.of(world.conversations()[0])
-    world.store.update_conversation(key, lambda c: rules.relabel(c, "exchange", playbook(), NOW), NOW)
+    world.store.update_conversation(key, lambda c: done_by_staff(c, Deed.CORRECT, NOW, "exchange"), NOW)
     assert told(world, question).conversations()[0].questions["c1"].intent == "exchange"
-    world.store.update_conversation(key, lambda c: rules.close(c, playbook(), NOW), NOW)
+    world.store.update_conversation(key, lambda c: done_by_staff(c, Deed.CLOSE, NOW), NOW)
     assert state(told(world, question)) is State.CLOSED
 
 
 def test_closing_leaves_open_what_was_still_on_its_way() -> None:
-    from chalicelib.conversations import rules
     from chalicelib.storage.store import ConversationKey
 
     world = told(MemoryWorld(), message("m1", STRANGE))
     world.post(message("m2", "and the blue one?", at=NOW))  # on the inbox, written before staff pressed the button
     key = ConversationKey.of(world.conversations()[0])
-    world.store.update_conversation(key, lambda c: rules.close(c, playbook(), NOW + SECOND), NOW)
+    world.store.update_conversation(key, lambda c: done_by_staff(c, Deed.CLOSE, NOW + SECOND), NOW)
     world.run()
     (found,) = world.conversations()
     assert [i for i, q in found.questions.items() if q.pending] == ["m2"]

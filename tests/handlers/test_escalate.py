@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.codec import dump
-from chalicelib.conversations.conversation import Conversation, State
+from chalicelib.conversations.conversation import Conversation, Deed, State
 from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import ConversationKey
 from chalicelib.storage.table import Item
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
 MINUTE = timedelta(minutes=1)
 DYNAMODB_ITEM = 400_000  # bytes
@@ -153,10 +153,8 @@ def test_an_urgent_matter_reaches_the_press_office_at_once_whatever_is_open(how:
         world.post(delivery(comment("c1", URGENT, verb="edited", entry_at=now)))
         world.run()
     else:
-        from chalicelib.conversations import rules
-
         key = ConversationKey.of(world.conversations()[0])
-        world.store.update_conversation(key, lambda c: rules.relabel(c, "legal_safety", playbook(), now), now)
+        world.store.update_conversation(key, lambda c: done_by_staff(c, Deed.CORRECT, now, "legal_safety"), now)
         world.services.escalator.sweep(world.services.now)
     called = escalations(world)[before:]
     assert [(tier, team) for _, tier, team in called] == [(1, "pr")]
