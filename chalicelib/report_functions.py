@@ -88,7 +88,7 @@ def report(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Every Monday: the report of the last four weeks, into the bucket, and by e-mail to who is named for it."""
     from chalicelib.reports.bucket import FORECAST, span_keys
     from chalicelib.reports.lake import Lake
-    from chalicelib.reports.page import conversations_csv, page
+    from chalicelib.reports.page import conversations_csv, page, priorities_csv
     from chalicelib.reports.report import build, forecast_from, to_json
     from chalicelib.reports.shelf import key_of
     from chalicelib.reports.span import last_days, policy_of
@@ -108,6 +108,7 @@ def report(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         kept.put(key_of(name), page(made, language).encode(), "text/html; charset=utf-8")
         kept.put(f"reports/{name}.json", to_json(made).encode(), "application/json")
         kept.put(f"reports/{name}.csv", conversations_csv(asked).encode(), "text/csv; charset=utf-8")
+        kept.put(f"reports/{name}.priorities.csv", priorities_csv(asked).encode(), "text/csv; charset=utf-8")
     told = _mail(made, team, name, now) if team else "nobody"
     exact = None if stored is None else made.ledger.reconciled.exact
     return {"report": key_of(name), "questions": made.ledger.total.asked, "exact": exact, "mail": told}

@@ -99,7 +99,7 @@ class Interaction:
     deleted text back (with a `text_at` after its deletion); without them a deletion is for good. `undelivered`: the
     platform took the brand's message and could not deliver it. `window` is how long after `at` replies are allowed.
     `private_only`: a reply can only be a private message. `tap`: a thumb, a sticker, a pressed start, nothing to
-    answer.
+    answer. `reach` is how many follow its author, where the platform tells.
     `unproven`: only an unsigned header says so, and the platform has to be asked.
     `raw` is the platform's own JSON of this interaction while it is worked on; it is not stored. `erased`: its author,
     or the customer whom it answered, asked to be forgotten.
@@ -147,6 +147,7 @@ class Interaction:
     private_only: bool = False
     unproven: bool = False
     tap: bool = False
+    reach: int | None = None
     known_as: tuple[str, ...] = ()
     shared: bool = False
     threads: tuple[str, ...] = ()
@@ -221,6 +222,7 @@ def merge(old: Interaction | None, new: Interaction) -> Interaction:
         reading=words.reading,
         tap=words.tap,
         private_only=old.private_only or new.private_only,
+        reach=_greater(old.reach, new.reach),
     )
     return _blank(merged) if deleted_at == LATEST else merged
 
@@ -279,7 +281,7 @@ def _is_gone(deleted_at: datetime | None, recovered_at: datetime | None) -> bool
 
 def _blank(interaction: Interaction) -> Interaction:
     """A tombstone: the ids stay, so that nothing revives it; the customer's words go."""
-    return replace(_wordless(interaction), deleted=True, deleted_at=LATEST, author_name=None, link=None)
+    return replace(_wordless(interaction), deleted=True, deleted_at=LATEST, author_name=None, link=None, reach=None)
 
 
 def _seniority(interaction: Interaction) -> tuple[int, datetime]:
@@ -301,5 +303,5 @@ def _version(interaction: Interaction) -> tuple[bool, float, bool, str, str, int
     return carries, at, i.edited, i.text, i.raw, i.attachments, repr(i.reading or "") + str(i.tap)
 
 
-def _greater[T: (str, datetime, timedelta)](one: T | None, other: T | None) -> T | None:
+def _greater[T: (str, int, datetime, timedelta)](one: T | None, other: T | None) -> T | None:
     return max(one, other) if one is not None and other is not None else other if one is None else one

@@ -81,6 +81,7 @@ def _post(context: PartContext, status: dict[str, Any]) -> Interaction | Skipped
         thread=alone or parent or id,
         author=author,
         author_name=read.name(writer.get("display_name")) or read.name(writer.get("username")),
+        reach=read.reach(writer.get("followers_count")),
         brand=brand,
         text=_words(status),
         text_at=edited_at,

@@ -12,6 +12,7 @@ from typing import Any
 MAX_DEPTH = 40  # levels of JSON; the deepest documented payload has 9
 MAX_TEXT = 10_000  # characters of one interaction that are kept; no platform allows a customer more
 MAX_NAME = 80  # characters of a person's name
+_ALL_PEOPLE = 10**10
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 _MAX_IDENT = 512  # characters; two can make one id, see chalicelib.ids
@@ -122,6 +123,12 @@ def name(value: Any) -> str | None:
     line = "".join(c for c in line if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
     line = " ".join(re.sub(_ADDRESS, "", line).split())
     return (line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…") or None
+
+
+def reach(value: Any) -> int | None:
+    """How many follow somebody; None where the platform does not tell, or writes what cannot be a number of people."""
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    return value if plain and 0 <= value <= _ALL_PEOPLE else None
 
 
 def is_friendly(words: str) -> bool:

@@ -133,6 +133,7 @@ def _interaction(context: PartContext, type: str, event: dict[str, Any], content
         thread=thread,
         author=read.ident(author.get("id")) or None,
         author_name=read.name(author.get("name")),
+        reach=read.reach(author.get("followers")),
         brand=brand,
         text=read.text(content.get("text")),
         text_at=read.when(content.get("updated_at"), happened_at) if kind is Kind.EDIT else at,

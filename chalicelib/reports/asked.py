@@ -49,7 +49,7 @@ FROM (
     SELECT question, conversation, customer, platform, account, post, team, language,
       coalesce(intent, 'other') AS intent, confidence, private, urgent, asked_at, received_at, acknowledged_at, rung,
       promised_by, told_at, tier, edited,
-      follow_ups, reaction, campaign, spike, helped_by, closed_why, answered_by,
+      follow_ups, reaction, campaign, spike, helped_by, closed_why, answered_by, hand_overs, reach,
       timezone($zone, timezone('UTC', asked_at)) AS local_at,
       CASE WHEN first_response_by IN ({_BY}) THEN first_response_at END AS by_person,
       CASE WHEN state = 'withdrawn' THEN 'withdrawn'
@@ -79,6 +79,11 @@ class Asked:
     @property
     def length(self) -> timedelta:
         return self.until - self.since
+
+    @property
+    def utc_now(self) -> datetime:
+        """`now` as the files hold times."""
+        return _utc(self.now)
 
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What `sql` finds over `asked` and `before`."""

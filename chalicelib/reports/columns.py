@@ -24,12 +24,29 @@ class End(StrEnum):
     MOVED = "moved"  # counted under another day: the row only takes this one's place
 
 
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A question given from one team to another by a person, at that time (UTC)."""
+
+    of: str
+    to: str
+    at: datetime
+
+
+def written(hand_overs: Iterable[HandOver]) -> str | None:
+    """Hand-overs as a column holds them, JSON rows of from, to and time (UTC), the oldest first:
+    `[["delivery","pr","2026-11-02T10:00:00"]]`; None for none."""
+    rows = [[h.of, h.to, f"{h.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"] for h in hand_overs]
+    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False) if rows else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One question. Times are UTC, None is "not (yet)"; `confidence` is 0–1; `revision` rises with every change of
     what it was derived from, so that of several rows of one question the highest one holds. `helped_by` is the
-    customer whose answer was thanked for, where `answered_by` is customer. A file written before a column was there
-    reads as if it were empty."""
+    customer whose answer was thanked for, where `answered_by` is customer. `hand_overs` are those from team to team, as
+    `written`; `reach` is how many follow the customer, where the platform tells, in two digits. A file written before
+    a column was there reads as if it were empty."""
 
     question: str
     conversation: str
@@ -65,6 +82,8 @@ class Fact:
     spike: str | None = None
     helped_by: str | None = None
     revision: int = 0
+    hand_overs: str | None = None
+    reach: int | None = None
 
     @property
     def day(self) -> date:
@@ -75,7 +94,7 @@ class Fact:
 COLUMNS: Final = tuple(field.name for field in fields(Fact))
 _SQL: Final = {
     **dict.fromkeys(("private", "urgent", "edited", "deleted"), "BOOLEAN"),
-    **dict.fromkeys(("tier", "follow_ups", "revision"), "BIGINT"),
+    **dict.fromkeys(("tier", "follow_ups", "revision", "reach"), "BIGINT"),
     "confidence": "DOUBLE",
     **{name: "TIMESTAMP" for name in COLUMNS if name.endswith("_at") or name == "promised_by"},
 }
@@ -107,4 +126,4 @@ def from_row(row: Mapping[str, Any]) -> Fact:
             at = values[name]
             at = datetime.fromisoformat(at) if isinstance(at, str) else at
             values[name] = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return Fact(**{name: values[name] for name in COLUMNS} | {"state": End(values["state"])})
+    return Fact(**{name: values[name] for name in COLUMNS if name in values} | {"state": End(values["state"])})

@@ -20,7 +20,7 @@ from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import Keys
 from chalicelib.playbook.parts import NEED_NO_ANSWER
 from chalicelib.playbook.policy import Playbook
-from chalicelib.reports.columns import End, Fact
+from chalicelib.reports.columns import End, Fact, HandOver, written
 from chalicelib.reports.community import helpful
 
 NEEDS_NONE: Final = "needs_none"
@@ -89,7 +89,7 @@ class Deriver:
         erased: bool,
         helper: Interaction | None,
     ) -> Fact:
-        name, owner = self.name, (c.product, c.account)
+        name, owner, hands = self.name, (c.product, c.account), list(self._hand_overs(c, id, q))
         question = self.question(*owner, id)
         ack = _acknowledgement(c, id)
         end = _end(c, id, q)
@@ -103,7 +103,7 @@ class Deriver:
             platform=c.product,
             account=c.account,
             post=name("post", *owner, i.post or c.thread) if not (erased or c.private) else None,
-            team=_handed_to(c, id, q) or self.playbook.team(q.intent, 1).name,
+            team=hands[-1].to if hands else self.playbook.team(q.intent, 1).name,
             language=i.reading.language if i.reading else None,
             intent=q.intent or (i.reading.intent if i.reading else None),
             confidence=round(i.reading.confidence, 4) if i.reading else None,
@@ -130,7 +130,20 @@ class Deriver:
             campaign=(ack.campaign or None) if ack else None,
             helped_by=self.customer(*owner, helper.customer) if helper and end.by == CUSTOMER else None,
             revision=revision,
+            hand_overs=written(hands),
+            reach=None if erased else _rounded(i.reach),
         )
+
+    def _hand_overs(self, c: Conversation, id: str, q: Question) -> Iterator[HandOver]:
+        """What people gave from one team to another, the oldest first: by hand, or by saying what it is about."""
+        done = _acts(c, id, q, (Deed.HAND_OVER, Deed.CORRECT))
+        corrected = next((a for a in done if a.deed is Deed.CORRECT), None)
+        owner = self.playbook.team(corrected.before.get(id) or None if corrected else q.intent, 1).name
+        for act in done:
+            to = act.team or self.playbook.team(act.intent or q.intent, 1).name
+            if to != owner:
+                yield HandOver(owner, to, act.at)
+            owner = to
 
     def _promise(self, q: Question) -> datetime | None:
         """When a person has to have answered; nothing is promised for what needs no answer."""
@@ -171,15 +184,19 @@ def _end(c: Conversation, id: str, q: Question) -> _End:
 
 def _act(c: Conversation, id: str, q: Question, deeds: tuple[Deed, ...]) -> Act | None:
     """The newest of `deeds` that a person did to this version of the question and did not take back."""
+    return next(reversed(_acts(c, id, q, deeds)), None)
+
+
+def _acts(c: Conversation, id: str, q: Question, deeds: tuple[Deed, ...]) -> list[Act]:
+    """All of them, the oldest first."""
     name = tag(id, q)
     done = [a for a in c.acts.values() if a.deed in deeds and not a.undone_at and name in a.questions]
-    return max(done, key=lambda a: a.at, default=None)
+    return sorted(done, key=lambda a: a.at)
 
 
-def _handed_to(c: Conversation, id: str, q: Question) -> str:
-    """The team that a person gave it to, by hand or by saying what it is about; "" where nobody did."""
-    done = _act(c, id, q, (Deed.HAND_OVER, Deed.CORRECT))
-    return done.team if done else ""
+def _rounded(reach: int | None) -> int | None:
+    """Two digits of it: enough to order by, and too few to know a customer by."""
+    return None if reach is None else round(reach, min(0, 2 - len(str(reach))))
 
 
 def _answered_by(c: Conversation, q: Question) -> str:

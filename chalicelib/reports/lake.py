@@ -100,12 +100,15 @@ class Lake:
     def anonymise(self, day: date) -> bool:
         """Takes the pseudonyms of people and conversations out of a compacted day; whether there were any."""
         file = self.folder / f"day={day}" / COMPACTED
-        named = f"SELECT count(customer) + count(helped_by) FROM ({_parquet([file])})"
+        named = f"SELECT count(customer) + count(helped_by) + count(reach) FROM ({_parquet([file])})"
         if not self.db.execute(named).fetchall()[0][0]:
             return False
         new = file.with_name(f".{COMPACTED}.new")
         nobody = "CAST(NULL AS VARCHAR)"
-        nameless = f"* REPLACE ({nobody} AS customer, {nobody} AS helped_by, question AS conversation)"
+        nameless = (
+            f"* REPLACE ({nobody} AS customer, {nobody} AS helped_by, CAST(NULL AS BIGINT) AS reach,"
+            " question AS conversation)"
+        )
         query = f"SELECT {nameless} FROM ({_parquet([file])})"
         self.db.execute(f"COPY ({query}) TO {_quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
         os.replace(new, file)

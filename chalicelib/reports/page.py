@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from chalicelib.reports.headings import headings
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S, VERY_RESPONSIVE, WITHIN, conversations
 from chalicelib.reports.questions import Questions, script
 from chalicelib.reports.report import Report
+from chalicelib.reports.teams import priorities
 
 
 def page(report: Report, language: str = "en") -> str:
@@ -58,7 +60,15 @@ def faq_page(shop: str, questions: Questions) -> str:
 
 def conversations_csv(asked: Asked) -> str:
     """One row a conversation, for a spreadsheet. Cells that a spreadsheet would take for a formula are quoted."""
-    names, rows = conversations(asked)
+    return _csv(*conversations(asked))
+
+
+def priorities_csv(asked: Asked) -> str:
+    """What waits, the one to look at first before the others; the columns are those of `Priority`."""
+    return _csv(*priorities(asked))
+
+
+def _csv(names: list[str], rows: Sequence[tuple[object, ...]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(names)

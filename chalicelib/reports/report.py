@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from chalicelib.reports.advice import Advice, advice
@@ -22,7 +22,10 @@ from chalicelib.reports.questions import Questions
 from chalicelib.reports.spiked import spikes_of
 from chalicelib.reports.spikes import Spike
 from chalicelib.reports.staffing import Plan, plan
+from chalicelib.reports.teams import Teams, teams
 from chalicelib.reports.volume import Volume, volume
+
+NOBODY: Final = Teams()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Report:
     listed: tuple[Listed, ...]
     spikes: tuple[Spike, ...] = ()
     campaigns: tuple[Followed, ...] = ()
+    teams: Teams = NOBODY
 
     @property
     def last(self) -> datetime:
@@ -85,6 +89,7 @@ def build(
             listed=listed(asked),
             spikes=tuple(spikes_of(asked)),
             campaigns=followed(asked),
+            teams=teams(asked),
         ),
         asked,
     )

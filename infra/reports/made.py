@@ -10,7 +10,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.asked import Asked as Span
 from chalicelib.reports.forecast import Forecast, Series, forecast
 from chalicelib.reports.lake import Lake
-from chalicelib.reports.page import conversations_csv, faq_page, page
+from chalicelib.reports.page import conversations_csv, faq_page, page, priorities_csv
 from chalicelib.reports.policy import Policy
 from chalicelib.reports.questions import SHOWN, Asked, Questions, answered, json_ld, unknown
 from chalicelib.reports.report import Report, build, to_json
@@ -20,7 +20,8 @@ from infra.reports import clusters
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the report's files lie: NAME.html, NAME.json and NAME.csv beside it; the page of questions for the shop's
+    """Where the report's files lie: NAME.html, NAME.json and NAME.csv beside it, and what waits, the first to look at
+    before the others, as NAME.priorities.csv; the page of questions for the shop's
     web site with its JSON-LD, and the proposals for what the model did not know, which are customers' own words."""
 
     page: Path
@@ -40,6 +41,10 @@ class Files:
     @property
     def proposals(self) -> Path:
         return self.page.with_suffix(".proposals.jsonl")
+
+    @property
+    def priorities(self) -> Path:
+        return self.page.with_suffix(".priorities.csv")
 
     @property
     def csv(self) -> Path:
@@ -76,6 +81,7 @@ def make(
     files.page.write_text(page(report), "utf-8")
     files.json.write_text(to_json(report), "utf-8")
     files.csv.write_text(conversations_csv(counted), "utf-8", newline="")
+    files.priorities.write_text(priorities_csv(counted), "utf-8", newline="")
     return report
 
 

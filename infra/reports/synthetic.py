@@ -99,6 +99,7 @@ class Drawn:
             known = {
                 **times,
                 **texts,
+                "reach": "nullif(reach, -1)",
                 "revision": str(revision),
                 **({"state": "'open'", "answered_at": "NULL", "first_response_at": "NULL"} if early else {}),
             }
@@ -139,6 +140,7 @@ class Drawn:
             "by_intent": _counts(c["intent"]),
             "by_platform": _counts(c["platform"]),
             "by_team": _counts(c["team"]),
+            "handed": sum(bool(h) for h in c["hand_overs"]),
             "by_day": _counts(c["asked_at"] // 86_400_000_000),
         }
 
@@ -169,7 +171,7 @@ def draw(shape: Shape, *, seed: int = 7, attained: float = 0.7, promise_s: float
         "platform": random.choice(list(PLATFORMS), n, p=list(PLATFORMS.values())),
         "account": np.full(n, "1"),
         "post": np.char.add("post", (day // 2).astype(str)),
-        "team": team,
+        **_handed(seed, team, asked),
         "language": random.choice(list(LANGUAGES), n, p=list(LANGUAGES.values())),
         "intent": intent,
         "confidence": np.where(intent == "other", random.uniform(0.2, 0.6, n), random.uniform(0.6, 1.0, n)),
@@ -222,7 +224,17 @@ def _life(random: np.random.Generator, n: int, asked: Array, attained: float, pr
         "campaign": texts,
         "spike": texts,
         "helped_by": texts,
+        "reach": np.full(n, -1, dtype=np.int64),
     }
+
+
+def _handed(seed: int, team: Array, asked: Array) -> dict[str, Array]:
+    """Of twenty questions one is given on: to customer service, and by it to the press office; after ten minutes."""
+    given = np.random.default_rng((seed, 1)).random(len(team)) < 0.05
+    to = np.where(team == "customer_service", "pr", "customer_service")
+    at = np.datetime_as_string((asked + 600_000_000).astype("datetime64[us]"), unit="s")
+    rows = [f'[["{a}","{b}","{t}"]]' if g else "" for g, a, b, t in zip(given, team, to, at, strict=True)]
+    return {"hand_overs": np.array(rows, dtype=object), "team": np.where(given, to, team)}
 
 
 def _normal_quantile(p: float) -> float:

@@ -229,7 +229,7 @@ def list_mentions(http: Http, app: App, account: Account, since: datetime) -> It
         "max_results": "100",
         "tweet.fields": "author_id,conversation_id,created_at,referenced_tweets,in_reply_to_user_id,note_tweet",
         "expansions": "author_id",
-        "user.fields": "affiliation,username",
+        "user.fields": "affiliation,public_metrics,username",
     }
     yield from _pages(http, app, account, f"2/users/{segment(account.id)}/mentions", query)
 
@@ -238,7 +238,9 @@ def list_direct(http: Http, app: App, account: Account) -> Iterator[tuple[list[A
     """Pages of (direct messages of the last 30 days, their senders), newest first."""
     fields = "id,text,event_type,dm_conversation_id,created_at,sender_id,participant_ids,attachments"
     query = {"event_types": "MessageCreate", "dm_event.fields": fields, "max_results": "100", "expansions": "sender_id"}
-    yield from _pages(http, app, account, "2/dm_events", {**query, "user.fields": "affiliation,username"})
+    yield from _pages(
+        http, app, account, "2/dm_events", {**query, "user.fields": "affiliation,public_metrics,username"}
+    )
 
 
 def _pages(

@@ -23,6 +23,12 @@ def called(user: dict[str, Any]) -> str | None:
     return next((found for key in ("username", "screen_name", "name") if (found := read.name(user.get(key)))), None)
 
 
+def reach(user: dict[str, Any]) -> int | None:
+    """How many follow the user, in either API's words."""
+    counted = read.obj(user.get("public_metrics")) or user
+    return read.reach(counted.get("followers_count"))
+
+
 def spoken_of(app: App, payload: dict[str, Any]) -> str:
     """The account that a delivery without `filter` or `for_user_id` is for: one that it names, or the only one."""
     said, only = read.raw(payload), app.only("x")
@@ -64,6 +70,7 @@ def direct(context: PartContext, message: dict[str, Any], users: dict[str, dict[
         thread=group or customer,
         author=sender,
         author_name=called(profile),
+        reach=reach(profile),
         brand=brand,
         text=plain(content.get("text")),
         reply_to=customer,

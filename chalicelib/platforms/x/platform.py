@@ -35,7 +35,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, connect, list_direct, list_mentions, reply, wording
-from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, spoken_of, users_by_id
+from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, reach, spoken_of, users_by_id
 from chalicelib.platforms.x.simulation import DEMO, SIMULATION, send
 
 # X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
@@ -147,6 +147,7 @@ def _post(
         thread=read.ident(post.get("conversation_id")) or id,
         author=author,
         author_name=called(profile),
+        reach=reach(profile),
         text=note or plain(post.get("text")),
         parent=parent,
         reply_to=latest if latest != id else None,
@@ -220,6 +221,7 @@ def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[st
         context.interaction(tweet, id, kind, at),
         author=author,
         author_name=called(user),
+        reach=reach(user),
         text=plain(whole.get("full_text")) or plain(tweet.get("full_text")) or plain(tweet.get("text")),
         parent=parent,
         attachments=len(media),
