@@ -55,8 +55,8 @@ rollback: setup ## every function back to the version before, at once
 smoke: setup ## deploy into an AWS emulator on this machine and send a webhook through
 	@$(PYTHON) -m infra.local.smoke
 
-costs: setup ## what Earshot costs a month on AWS, by component
-	@$(PYTHON) -m infra.stack.costs
+costs: setup ## [REGION=us-east-1]: what Earshot costs a month on AWS, by component, before and now
+	@$(PYTHON) -m infra.stack.cost_tables $(if $(REGION),--region "$(REGION)")
 
 doctor: setup ## check registrations, e-mail, alarms, queues and what is overdue
 	@$(OPS) doctor

@@ -8,7 +8,7 @@ Sources: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Capaci
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
@@ -65,6 +65,8 @@ class Meter:
         kind = _kind(key)
         self._write(f"write units: {kind}", _units(bytes, 1024))
         self.used["bytes written"] += bytes
+        if kind == "conversation" or (kind == "interaction" and old and new):
+            self.used["fact changes"] += 1  # what reports.yaml's stream hands to the facts
         self.largest[kind] = max(self.largest[kind], bytes)
         for index, names in INDEXES.items():
             before, after = _entry(old, names), _entry(new, names)
@@ -185,10 +187,24 @@ ASKED = (  # text, when a person of the brand answers on the platform (minutes a
 MINUTES = (1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 30, 60, 61, 90, 91, 95, 120, 121, 200, 330, 335, 340, 400)
 
 
-class Shop:
-    """The mix on its way through the real handlers."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of ASKED: its number there, and where it is asked."""
 
-    def __init__(self) -> None:
+    number: int
+    text: str
+    answered: int | None
+    private: bool
+
+
+MIX = tuple(Question(n, text, at, n >= len(ASKED) // 2) for n, (text, at) in enumerate(ASKED))
+
+
+class Shop:
+    """The mix, or some of it, on its way through the real handlers."""
+
+    def __init__(self, asked: Sequence[Question] = MIX) -> None:
+        self.asked = asked
         self.world, self.meter = AwsWorld(), Meter()
         services = self.world.services
         services.__dict__["lean_aws"] = MeteredAws(services.lean_aws, self.meter)
@@ -197,15 +213,14 @@ class Shop:
 
     def play(self) -> None:
         """Everything that happens, in the order of its time."""
-        asked = [(text, answered, number >= len(ASKED) // 2) for number, (text, answered) in enumerate(ASKED)]
-        for number, (text, _, private) in enumerate(asked):
-            self._deliver(self._question(number, text, private=private))
-            self._echo(number, private=private)
+        for q in self.asked:
+            self._deliver(self._question(q.number, q.text, private=q.private))
+            self._echo(q.number, private=q.private)
         for minute in MINUTES:
             self.world.services.time = NOW + timedelta(minutes=minute)
-            for number, (_, answered, private) in enumerate(asked):
-                if answered == minute:
-                    self._deliver(self._answer(number, private=private))
+            for q in self.asked:
+                if q.answered == minute:
+                    self._deliver(self._answer(q.number, private=q.private))
             before = Counter(self.meter.used)
             self.world.sweep()
             self.swept = self.meter.used - before  # of the last sweep, at which nothing is due any more
@@ -241,6 +256,14 @@ class Shop:
         self.echoed = len(texts)
 
 
+def timers() -> int:
+    """Executions that the mix starts when no two of its questions share a minute: each asked in a shop of its own."""
+    shops = [Shop([question]) for question in MIX]
+    for shop in shops:
+        shop.play()
+    return sum(shop.meter.used["states.StartExecution"] for shop in shops)
+
+
 def record() -> dict[str, float]:
     """What the mix used, by question; what one idle sweep uses; and what the mix led to."""
     shop = Shop()
@@ -263,6 +286,8 @@ def record() -> dict[str, float]:
         "bytes_stored": sum(size(item) + 100 for _, item in stored),
         "index_bytes": sum(200 for _, item in stored for names in INDEXES.values() if _entry(item, names)),
         "queue_messages": used["sqs.SendMessage"] + used["sqs.SendMessageBatch"],
+        "fact_changes": used["fact changes"],
+        "timers": timers(),
     }
     by_question = {name: round(value / n, 3) for name, value in found.items()}
     return {**by_question, "sweep_read_units": idle["read units"], "sweep_calls": idle["dynamodb calls"]}

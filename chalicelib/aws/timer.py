@@ -3,7 +3,7 @@
 `due_at` in the table is the truth. A start that fails costs at most the interval of the scheduled sweep.
 """
 
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -24,14 +24,14 @@ class Timer(Protocol):
         """Sees to it that escalate runs within a minute after `at`; raises TimerError."""
 
 
-def wake_all(timer: Timer, times: Iterable[datetime], now: datetime) -> None:
-    """A wake-up for each of `times`, none of them in the past. One that fails is left to the scheduled sweep, which
-    finds by the stored times whatever is due."""
-    try:
-        for at in times:
-            timer.wake(max(at, now))
-    except TimerError:
+def wake_for(timer: Timer, due_at: datetime | None, now: datetime) -> None:
+    """A wake-up for what falls due then, not in the past; None: nothing does. One that fails is left to the scheduled
+    sweep, which finds by the stored times whatever is due, and does alone what is no escalation: the look whether a
+    notice went out costs no execution."""
+    if due_at is None:
         return
+    with suppress(TimerError):
+        timer.wake(max(due_at, now))
 
 
 def bucket(at: datetime, step: timedelta = MINUTE) -> datetime:

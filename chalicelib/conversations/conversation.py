@@ -309,15 +309,11 @@ class Conversation:
         return max(holds, default=None)
 
     @property
-    def wake_times(self) -> list[datetime]:
-        """When escalate has to look at it: the next tier falls due, a notice has no outcome by then."""
-        times = [self.due_at, *(n.again_at for n in self.notices.values())]
-        return sorted(t for t in times if t)
-
-    @property
     def wake_at(self) -> datetime | None:
-        """The first of `wake_times`: its place in the overdue index."""
-        return min(self.wake_times, default=None)
+        """When escalate has to look at it first, its place in the overdue index: the next tier falls due, or a notice
+        has no outcome by then."""
+        times = [self.due_at, *(n.again_at for n in self.notices.values())]
+        return min((t for t in times if t), default=None)
 
     @property
     def intent(self) -> str | None:

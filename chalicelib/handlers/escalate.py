@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.aws.queues import Queue
-from chalicelib.aws.timer import Timer, wake_all
+from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import Conversation, Notice, Outcome
@@ -84,7 +84,7 @@ class Escalator:
         done = self.store.update_conversation(key, change, now)
         if done is None:  # erased in between; the index lags
             return
-        wake_all(self.timer, done.after.wake_times, now)  # the next tier, and the look whether the notices went out
+        wake_for(self.timer, done.after.due_at, now)  # the next tier
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
-from chalicelib.aws.timer import Timer, wake_all
+from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
@@ -335,7 +335,7 @@ class Step(NamedTuple):
         r, now = self.responder, self.now()
         if conversation.wake_at and conversation.wake_at <= now:
             r.due.send(encode(EscalationDue(ConversationKey.of(conversation))))
-        wake_all(r.timer, conversation.wake_times, now)
+        wake_for(r.timer, conversation.due_at, now)
 
     # --- what the brand said ---
 

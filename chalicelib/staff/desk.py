@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue, QueueUnavailable
-from chalicelib.aws.timer import Timer, wake_all
+from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.codec import from_time
 from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Deed, Outcome
@@ -242,7 +242,7 @@ class Desk:
                     self.escalations.send(encode(SendNotice.of(done.after, id)))
             if done.after.due_at and done.after.due_at <= now:
                 self.due.send(encode(EscalationDue(key)))
-        wake_all(self.timer, done.after.wake_times, now)
+        wake_for(self.timer, done.after.due_at, now)
 
     def _learn(self, c: Conversation, wish: Wish, now: datetime) -> None:
         """A labelled row for each text that the correction was about."""

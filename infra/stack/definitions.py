@@ -1,7 +1,7 @@
 """infra/stack/resources.yaml for the embedded AWS: resources by logical id, CloudFormation's intrinsics worked out."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -45,6 +45,33 @@ def redeliveries(path: Path = RESOURCES) -> Mapping[str, Redelivery]:
     return found
 
 
+def holds(template: Mapping[str, Any], name: str, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether a condition of the template does, with `parameters` for its defaults."""
+    known = {**_defaults(template), **(parameters or {})}
+
+    def met(condition: Mapping[str, Any]) -> bool:
+        ((kind, given),) = condition.items()
+        if kind == "Condition":
+            return met(template["Conditions"][given])
+        if kind == "Fn::Equals":
+            first, second = (known[side["Ref"]] if isinstance(side, dict) else side for side in given)
+            return bool(first == second)
+        return _COMBINED[kind](map(met, given))
+
+    return met(template["Conditions"][name])
+
+
+_COMBINED: Mapping[str, Callable[[Iterable[bool]], bool]] = {
+    "Fn::Not": lambda given: not all(given),
+    "Fn::And": all,
+    "Fn::Or": any,
+}
+
+
+def _defaults(template: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
+
+
 Maker = Callable[[str, Mapping[str, Any]], Made]
 """(logical id, resolved properties) → the resource it made."""
 
@@ -55,8 +82,7 @@ class Definitions:
 
     def __init__(self, parameters: Mapping[str, str], makers: Mapping[str, Maker], path: Path = RESOURCES) -> None:
         self._template = yaml.safe_load(path.read_text("utf-8"))
-        defaults = {name: p["Default"] for name, p in self._template["Parameters"].items() if "Default" in p}
-        self._parameters = {**defaults, **parameters}
+        self._parameters = {**_defaults(self._template), **parameters}
         self._makers = makers
         self.made: dict[str, Made] = {}
 
@@ -83,16 +109,10 @@ class Definitions:
             return self._attribute(name, attribute)
         if set(value) == {"Fn::If"}:
             name, then, otherwise = value["Fn::If"]
-            return self.resolve(then if self._holds(self._template["Conditions"][name]) else otherwise)
+            return self.resolve(then if holds(self._template, name, self._parameters) else otherwise)
         if set(value) == {"Fn::Sub"}:
             return _REFERENCE.sub(lambda found: self._named(found[1]), value["Fn::Sub"])
         return {key: self.resolve(v) for key, v in value.items()}
-
-    def _holds(self, condition: Mapping[str, Any]) -> bool:
-        if "Fn::Not" in condition:
-            return not self._holds(condition["Fn::Not"][0])
-        first, second = (self.resolve(side) for side in condition["Fn::Equals"])
-        return bool(first == second)
 
     def _named(self, name: str) -> str:
         resource, dot, attribute = name.partition(".")

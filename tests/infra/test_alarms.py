@@ -12,8 +12,8 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.outcomes import metric
 from chalicelib.outcomes.telemetry import METRICS, Telemetry
 from chalicelib.outcomes.types import Notified
-from infra.stack.costs import read_prices
 from infra.stack.package import merge_template
+from infra.stack.prices import read_prices
 from tests.world import NOW
 
 COMPARE = {
@@ -170,4 +170,4 @@ def test_our_own_metrics_are_those_that_alarms_ask_for_and_cost_nothing() -> Non
         if m.get("MetricStat", {}).get("Metric", {}).get("Namespace") == "Earshot"
     }
     assert asked == METRICS
-    assert len(METRICS) <= read_prices()[0]["metric"].free
+    assert len(METRICS) <= read_prices().of["metric"].free

@@ -5,24 +5,52 @@ from itertools import pairwise
 
 import pytest
 
-from infra.stack.costs import VOLUMES, amounts, lines, read_prices, read_usage, table
+from infra.stack.cost_tables import TARGETS, components, million, usage
+from infra.stack.costs import VOLUMES, lines, month, read_usage, shape, without_mail
 from infra.stack.package import merge_template
+from infra.stack.prices import Prices, read_prices, regions
 from tests.metered import Shop, record
 
 
-def test_every_price_has_a_source_and_the_file_a_date() -> None:
-    prices, use, noted = read_prices()
-    assert len(noted) == len("2026-11-21")
-    assert all(p.source.startswith("https://aws.amazon.com/") and p.usd >= 0 and p.per >= 1 for p in prices.values())
-    assert all(value > 0 for value in use.values())
-    for price in prices.values():  # looked up on a day, or said not to be
+@pytest.fixture(params=regions())
+def prices(request: pytest.FixtureRequest) -> Prices:
+    return read_prices(request.param)
+
+
+def test_every_price_has_a_source_and_the_file_a_date(prices: Prices) -> None:
+    assert len(prices.noted) == len("2026-11-21")
+    for price in prices.of.values():
+        assert price.source.startswith("https://aws.amazon.com/")
+        assert price.usd > 0
+        assert price.per >= 1
+        # looked up on a day, or said not to be
         assert price.verified is False or date.fromisoformat(str(price.verified))
+    assert all(value > 0 for value in prices.use.values())
+
+
+def test_a_region_whose_prices_are_unknown_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"REGION is one of eu-central-1, us-east-1.*no prices of mars"):
+        read_prices("mars")
+
+
+def test_what_aws_gives_for_nothing_is_taken_off_once_although_two_components_use_it() -> None:
+    """Lambda's GB-seconds are both the delivery's way and the reports'."""
+    given = read_prices().of["lambda_gb_second"]
+    charged = [line for line in lines(100_000_000) if line.price == "lambda_gb_second"]
+    assert len(charged) == 2
+    whole = sum(line.amount for line in charged)
+    assert sum(line.usd for line in charged) == pytest.approx(given.cost(whole, given.free))
+    assert without_mail(lines(10_000, free=False)) > without_mail(lines(10_000))
+
+
+def test_timers_are_no_more_than_the_minutes_of_a_month_and_no_more_than_are_started() -> None:
+    few, many = month(1000), month(100_000_000)
+    assert few.timers == pytest.approx(1000 * few.used["timers"], rel=0.02)
+    assert many.timers == pytest.approx(43_200)
 
 
 def test_every_price_is_used_and_every_chargeable_resource_is_counted() -> None:
-    prices, use, _ = read_prices()
-    used = {price for _, price, _ in amounts(1000, use, read_usage()["now"], merge_template())}
-    assert used == set(prices)
+    assert {price for _, price, _ in month(1000).amounts()} == set(read_prices().of)
     counted = {
         "Table",
         "Queue",
@@ -66,14 +94,25 @@ def test_no_component_costs_less_with_more_use() -> None:
 def test_timers_cost_the_same_whatever_the_load() -> None:
     """One for each minute at most: the reason for minute buckets."""
     million, hundred = (next(x.usd for x in lines(n) if x.component == "Step Functions") for n in VOLUMES[1:])
-    assert million == hundred < 4
+    assert million == pytest.approx(hundred)
+    assert hundred < 4
 
 
-def test_the_table_names_logs_and_totals() -> None:
-    text = table()
-    assert "| Logs |" in text
-    assert "**together**" in text
-    assert text.count("\n| ") == len(lines(1)) + 5
+def test_the_tables_show_every_component_each_region_beside_the_targets_and_what_was_before(prices: Prices) -> None:
+    text = components(prices.region)
+    assert f"US dollars in {prices.region}" in text
+    assert text.count("\n| ") == len(lines(1)) + 2
+    totals = [f"{without_mail(lines(n, prices=prices)) / n * 1e6:,.2f}" for n in VOLUMES]
+    assert f"| {prices.region}, now | {' | '.join(totals)} |" in million()
+    assert " | ".join(str(TARGETS[n]) for n in VOLUMES) in million()
+    assert (
+        f"| write units | {read_usage()['before']['write_units']:,g} | {read_usage()['now']['write_units']:,g} |"
+        in usage()
+    )
+    assert (
+        f"| a stack has: alarm metrics | {month(1, 'before').stack.alarm_metrics} | {shape().alarm_metrics} |"
+        in usage()
+    )
 
 
 def test_the_units_are_those_that_the_real_handlers_use() -> None:
@@ -98,9 +137,16 @@ def test_no_item_of_a_usual_question_takes_more_than_one_write_unit() -> None:
 
 
 def test_deliveries_with_nothing_to_do_cost_no_write_and_no_message() -> None:
-    use, used = read_prices()[1], read_usage()["now"]
+    use = read_prices().use
     few, many = (
-        {part: amount for part, _, amount in amounts(1e6, {**use, "idle_a_question": idle}, used, merge_template())}
+        {part: amount for part, _, amount in month(1e6, use={**use, "idle_a_question": idle}).amounts()}
         for idle in (0.0, 10.0)
     )
-    assert {name for name in few if many[name] != few[name]} == {"API Gateway", "Lambda requests", "Lambda time"}
+    changed = {name for name in few if many[name] != few[name]}
+    assert changed - {"API Gateway"} == {"Lambda requests", "Lambda time", "Data to the internet"}
+
+
+def test_what_the_template_has_only_under_a_condition_is_not_charged_to_who_does_not_want_it() -> None:
+    queues = [r for r in merge_template()["Resources"].values() if r["Type"] == "AWS::SQS::Queue"]
+    read = sum("RedrivePolicy" in r["Properties"] for r in queues)
+    assert shape().polled_queues == read - 1  # nobody reads the queue of incoming mail without a domain for it

@@ -1,0 +1,81 @@
+"""`make costs [REGION=]`: what Earshot costs a month, by component and region, beside the targets, before and now."""
+
+import argparse
+import sys
+
+from infra.stack.costs import VOLUMES, lines, month, read_usage, without_mail
+from infra.stack.prices import read_prices, regions
+
+TARGETS = {10_000: 400, 1_000_000: 20, 100_000_000: 12}  # US dollars a million questions, e-mail apart, in us-east-1
+BEFORE = "7acf047"
+
+
+def components(region: str = "") -> str:
+    """The month at each of VOLUMES in `region`, component by component, as a Markdown table."""
+    prices = read_prices(region)
+    columns = [lines(n, prices=prices) for n in VOLUMES]
+    rows = [_head(f"US dollars in {prices.region}")]
+    for row in zip(*columns, strict=True):
+        rows.append(_row(row[0].component, [line.usd for line in row]))
+    rows.append(_row("**together**", [sum(line.usd for line in column) for column in columns], bold=True))
+    rows.append(_row("**e-mail apart**", [without_mail(column) for column in columns], bold=True))
+    verified = sum(bool(price.verified) for price in prices.of.values())
+    noted = (
+        f"noted {prices.noted} from memory, {verified} of {len(prices.of)} verified, each with the page to check it on"
+    )
+    idle = f"{prices.use['idle_a_question']:g} deliveries with nothing to do beside each question"
+    return "\n".join([*rows, "", f"Prices and shares: infra/stack/prices.yaml ({noted}); {idle}."])
+
+
+def million() -> str:
+    """A million questions at each of VOLUMES, e-mail apart: every region, before, now and without what AWS gives."""
+    rows = [_head("a million questions, US dollars, e-mail apart")]
+    for region in regions():
+        for name, when, free in (
+            (f"at {BEFORE}", "before", True),
+            ("now", "now", True),
+            ("now, where other things use up what AWS gives for nothing", "now", False),
+        ):
+            prices = read_prices(region)
+            each = [without_mail(lines(n, when, prices, free=free)) / n * 1e6 for n in VOLUMES]
+            rows.append(_row(f"{region}, {name}", each))
+    rows.append("| aimed at, by us-east-1's prices | " + " | ".join(f"{TARGETS[n]:,}" for n in VOLUMES) + " |")
+    return "\n".join(rows)
+
+
+def usage() -> str:
+    """What a question uses, before and now, side by side, and what the stack has."""
+    then, now = read_usage()["before"], read_usage()["now"]
+    rows = [f"| a question uses | at {BEFORE} | now |", "|---|---:|---:|"]
+    rows += [f"| {name.replace('_', ' ')} | {then.get(name, 0):,g} | {value:,g} |" for name, value in now.items()]
+    stacks = month(1, "before").stack, month(1).stack
+    rows += [f"| a stack has: {name.replace('_', ' ')} | {a:g} | {b:g} |" for name, a, b in _fields(*stacks)]
+    return "\n".join([*rows, "", "Recorded from the real handlers: infra/stack/usage.yaml says over which mix."])
+
+
+def _fields(then: object, now: object) -> list[tuple[str, float, float]]:
+    return [(name, getattr(then, name), getattr(now, name)) for name in now.__dataclass_fields__]  # type: ignore[attr-defined]
+
+
+def _head(title: str) -> str:
+    return f"| {title} | " + " | ".join(f"{n:,} a month" for n in VOLUMES) + " |\n|---|" + "---:|" * len(VOLUMES)
+
+
+def _row(title: str, dollars: list[float], *, bold: bool = False) -> str:
+    mark = "**" if bold else ""
+    return f"| {title} | " + " | ".join(f"{mark}{usd:,.2f}{mark}" for usd in dollars) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--region", default="", help=f"one of {', '.join(regions())}; the first without it")
+    region = parser.parse_args().region
+    try:
+        tables = [components(region), million(), usage()]
+    except ValueError as error:
+        sys.exit(f"costs: {error}")
+    print("\n\n".join(tables))
+
+
+if __name__ == "__main__":
+    main()
