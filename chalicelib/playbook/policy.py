@@ -38,7 +38,7 @@ from chalicelib.playbook.parts import (
     Urgency,
 )
 from chalicelib.playbook.wording import Wording, chosen, placed
-from chalicelib.reading.guards import GUARDS, NO_THANKS, most
+from chalicelib.reading.guards import GUARDS, NO_THANKS, ONLY_THANKS, most
 
 OPENING: Final = 12  # characters of a disclosure that nobody begins with by chance
 _NO_POLICY: Final = IntentPolicy()
@@ -186,13 +186,16 @@ class Playbook(Replies):
         return sha256(said.encode()).hexdigest()[:16]
 
     def needs_answer(self, reading: Reading | None, bounds: Mapping[str, float]) -> bool:
-        """Whether a person has to see it: not for praise, thanks or spam from the playbook's and the model's bound on.
+        """Whether a person has to see it: not for praise, thanks or spam from the playbook's and the model's bound on,
+        nor for what is thanks or praise word for word, unless `closes_at` is 1.
 
         `bounds` are the model's, by intent; an intent that is not among them closes nothing.
         """
-        if reading is None or reading.intent not in NEED_NO_ANSWER or reading.intent not in bounds:
-            return True
-        if NO_THANKS.intersection(reading.guards) or self.urgent(reading):  # "thanks for nothing" is a complaint
+        if reading is None or NO_THANKS.intersection(reading.guards) or self.urgent(reading):
+            return True  # "thanks for nothing" is a complaint
+        if ONLY_THANKS in reading.guards:
+            return self._intent("praise" if reading.intent == "praise" else "closing").closes_at >= 1.0
+        if reading.intent not in NEED_NO_ANSWER or reading.intent not in bounds:
             return True
         return reading.confidence < max(self._intent(reading.intent).closes_at, bounds[reading.intent])
 
@@ -282,7 +285,8 @@ class Playbook(Replies):
         best = next((rung for rung in Rung if self._sure(rung, reading, policy, bars.get(rung, 0.0))), None)
         if best is None:
             return Silence(Why.NOT_SURE)
-        least = most([GUARDS[name] for name in reading.guards if name in GUARDS], best)
+        names = set(reading.guards) - ({ONLY_THANKS} if reading.intent in NEED_NO_ANSWER else set())
+        least = most([GUARDS[name] for name in reading.guards if name in GUARDS.keys() & names], best)
         if least is None:
             return Silence(Why.GUARD, reading.guards)
         if reading.intent == APOLOGY and policy.acknowledge:  # an apology says no more than a general reply

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chalicelib.conversations.interaction import Reading, Rung
-from chalicelib.reading.phrases import ANY, LANGUAGES, found_in
+from chalicelib.reading.phrases import ANY, LANGUAGES, found_in, named
 
 TEXT_CAP: Final = 2_000  # characters read of one message
 LONG: Final = 300  # characters: a message of that length has more in it than one intent's reply answers
@@ -32,7 +32,7 @@ class Guard:
 
 _ROWS: Final = (
     *(Guard(name, urgent=True) for name in ("self_harm", "safety", "takeover", "fraud", "legal", "grief")),
-    *(Guard(name) for name in ("bare", "links", "advert", "news", "quotation", "advice")),
+    *(Guard(name) for name in ("only_thanks", "bare", "links", "advert", "news", "quotation", "advice")),
     *(
         Guard(name)
         for name in ("another_shop_instead", "about_another_shop", "negated", "settled", "thankless", "sarcasm")
@@ -49,6 +49,8 @@ GUARDS: Final[Mapping[str, Guard]] = {guard.name: guard for guard in (*_ROWS, *_
 
 # What reads as thanks or praise with one of these in it waits for a person all the same.
 NO_THANKS: Final = frozenset({"thankless", "thankless_asking", "angry", "shouting"})
+# What is nothing but thanks, praise, a heart waits for nobody, however unsure the model is of so few words.
+ONLY_THANKS: Final = "only_thanks"
 _ABOUT_SHOPS: Final = ("another_shop", "another_shop_instead")
 
 _URL: Final = re.compile(r"https?://\S+|www\.\S+|\b[\w-]+\.(?:com|net|org|io|shop|store|ly|me|info)/\S*", re.IGNORECASE)
@@ -59,6 +61,9 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _QUOTED: Final = re.compile(r"“[^”]+”|\"[^\"]+\"|«[^»]+»|„[^“”]+[“”]|(?m:^>.+$)")
 _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
+_LIKES: Final = re.compile("[❤♥💕💖💗💙💚💛💜🧡🤍💯👍👌🙌😍🥰😘😊🤗🤩🔥✨🎉☺🙏\ufe0f\U0001f3fb-\U0001f3ff]")
+_ASKS: Final = frozenset("?¿@#…")
+THANKS_CAP: Final = 12  # words
 _POLITE: Final = frozenset(
     (
         *("hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "you", "ta", "hallo", "moin", "servus"),
@@ -115,6 +120,8 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
     words = plain(text)
     yield from _shape(text, words)
     found = {name for key in _tables(language) for name in _said(key, words, own)}
+    if "sarcasm" not in found and _only_thanks(text, words, language):
+        yield ONLY_THANKS
     if "price_match" in found and "another_shop_instead" in found:  # comparing is asking this shop
         found -= {"another_shop_instead"}
         found |= {"another_shop"}
@@ -122,6 +129,8 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
         found.add("about_another_shop")
     if "bait" in found and "url" in words.split():
         found.add("advert" if "?" not in text else "links")
+    if "second_question" in found and "?" in text:
+        found.add("two_questions")
     yield from found & GUARDS.keys()
 
 
@@ -148,6 +157,18 @@ def _shape(text: str, words: str) -> Iterator[str]:
     asked = [part for part in _SENTENCES.findall(words) if "?" in part and len(part.split()) > 3]
     if len(asked) > 1:
         yield "two_questions"
+
+
+def _only_thanks(text: str, words: str, language: str | None) -> bool:
+    """Whether every word is of those that thank and praise, or there is nothing but hearts and thumbs up."""
+    said = _LETTERS.findall(words)
+    rest = _LIKES.sub("", text)
+    if len(said) > THANKS_CAP or any(c in _ASKS or c.isdigit() or unicodedata.category(c) == "So" for c in rest):
+        return False
+    if not said:
+        return rest != text
+    thanks = [(named(key, "THANKS"), named(key, "WITH")) for key in _tables(language)]
+    return any(some.intersection(said) and some | others >= set(said) for some, others in thanks)
 
 
 def _said(key: str, words: str, own: Collection[str]) -> Iterator[str]:

@@ -3,6 +3,7 @@ r"""Phrases: the files in `guard_words/`, and which of their phrases stand in a 
 A file: `NAME = words`, which phrases may then name, and `[guard]` above its phrases, one a line, in small letters
 without accents. In a phrase a space is whatever parts two words, `~` up to four words between, a `*` behind a letter
 any ending, a `^` in front the beginning of a sentence; the rest is a regular expression, between the edges of words.
+THANKS and WITH are for a message that is thanks and nothing else: its words, one of them a THANKS, stand in them all.
 
 A phrase is compiled when a word comes that it may begin with: hundreds of them cost nothing until then.
 """
@@ -56,6 +57,12 @@ def found_in(key: str, text: str) -> Iterator[tuple[str, str]]:
             for phrase in table.by_head.get(word[0][:size], ()):
                 if found := _compiled(phrase.text).match(text, word.start()):
                     yield phrase.guard, found[0]
+
+
+@lru_cache
+def named(key: str, name: str) -> frozenset[str]:
+    """The words that the file `key` calls `name`."""
+    return frozenset(_lines(key)[0].get(name, ()))
 
 
 @lru_cache

@@ -115,6 +115,25 @@ def test_a_complaint_that_ends_in_thanks_waits_for_a_person(text: str) -> None:
     assert not SHOP.needs_answer(replace(read, guards=(), urgent=0.01), {"closing": 0.9})
 
 
+@pytest.mark.parametrize("text", ["Thank you!", "Super, vielen Dank", "Merci beaucoup", "Muchas gracias", "❤️"])
+def test_what_is_thanks_word_for_word_waits_for_nobody_unless_the_shop_wants_to_see_it(text: str) -> None:
+    read = guarded(replace(reading("closing", 0.4), language=None), text)
+    assert not SHOP.needs_answer(read, {})
+    assert not SHOP.needs_answer(replace(read, intent="other"), {})
+    everything = playbook(
+        ("closing: {team: customer_service, acknowledge: false, closes_at: 0.9}", "closing: {closes_at: 1}")
+    )
+    assert everything.needs_answer(read, {})
+    assert say(read=replace(read, language="en", intent="stock", accepted=True, confidence=1.0)) == Silence(
+        Why.GUARD, read.guards
+    )
+
+
+def test_thanks_for_thanks_are_possible_where_they_resolve() -> None:
+    read = guarded(reading("praise", accepted=1), "So beautiful, I love it all very much")
+    assert "only_thanks" in read.guards and "How kind!" in said(say(thanking("How kind!"), read))
+
+
 def test_urgent_is_what_sounds_so_whatever_the_intent() -> None:
     assert SHOP.urgent(replace(reading("return"), urgent=0.5)) == "legal_safety"
     assert SHOP.urgent(replace(reading("praise"), urgent=1.0)) == "legal_safety"
