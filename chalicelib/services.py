@@ -166,5 +166,9 @@ class Services(Resources):
     @property
     def doctor(self) -> "Doctor":
         from chalicelib.operations.doctor import Doctor
+        from chalicelib.operations.leftovers import Leftovers
 
-        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer, self.settings.stage)
+        known = self.settings
+        letters = tuple(f"{known.quarantine_url} {known.dead_letters} {known.facts_letters}".split())
+        left = Leftovers(self.lean_aws, letters, known.state_machine_arn)
+        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer, known.stage, left)

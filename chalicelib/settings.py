@@ -31,6 +31,7 @@ class Settings:
     reply_domain: str = ""  # receives answers by e-mail; none: off
     mail_bucket: str = ""  # into which SES puts them
     dead_letters: str = ""  # addresses of the other queues' dead letters, with spaces between them
+    facts_letters: str = ""  # address of the facts' dead letters
     retention_days: int = 90
     stage: str = "local"
     handler: str = ""  # "app.respond": the function that Lambda starts here; set by Lambda itself
@@ -61,6 +62,7 @@ _NAMES = {
     "reply_domain": "EARSHOT_REPLY_DOMAIN",
     "mail_bucket": "EARSHOT_MAIL_BUCKET",
     "dead_letters": "EARSHOT_DEAD_LETTERS",
+    "facts_letters": "EARSHOT_FACTS_DEAD_LETTERS",
     "retention_days": "EARSHOT_RETENTION_DAYS",
     "stage": "EARSHOT_STAGE",
     "handler": "_HANDLER",

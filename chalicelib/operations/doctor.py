@@ -12,6 +12,7 @@ from chalicelib.apps import Account, Apps
 from chalicelib.aws.mailer import Email, Mailer
 from chalicelib.codec import to_time
 from chalicelib.operations.erasure import OPEN, OPEN_METRIC
+from chalicelib.operations.leftovers import LeftBehind, Leftovers
 from chalicelib.outcomes import metric
 from chalicelib.platforms.base import Finding, ReplyError
 from chalicelib.platforms.http import Http
@@ -35,6 +36,7 @@ class Doctor:
     http: Http
     mailer: Mailer
     stage: str = "local"
+    leftovers: Leftovers | None = None
 
     def findings(self, now: datetime) -> list[Finding]:
         """Everything found, registrations first."""
@@ -82,8 +84,15 @@ class Doctor:
         return found
 
     def visit(self, now: datetime) -> bool:
-        """The scheduled run: mails the findings when they are others than the last time; whether it did."""
-        found = self.findings(now)
+        """The scheduled run: mails the findings when they are others than the last time; whether it did. Then raises
+        LeftBehind when something lies where nobody works on it."""
+        left = self.leftovers.findings(now) if self.leftovers else []
+        mailed = self._mail_news([*self.findings(now), *left], now)
+        if left:
+            raise LeftBehind("; ".join(f.what for f in left))
+        return mailed
+
+    def _mail_news(self, found: list[Finding], now: datetime) -> bool:
         for _ in self.erasures(now):
             metric.count(OPEN_METRIC, self.stage, now)
         digest = hashlib.sha256(written(found).encode()).hexdigest() if found else ""

@@ -109,7 +109,9 @@ def dashboard(resources: dict[str, Any]) -> dict[str, Any]:
             ("Messages waiting", "messages", "ApproximateNumberOfMessagesVisible"),
         )
     ]
-    alarms = [f"${{{name}.Arn}}" for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    # a stack without what a condition asks for has no such alarm, and nothing may name it
+    bells = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in r]
+    alarms = [f"${{{name}.Arn}}" for name in bells]
     widgets: list[dict[str, Any]] = [
         {"type": "alarm", "x": 0, "y": 0, "width": 24, "height": 4, "properties": {"title": "Alarms", "alarms": alarms}}
     ]
