@@ -292,9 +292,14 @@ class Playbook(Replies):
         if reading.intent == APOLOGY and policy.acknowledge:  # an apology says no more than a general reply
             least = best
         ladder = list(Rung)  # who may say more may also say less
-        usable = [r for r in ladder[ladder.index(least) :] if bars.get(r, 0.0) is not None]
+        usable = [r for r in ladder[ladder.index(least) :] if r is best or self._clears(r, reading, bars.get(r, 0.0))]
         left = [r for r in usable if r is Rung.OWN or policy.general]
         return left or Silence(Why.GUARD if reading.guards else Why.NOT_SURE, reading.guards)
+
+    @staticmethod
+    def _clears(rung: Rung, reading: Reading, bar: float | None) -> bool:
+        """Whether a rung below the best one meets the bar that the retailer set for it; the model's own it does."""
+        return bar is not None and max(reading.rungs.get(rung, 0.0), reading.confidence) >= bar
 
     def _sure(self, rung: Rung, reading: Reading, policy: IntentPolicy, bar: float | None) -> bool:
         """Whether the model's own threshold and the playbook's bars on top are met; of complaints the model never says

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.conversations.interaction import TOPICS, Rung
 from chalicelib.playbook.parts import APOLOGY, INTENTS, NEED_NO_ANSWER, NEVER_ACKNOWLEDGED, URGENT, IntentPolicy, Place
@@ -36,6 +36,7 @@ _OTHER_TIMES: Final[Mapping[str, tuple[str, ...]]] = {  # may be left out
     "midnight": (),
     "first": (),
     "zone": ("city",),
+    "zone_before_vowel": ("city",),
 }
 _NAMES: Final = {"weekdays": 7, "months": 12}
 _AS_OTHERS: Final = "add it as in the playbook that comes with Earshot"
@@ -107,11 +108,11 @@ def read_wording(part: Part, names: Names) -> dict[str, Wording]:
         with part.file.collect():
             if language not in entries:
                 raise part.wrong(f'nothing about "{language}"', f"add `{language}:`, or take it out of shop.languages")
-            found[language] = _wording(entries[language], names)
+            found[language] = _wording(entries[language], names, language)
     return found
 
 
-def _wording(part: Part, names: Names) -> Wording:
+def _wording(part: Part, names: Names, language: str) -> Wording:
     block = part.block(*_WORDING, *_TIMES, *_OTHER_TIMES, *_NAMES, "cities")
     ways = {key: block.need(key, _ways(names, later), tuple[str, ...](), _AS_OTHERS) for key, later in _WORDING.items()}
     times = {key: block.need(key, _phrase(names, later), "", _AS_OTHERS) for key, later in _TIMES.items()}
@@ -120,7 +121,8 @@ def _wording(part: Part, names: Names) -> Wording:
     }
     lists = {key: block.need(key, _names(count), tuple[str, ...](), _AS_OTHERS) for key, count in _NAMES.items()}
     cities = block.get("cities", lambda p: {key: entry.text() for key, entry in p.items().items()}, dict[str, str]())
-    return Wording(**ways, **times, **others, **lists, cities=cities)  # type: ignore[arg-type]  # the tables name exactly its fields
+    fields: dict[str, Any] = {**ways, **times, **others, **lists}  # the tables name exactly its fields
+    return Wording(**fields, cities=cities, language=language)
 
 
 def _ways(names: Names, later: Collection[str]) -> Callable[[Part], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,12 @@ from zoneinfo import ZoneInfo
 
 _STEP = 5  # minutes; nobody promises 17:27
 _ONLY: Final = re.compile(r"\{(public|private):\s*([^{}]*)\}")
+_SPACES: Final = re.compile(r"[ \t\r\n]+")
+_VOWELS: Final = frozenset("aeiouyh")
+# Where a line must not break, and a careful hand sets a fixed space for the one that is easier to type.
+_FIXED: Final[Mapping[str, re.Pattern[str]]] = {
+    "fr": re.compile(r" (?=[:;!?»%€])|(?<=«) |(?<=\d) (?=h\b)|(?<=\d h) (?=\d)")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,8 @@ class Wording:
     `tomorrow`, `weekday` and `date` are patterns with {time}, {weekday}, {day} and {month}; `time` is one with {hour}
     (or {hh}, with a 0 in front) and {minute}. `full_hour` and `one_o_clock` are said instead of it where they differ,
     `midnight` for the end of a day, `first` for the first of a month; `zone` follows where the customer's clock may be
-    another one, with {city}, which `cities` translate. `weekdays` begin with Monday, `months` with January.
+    another one, with {city}, which `cities` translate (`zone_before_vowel`: "heure d'Oslo"). `weekdays` begin with
+    Monday, `months` with January. `language` decides about fixed spaces.
     """
 
     disclosure: tuple[str, ...]
@@ -41,14 +49,17 @@ class Wording:
     midnight: str = ""
     first: str = ""
     zone: str = "{city}"
+    zone_before_vowel: str = ""
     cities: Mapping[str, str] = field(default_factory=dict)
+    language: str = ""
 
     def compose(self, reply: str, promise: Sequence[str], seed: str = "", line: str = "") -> str:
         """The whole automatic reply: that it is one, `reply`, a `promise`, on lines of their own a campaign's `line`
         and who signs. `seed` chooses among the ways to say it; without one the first is taken."""
         parts = (chosen(self.disclosure, seed, "disclosure"), reply, chosen(promise, seed, "promise"))
         said = " ".join(part for part in parts if part)
-        return "\n".join(part for part in (said, line, chosen(self.signature, seed, "signature")) if part)
+        whole = "\n".join(part for part in (said, line, chosen(self.signature, seed, "signature")) if part)
+        return _FIXED[self.language].sub("\N{NO-BREAK SPACE}", whole) if self.language in _FIXED else whole
 
     def when(self, by: datetime, now: datetime, zone: ZoneInfo, *, named: bool = False) -> str:
         """`by` in words, as seen from `now` on the shop's clock, rounded up to the next five minutes; `named`: with the
@@ -71,9 +82,13 @@ class Wording:
         return f"{said} ({self.zone_name(zone.key)})" if named else said
 
     def zone_name(self, zone: str) -> str:
-        """What the clock of a time zone is called, by the city where it hangs: "Europe/London" → "heure de Londres"."""
-        city = zone.rsplit("/", 1)[-1].replace("_", " ")
-        return self.zone.replace("{city}", self.cities.get(city, city))
+        """What the clock of a time zone is called, by its city: "Europe/London" → "heure de Londres"; "UTC" is one."""
+        region, _, city = zone.replace("_", " ").rpartition("/")
+        if region in ("", "Etc"):
+            return city
+        name = self.cities.get(city, city)
+        vowel = unicodedata.normalize("NFD", name[0]).casefold()[0] in _VOWELS
+        return (self.zone_before_vowel if vowel and self.zone_before_vowel else self.zone).replace("{city}", name)
 
     def longest_when(self) -> str:
         """The longest that `when` can become: a reply has to fit with it."""
@@ -110,7 +125,7 @@ def placed(text: str, *, private: bool, direct_messages: bool) -> str:
         wanted = private if only[1] == "private" else direct_messages and not private
         return only[2].strip() if wanted else ""
 
-    return " ".join(_ONLY.sub(put, text).split())
+    return _SPACES.sub(" ", _ONLY.sub(put, text)).strip()
 
 
 def _filled(pattern: str, words: dict[str, str]) -> str:
