@@ -180,7 +180,7 @@ ASKED = (  # text, when a person of the brand answers on the platform (minutes a
     ("ok I sent it", 7),
     ("Love the new collection, so beautiful!", None),
     ("what time does the leeds store close on sunday", 9),
-    ("how do I change my delivery address, I moved house last week", 60),
+    ("Do you ship to Canada?", 60),
     ("nobody answers, very disappointed", 120),  # after the second
     ("you took the money twice, this is a disgrace", 400),  # after all three
 )
@@ -208,6 +208,8 @@ class Shop:
         self.world, self.meter = AwsWorld(), Meter()
         services = self.world.services
         services.__dict__["lean_aws"] = MeteredAws(services.lean_aws, self.meter)
+        self.world.sweep()  # the first one notes the playbook's clocks: once a playbook, not once a question
+        self.meter.used.clear()
         self.deliveries = 0
         self.echoed = 0
 

@@ -1,7 +1,7 @@
 """What an e-mail or a page tells of a conversation, read from the store: every open question first, whatever came in
 between; what was said and by whom; who did what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from chalicelib.conversations.conversation import (
     Outcome,
     PersonalAnswer,
     Question,
+    Thread,
 )
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
@@ -45,11 +46,14 @@ class Content:
         page: str = "",
         by_mail: bool = False,
         bounced_from: str = "",
+        thread: Thread | None = None,
     ) -> EscalationEmail:
-        """Everything that the e-mail of `notice` to `team` tells; `page` is the address behind its buttons."""
+        """Everything that the e-mail of `notice` to `team` tells; `page` is the address behind its buttons, `thread`
+        what the brand's people said, where that has been read."""
         waiting = staff_rules.open_questions(c)
-        asked = self.asked(c, [i for i, _ in waiting[:READ]])
-        name, last = self.account_name(c), self._last(c)
+        read = {i: self.store.interaction(c.product, c.account, i) for i, _ in waiting[:READ]}
+        asked = tuple(_asked(found, c.questions[i]) for i, found in read.items())
+        name, last = self.account_name(c), self._last(c, read)
         oldest = min((q for _, q in waiting), key=lambda q: q.received_at, default=None)
         return EscalationEmail(
             conversation=c.id,
@@ -61,7 +65,7 @@ class Content:
             tier=notice.tier,
             tiers=len(self.playbook.tiers(c.about(notice), urgent=notice.urgent)),
             asked=asked,
-            lines=self.said(c, SAID),
+            lines=self.said(c, SAID, thread=thread),
             since=oldest.received_at if oldest else now,
             answer_by=self.answer_by(c, oldest) or notice.due_at,
             now=now,
@@ -94,17 +98,6 @@ class Content:
         acks = [c.acknowledgements.get(i) for i, _ in staff_rules.open_questions(c)]
         return any(a and a.state is Outcome.SENT and not a.resolves for a in acks)
 
-    def asked(self, c: Conversation, ids: list[str]) -> tuple[Asked, ...]:
-        """The questions `ids` in the customer's own words; one whose words are gone still stands there."""
-        rows = []
-        for id in ids:
-            found = self.store.interaction(c.product, c.account, id)
-            if found and not found.deleted:
-                rows.append(Asked(found.author_name or "", found.text, found.at, found.attachments, found.link))
-            else:
-                rows.append(Asked("", "", c.questions[id].at))
-        return tuple(rows)
-
     def inbox(self, c: Conversation, last: Interaction | None) -> str:
         """Where the platform shows it: the comment's or post's own address, or the inbox's for messages."""
         if last and last.link:
@@ -112,20 +105,25 @@ class Content:
         address = platforms.product(c.product).inbox if c.private else ""
         return address.replace("{account}", c.account)
 
-    def _last(self, c: Conversation) -> Interaction | None:
+    def _last(self, c: Conversation, read: Mapping[str, Interaction | None]) -> Interaction | None:
         """The newest thing that the customer asked and that waits for an answer, else the newest at all."""
         ordered = staff_rules.open_questions(c) or sorted(c.questions.items(), key=lambda row: row[1].at)
-        return self.store.interaction(c.product, c.account, ordered[-1][0]) if ordered else None
+        if not ordered:
+            return None
+        id = ordered[-1][0]
+        return read[id] if id in read else self.store.interaction(c.product, c.account, id)
 
     # --- what was said, and who did what ---
 
-    def said(self, c: Conversation, most: int, *, open_too: bool = False) -> tuple[Line, ...]:
+    def said(
+        self, c: Conversation, most: int, *, open_too: bool = False, thread: Thread | None = None
+    ) -> tuple[Line, ...]:
         """What the customer, the brand's people and Earshot said, in the platform's order; the newest `most`."""
-        lines = [*self._exchanged(c, most, open_too), *_automatic(c), *_personal(c)]
+        thread = thread or self.store.thread(c.product, c.account, c.thread)
+        lines = [*self._exchanged(c, thread, most, open_too), *_automatic(c), *_personal(c)]
         return tuple(sorted(lines, key=lambda line: line.at)[-most:])
 
-    def _exchanged(self, c: Conversation, most: int, open_too: bool) -> Iterator[Line]:
-        thread = self.store.thread(c.product, c.account, c.thread)
+    def _exchanged(self, c: Conversation, thread: Thread, most: int, open_too: bool) -> Iterator[Line]:
         ours = {a.id for a in c.answers.values()} | {a.id for a in c.acknowledgements.values()}
         ids = [(q.at, i) for i, q in c.questions.items() if open_too or not q.pending]
         ids += [(r.at, i) for i, r in thread.replies.items() if i not in ours and not r.deleted]
@@ -141,6 +139,13 @@ class Content:
             Done(a.who, a.at, f"act_{a.deed}", a.until, a.team, a.intent, a.note, undone=a.undone_at is not None)
             for a in sorted(c.acts.values(), key=lambda a: a.at)
         )
+
+
+def _asked(found: Interaction | None, question: Question) -> Asked:
+    """The question in the customer's own words; one whose words are gone still stands there."""
+    if found is None or found.deleted:
+        return Asked("", "", question.at)
+    return Asked(found.author_name or "", found.text, found.at, found.attachments, found.link)
 
 
 def _automatic(c: Conversation) -> Iterator[Line]:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 from chalicelib.conversations.conversation import Conversation
@@ -16,7 +15,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import pages
 from chalicelib.storage.optouts import OptOut, OptOuts
 from chalicelib.storage.people import linked
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import ConversationKey, Store
 
 READ: Final = 100  # conversations of one customer that are read for a profile
 ENOUGH: Final = 5  # others, before a share of them is told
@@ -42,14 +41,12 @@ class Known:
 
 def known(store: Store, playbook: Playbook, c: Conversation, language: str | None, now: datetime) -> Known:
     """What there is to tell of the customer of `c`, who writes in `language`."""
-    found = {c.thread: c}
-    for product, account, customer in linked(store, c.product, c.account, c.customer):
-        for other in islice(store.conversations_of(product, account, customer), READ):
-            found.setdefault(f"{product}:{account}:{other.thread}", other)
-    found.pop(f"{c.product}:{c.account}:{c.thread}", None)
+    found, people = [c], linked(store, c.product, c.account, c.customer)
+    for person in people:
+        found += store.conversations_of(*person, most=READ, but=ConversationKey.of(c))
     page, helped, sent = _page(store, playbook, c.intent, language)
-    opted = OptOuts(store).of(c.product, c.account, c.customer)
-    return Known(profile(found.values(), now), opted, page, helped, sent)
+    opted = OptOuts(store).of_any(people, lately=True)
+    return Known(profile(found, now), opted, page, helped, sent)
 
 
 def _page(store: Store, playbook: Playbook, intent: str | None, language: str | None) -> tuple[str, int, int]:

@@ -28,7 +28,7 @@ from chalicelib.playbook.parts import Answer, Place, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
-from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.store import Change, ConversationKey, Parents, Store
 
 _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
 
@@ -63,9 +63,11 @@ class Acknowledger(NamedTuple):
     keys: Keys
 
     def post(
-        self, conversation: Conversation, interaction: Interaction, id: str, now: Callable[[], datetime]
-    ) -> Replied:
-        """Posts the claimed acknowledgement `id` exactly once and records what became of it."""
+        self, claimed: Change[Conversation], interaction: Interaction, id: str, now: Callable[[], datetime]
+    ) -> tuple[Replied, Change[Conversation]]:
+        """Posts the acknowledgement `id`, which `claimed` has, exactly once and records what became of it; that change
+        of the conversation."""
+        conversation = claimed.after
         ack = conversation.acknowledgements[id]
         owner = self.apps.owner(interaction.product, interaction.account)
         reply = Reply(interaction, ack.text, ack.token, now(), ack.private and not interaction.private)
@@ -77,12 +79,14 @@ class Acknowledger(NamedTuple):
                 old, id, ack.token, state, self.playbook, now(), reply_id=reply_id, not_before=not_before
             )
 
-        self.store.update_conversation(ConversationKey.of(conversation), change, now())
+        key = ConversationKey.of(conversation)
+        recorded = self.store.update_conversation(key, change, now(), seen=claimed.item) or claimed
         if not_before and not_before - interaction.at > self.playbook.caps.max_age:
             not_before = None  # too late for an acknowledgement by then: the timer covers the customer
         result = "refused" if state is Outcome.PENDING else state.value
         late = (now() - interaction.received_at).total_seconds()
-        return Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before, ack.rung)
+        told = Replied(interaction, conversation.id, ack.intent, ack.text, result, code, late, not_before, ack.rung)
+        return told, recorded
 
     def claim(
         self, c: Conversation, thread: Thread, i: Interaction, permit: Permit | None, now: datetime
@@ -105,10 +109,12 @@ class Acknowledger(NamedTuple):
             claimed.append(id)
         return c, Claim(tuple(claimed))
 
-    def permit(self, c: Conversation, thread: Thread, i: Interaction, now: datetime) -> Permit:
+    def permit(
+        self, c: Conversation, thread: Thread, i: Interaction, now: datetime, parents: Parents | None = None
+    ) -> Permit:
         """Asks for what the claim of `i` needs, and takes it: once an interaction, before its claim is written."""
         owner = self.apps.owner(i.product, i.account)
-        why: str = self._aside(c, thread, i, owner.account) if owner else Why.NO_ACCOUNT
+        why: str = self._aside(c, thread, i, owner.account, parents or Parents(self.store)) if owner else Why.NO_ACCOUNT
         if owner and not why:
             held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time
             why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
@@ -199,7 +205,7 @@ class Acknowledger(NamedTuple):
         posted = platforms.product(i.product).wording(owner.account, i, text, private and not i.private)
         return posted.split() == text.split()
 
-    def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account) -> str:
+    def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account, parents: Parents) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""
         store = self.store
         if OptOuts(store).stopped(i.product, i.account, i.customer):
@@ -209,7 +215,7 @@ class Acknowledger(NamedTuple):
         called = [name for name in named if isinstance(name, str)]
         if for_somebody_else(i, called, tags_people=product.tags_people):
             return Why.TO_SOMEBODY_ELSE
-        parent = store.interaction(i.product, i.account, i.parent) if i.parent and not i.private else None
+        parent = None if i.private else parents.of(i)
         if in_others_thread(i, c, thread, parent, called):
             return Why.OTHERS_THREAD
         if product.threads_have_an_owner and begun_by_another(

@@ -28,7 +28,7 @@ class Breaker(NamedTuple):
 
     def is_open(self, owner: Owner, now: datetime) -> bool:
         """Whether the platform refused what the account is registered with now, and no block's end has come."""
-        print_, _, until = (self.store.marked(_name(owner)) or "").partition(_UNTIL)
+        print_, _, until = (self.store.marked(_name(owner), lately=True) or "").partition(_UNTIL)
         return print_ == _fingerprint(owner) and (not until or to_time(until) > now)
 
     def open(self, owner: Owner, error: TokenInvalid | Blocked, now: datetime) -> None:

@@ -15,8 +15,9 @@ from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
-from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
+from chalicelib.storage.store import SHARDS, Change, Contention, ConversationKey, Store
 
+AT_ONCE = timedelta(minutes=1)  # a notice that is queued has gone out by then
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -56,7 +57,7 @@ class Escalator:
         """After a change of the playbook's clocks every conversation that waits is planned anew, so that shorter waits
         apply to it too. Goes on where the sweep before was stopped."""
         clocks = self.playbook.clocks
-        if self.store.marked("clocks") == clocks:
+        if self.store.marked("clocks", lately=True) == clocks:
             return True
         for shard in range(SHARDS):
             done, _, since = (self.store.marked(names.replanned(shard)) or "").partition("|")
@@ -81,9 +82,10 @@ class Escalator:
             planned = ladders.forget_promises(old) if anew else old
             return ladders.escalate(rules.apply_replies(planned, thread, self.playbook, now), self.playbook, now)
 
-        done = self.store.update_conversation(key, change, now)
+        done = self.store.update_conversation(key, change, now, passing=_is_queued)
         if done is None:  # erased in between; the index lags
             return
+        self._settle(key, done, now)
         wake_for(self.timer, done.after.due_at, now)  # the next tier
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
@@ -98,5 +100,17 @@ class Escalator:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(on, notice, team, late))
 
+    def _settle(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
+        """Puts the entry where it belongs that was left because its notices were to be sent at once, and were not."""
+        c, item = done.after, done.item
+        early = c == done.before and item and item.wake_at and c.wake_at and item.wake_at < c.wake_at
+        if early and item and item.wake_at and item.wake_at < now - AT_ONCE:
+            self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
+
     def _team(self, c: Conversation, notice: Notice) -> str:
         return self.playbook.team(c.about(notice), notice.tier, urgent=notice.urgent).name
+
+
+def _is_queued(c: Conversation) -> bool:
+    """Whether a notice's outcome is what it has to be looked at for next: that moves its entry as well, in seconds."""
+    return any(n.again_at == c.wake_at for n in c.notices.values())

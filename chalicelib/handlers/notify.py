@@ -14,7 +14,7 @@ from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time
 from chalicelib.conversations import rules, staff_rules
-from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome
+from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome, Thread
 from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
@@ -30,6 +30,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.once import Once
 from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.table import Item
 
 REFUSED_RETRY = timedelta(minutes=2)
 KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail
@@ -37,10 +38,13 @@ KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mai
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One claimed notice: the conversation as it was read, and the notice's name in it."""
+    """One claimed notice: the conversation as it was read, the notice's name in it, the item that was written, and what
+    the brand's people have said in the thread."""
 
     conversation: Conversation
     name: str
+    item: Item | None = None
+    thread: Thread | None = None
 
     @property
     def notice(self) -> Notice:
@@ -71,15 +75,16 @@ class Notifier:
     def notify(self, message: SendNotice, now: datetime) -> None:
         """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again."""
         key, name = message.key, message.notice
-        known = self.store.conversation(key)
+        held = self.store.held(key)
+        known = held.noun if held else None
         notice = known.notices.get(name) if known else None
-        if known is None or notice is None or notice.state is Outcome.SENT:
+        if held is None or known is None or notice is None or notice.state is Outcome.SENT:
             return
         team = self.team(known, notice)
         if gathering := self._bundles.gathering(known, notice, team.name, team.email, now):
             self._gather(key, name, gathering, now)
             return
-        if member := self._claim(key, name, now):
+        if member := self._claim(key, name, now, held.item):
             self._send([member], None, now)
 
     @property
@@ -96,21 +101,23 @@ class Notifier:
             c.about(notice), notice.tier, urgent=notice.urgent
         )
 
-    def _claim(self, key: ConversationKey, name: str, now: datetime) -> Member | None:
-        """The notice, if it still has to be sent and nobody else holds it; read consistently."""
+    def _claim(self, key: ConversationKey, name: str, now: datetime, seen: Item | None = None) -> Member | None:
+        """The notice, if it still has to be sent and nobody else holds it; read consistently, `seen` a moment ago."""
         token, thread = self.new_token(), self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
             return rules.claim_notice(rules.apply_replies(old, thread, self.playbook, now), name, token, now)
 
-        done = self.store.update_conversation(key, change, now, passing=True)
+        done = self.store.update_conversation(key, change, now, passing=lambda c: True, seen=seen)
         notice = done.after.notices.get(name) if done else None
         if done is None or notice is None:
             return None
         if notice.state is Outcome.WITHDRAWN:
             self.outcomes.notified(Notified(done.after.on(notice), notice.tier, "", "", "withdrawn"))
         return (
-            Member(done.after.on(notice), name) if notice.state is Outcome.CLAIMED and notice.token == token else None
+            Member(done.after.on(notice), name, done.item, thread)
+            if notice.state is Outcome.CLAIMED and notice.token == token
+            else None
         )
 
     # --- several in one ---
@@ -234,6 +241,7 @@ class Notifier:
             m.key,
             lambda old: rules.record_notice(old, m.name, state, token=m.notice.token, id=id, again_at=again_at, at=now),
             now,
+            seen=m.item,
         )
 
     def _tell(self, members: Sequence[Member], kind: Bundle | None, email: Email, result: str, code: str = "") -> None:
@@ -324,7 +332,14 @@ class Notifier:
         page = f"{self.public_url}/act/{links.make(self.keys, m.conversation, now, m.name)}" if self.public_url else ""
         bounced_from = team.email if to != team.email else ""
         return self.content.email(
-            m.conversation, m.notice, now, page=page, by_mail=by_mail, bounced_from=bounced_from, team=team
+            m.conversation,
+            m.notice,
+            now,
+            page=page,
+            by_mail=by_mail,
+            bounced_from=bounced_from,
+            team=team,
+            thread=m.thread,
         )
 
     def _reply_to(self, members: Sequence[Member], tag: str, to: str, now: datetime) -> str:

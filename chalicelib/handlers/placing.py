@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chalicelib.apps import Apps
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.storage import names
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import Parents, Store
 
 REMEMBERED = timedelta(days=400)  # as long as an interaction
 
@@ -21,6 +21,7 @@ class Placer(NamedTuple):
 
     store: Store
     apps: Apps
+    parents: Parents
 
     def placed(self, incoming: Interaction, now: datetime) -> Interaction | None:
         """`incoming` where it belongs; None when another account's app tells of it, so that it is known already."""
@@ -67,6 +68,8 @@ class Placer(NamedTuple):
 
     def _answers_at(self, reply: Interaction) -> Interaction:
         """What the brand says goes to the account which has the question that it answers."""
+        if self.parents.of(reply):
+            return reply
         for id in filter(None, (reply.parent, reply.thread, reply.post)):
             account = self._read(names.object_home(reply.product, id))
             if account:
@@ -96,7 +99,7 @@ class Placer(NamedTuple):
             return replace(i, thread=thread, parent=thread if i.parent == i.thread else i.parent)
         if not i.parent or i.thread != i.parent or i.private:
             return i
-        parent = self.store.interaction(i.product, i.account, i.parent)
+        parent = self.parents.of(i)
         return replace(i, thread=parent.thread) if parent and parent.thread else i
 
     def _read(self, name: str) -> str | None:

@@ -5,10 +5,11 @@ a no-op when its result is already there, so that a message that comes again (a 
 only what is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from chalicelib import platforms
@@ -33,7 +34,8 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.reading.guards import guarded
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.optouts import OptOuts
-from chalicelib.storage.store import Change, ConversationKey, Store
+from chalicelib.storage.store import Change, ConversationKey, Parents, Store, Talk
+from chalicelib.storage.table import Item
 
 CHANGES = (Kind.EDIT, Kind.DELETE, Kind.HIDE)
 SOMEBODY = "somebody"  # stands for the id of another customer, which this one's words need not keep
@@ -73,7 +75,7 @@ class Responder(NamedTuple):
             self.inbox.send_all([inbox.part(envelope, i) for i in interactions])
             return
         for interaction in interactions:
-            Step(self, envelope, interaction, now).run()
+            Step(self, envelope, interaction, now, Parents(self.store)).run()
 
     def _parsed(self, envelope: Envelope) -> list[Parsed] | None:
         """What the envelope says; None when nobody has its app. Poison, where the body as a whole is not understood."""
@@ -138,6 +140,14 @@ def _sorted_out(parsed: list[Parsed] | None, other_accounts: bool) -> tuple[list
     return [p for p in parsed if isinstance(p, Interaction)], reasons
 
 
+Items = Mapping[ConversationKey, Item]
+
+
+def _items(talk: Talk) -> Items:
+    """The items of its conversations, so that a change of one need not read it again."""
+    return {ConversationKey.of(held.noun): held.item for held in talk.held}
+
+
 class Step(NamedTuple):
     """The steps of one interaction."""
 
@@ -145,14 +155,17 @@ class Step(NamedTuple):
     envelope: Envelope
     incoming: Interaction
     now: Callable[[], datetime]
+    parents: Parents
 
     def run(self) -> None:
         """All steps for what a delivery tells of one interaction."""
         r = self.responder
-        if r.forgotten.concerns(self.incoming):  # it waited, or came again, while its author asked to be erased
+        if r.forgotten.concerns(
+            self.incoming, lately=True
+        ):  # it waited, or came again, while its author asked to be erased
             self._drop(self.incoming)
             return
-        incoming = Placer(r.store, r.apps).placed(self.incoming, self.now())
+        incoming = Placer(r.store, r.apps, self.parents).placed(self.incoming, self.now())
         if incoming is None or incoming.kind is Kind.SAME_PERSON:
             return
         if incoming.unproven and not self._is_true(incoming):
@@ -160,7 +173,7 @@ class Step(NamedTuple):
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
         incoming = self._kept(incoming)
-        if self._moved(incoming) and r.forgotten.concerns(incoming):
+        if self._moved(incoming) and r.forgotten.concerns(incoming, lately=True):
             self._drop(incoming)
             return
         change = self._stored(incoming)
@@ -201,7 +214,7 @@ class Step(NamedTuple):
         id of another customer to whom this one speaks; what the brand answered to words that are forgotten."""
         to = incoming.to if incoming.brand or incoming.to in (incoming.account, incoming.author) else None
         incoming = replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None))
-        if self.responder.forgotten.answers_one(incoming):
+        if self.responder.forgotten.answers_one(incoming, self.parents):
             return replace(incoming, text="", author_name=None, to=SOMEBODY if incoming.to else None)
         return incoming
 
@@ -215,7 +228,7 @@ class Step(NamedTuple):
         except ReplyError:
             return incoming
         for more in fetched.pop("more", ()):
-            Step(self.responder, self.envelope, more, self.now).run()
+            Step(self.responder, self.envelope, more, self.now, self.parents).run()
         known = {k: v for k, v in fetched.items() if v}
         brand = known.get("author") == incoming.account
         return replace(incoming, **known, brand=brand, kind=Kind.BRAND_REPLY if brand else incoming.kind)
@@ -268,18 +281,19 @@ class Step(NamedTuple):
     def _customer(self, interaction: Interaction, *, known: bool) -> Stored:
         r = self.responder
         OptOuts(r.store).heed(interaction)  # before anything is said to them
-        after, claim = self._applied(interaction, known=known)
+        done, claim = self._applied(interaction, known=known)
+        after = done.after
         self._schedule(after)
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
             r.store.keep_interaction(interaction, after.wake_at, self.now())
         if claim.ids and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
             return Stored(bare(interaction), "", why=Why.ERASED)
         for id in claim.ids:
-            replied = r.acknowledger.post(after, interaction, id, self.now)
+            replied, done = r.acknowledger.post(done, interaction, id, self.now)
             if replied.not_before:
                 r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())
             r.outcomes.replied(replied)
-        self._heed_failures(after, interaction)
+        self._heed_failures(done.after, interaction)
         intent = interaction.reading.intent if interaction.reading else ""
         return Stored(interaction, after.id, intent, why=claim.why)
 
@@ -287,9 +301,8 @@ class Step(NamedTuple):
         """The platform may have said that a private reply did not arrive before its sending was recorded."""
         if not interaction.private or interaction.id not in c.acknowledgements:
             return
-        now = self.responder.store.conversation(ConversationKey.of(c))
-        ack = now.acknowledgements.get(interaction.id) if now else None
-        reply = ack and ack.id and self.responder.store.interaction(c.product, c.account, ack.id)
+        id = c.acknowledgements[interaction.id].id
+        reply = self.responder.store.interaction(c.product, c.account, id) if id else None
         if reply and reply.undelivered:
             self._undelivered(c, reply)
 
@@ -304,7 +317,7 @@ class Step(NamedTuple):
         self._schedule(after)
         return after
 
-    def _applied(self, interaction: Interaction, *, known: bool) -> tuple[Conversation, Claim]:
+    def _applied(self, interaction: Interaction, *, known: bool) -> tuple[Change[Conversation], Claim]:
         """The conversation with the interaction in it and its acknowledgement claimed, or why not. `known`: the
         interaction came before, so its conversation is read first. A claim on the guess that there is none would count
         against the caps, and a reply that a rate limit held back would then never go out."""
@@ -325,10 +338,10 @@ class Step(NamedTuple):
         key, new = ConversationKey.of(interaction), not known and not interaction.private
         done = r.store.decide_conversation(key, partial(decide, None), self.now(), new=new)
         if asked := done.result.unasked:
-            permit = r.acknowledger.permit(asked, thread, interaction, now)
-            done = r.store.decide_conversation(key, partial(decide, permit), self.now(), new=new, seen=done.seen)
+            permit = r.acknowledger.permit(asked, thread, interaction, now, self.parents)
+            done = r.store.decide_conversation(key, partial(decide, permit), self.now(), new=True, seen=done.seen)
         assert done.change
-        return done.change.after, done.result
+        return done.change, done.result
 
     def _schedule(self, conversation: Conversation) -> None:
         """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""
@@ -346,7 +359,8 @@ class Step(NamedTuple):
         place = (i.product, i.account, i.thread)
         if i.kind is Kind.BRAND_POST:
             return Stored(i, "")
-        conversations, why = r.store.conversations_in(*place), ""
+        talk, why = r.store.talk(*place), ""
+        conversations, seen = talk.conversations, _items(talk)
         is_gone = i.undelivered or i.deleted or i.hidden
         if is_gone:
             for c in conversations:
@@ -354,13 +368,16 @@ class Step(NamedTuple):
         ours = answers.our_reply(conversations, i)
         mine = staff_rules.our_answer(conversations, i)
         if ours:
-            conversations = [ours[0] if is_gone else self._echoed(*ours, i)]
+            conversations = [ours[0] if is_gone else self._echoed(*ours, i, seen)]
         elif mine:  # it answers what its page had shown, not all that was asked before it
-            conversations = [mine[0] if is_gone else self._came_back(*mine, i)]
+            conversations = [mine[0] if is_gone else self._came_back(*mine, i, seen)]
         elif not (i.ours or r.playbook.is_ours(i.text)):
             reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
-            thread = r.store.change_thread(*place, lambda old: rules.add_reply(old, i.id, reply), self.now())
-            conversations = [self._settled(c, thread) for c in r.store.conversations_in(*place)]
+            thread = r.store.change_thread(
+                *place, partial(rules.add_reply, id=i.id, reply=reply), self.now(), talk.item
+            )
+            seen = _items(talk := r.store.talk(*place))  # also whoever asked before they could see the reply
+            conversations = [self._settled(c, thread, seen) for c in talk.conversations]
             why = Why.AUTOMATIC if any(i.id in answers.automatic(c, thread, r.playbook) for c in conversations) else ""
         return Stored(i, conversations[0].id if conversations else "", why=why)
 
@@ -368,33 +385,39 @@ class Step(NamedTuple):
         """The customer whom the brand answers: as the platform says, else who wrote what the reply stands under."""
         if i.to or i.private or not i.parent:
             return i.to
-        parent = self.responder.store.interaction(i.product, i.account, i.parent)
+        parent = self.parents.of(i)
         return parent.customer if parent and not parent.brand and parent.thread else None
 
-    def _echoed(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
+    def _echoed(self, conversation: Conversation, id: str, echo: Interaction, seen: Items) -> Conversation:
         """The conversation after our own reply came back: whatever its claim said, it was sent."""
         playbook, token = self.responder.playbook, conversation.acknowledgements[id].token
         return self._updated(
-            conversation, lambda old: rules.record(old, id, token, Outcome.SENT, playbook, self.now(), reply_id=echo.id)
+            conversation,
+            lambda old: rules.record(old, id, token, Outcome.SENT, playbook, self.now(), reply_id=echo.id),
+            seen,
         )
 
-    def _came_back(self, conversation: Conversation, id: str, echo: Interaction) -> Conversation:
+    def _came_back(self, conversation: Conversation, id: str, echo: Interaction, seen: Items) -> Conversation:
         """A person's answer from the e-mail came back: it is on the platform, whatever its claim said."""
         return self._updated(
             conversation,
             lambda old: staff_rules.record_answer(
                 old, id, Outcome.SENT, self.responder.playbook, self.now(), reply_id=echo.id
             ),
+            seen,
         )
 
-    def _settled(self, conversation: Conversation, thread: Thread) -> Conversation:
+    def _settled(self, conversation: Conversation, thread: Thread, seen: Items) -> Conversation:
         """The conversation with the brand's replies applied; a reply that was taken back opens its question again."""
         after = self._updated(
-            conversation, lambda old: rules.apply_replies(old, thread, self.responder.playbook, self.now())
+            conversation, lambda old: rules.apply_replies(old, thread, self.responder.playbook, self.now()), seen
         )
         self._schedule(after)
         return after
 
-    def _updated(self, c: Conversation, change: Callable[[Conversation], Conversation]) -> Conversation:
-        done = self.responder.store.update_conversation(ConversationKey.of(c), change, self.now())
+    def _updated(
+        self, c: Conversation, change: Callable[[Conversation], Conversation], seen: Items = MappingProxyType({})
+    ) -> Conversation:
+        key = ConversationKey.of(c)
+        done = self.responder.store.update_conversation(key, change, self.now(), seen=seen.get(key))
         return done.after if done else c

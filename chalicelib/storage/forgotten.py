@@ -12,7 +12,7 @@ from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys
 from chalicelib.storage.item_keys import forgotten_item
-from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.store import ConversationKey, Parents, Store
 from chalicelib.storage.table import Conflict, Item, Key
 
 # Longer than anything can be on its way: 14 days in the inbox, 14 as a dead letter, and again for each redrive; and
@@ -41,16 +41,18 @@ class Forgotten:
             except Conflict:
                 continue
 
-    def since(self, product: str, account: str, customer: str) -> datetime | None:
-        """Until when what the customer said is forgotten; None for everybody who did not ask. Read consistently."""
-        found = self.store.table.get(self._key(product, account, customer))
+    def since(self, product: str, account: str, customer: str, *, lately: bool = False) -> datetime | None:
+        """Until when what the customer said is forgotten; None for everybody who did not ask. Read consistently;
+        `lately`: as it stood a moment ago, for half the price."""
+        found = self.store.table.get(self._key(product, account, customer), lately=lately)
         return to_time(found.doc["at"]) if found else None
 
-    def concerns(self, i: Interaction) -> bool:
+    def concerns(self, i: Interaction, *, lately: bool = False) -> bool:
         """Whether `i` must not be kept: a forgotten customer said it before, or the brand said it to one who has said
-        nothing since."""
+        nothing since. `lately`: enough for what is only stored; of that the second pass meets what was under way when
+        the mark was made."""
         for person in people(i):
-            at = self.since(i.product, i.account, person)
+            at = self.since(i.product, i.account, person, lately=lately)
             if at and (before(i, at) or self._of_nothing(i, person)):
                 return True
         return False
@@ -65,11 +67,11 @@ class Forgotten:
         key = ConversationKey(i.product, i.account, i.thread, person)
         return i.brand and i.private and self.store.conversation(key) is None
 
-    def answers_one(self, i: Interaction) -> bool:
+    def answers_one(self, i: Interaction, parents: Parents | None = None) -> bool:
         """Whether the brand's public reply `i` answers words that are forgotten: what it says may name their author."""
-        if not i.brand or i.private or not i.parent:
+        if not i.brand or i.private:
             return False
-        parent = self.store.interaction(i.product, i.account, i.parent)
+        parent = (parents or Parents(self.store)).of(i)
         return bool(parent and parent.erased)
 
     def trace(self, product: str, account: str, customer: str) -> str:

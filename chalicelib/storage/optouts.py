@@ -6,7 +6,7 @@ no question and hides none; people go on answering.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Final
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.item_keys import customer_key, optout_item
-from chalicelib.storage.people import linked
+from chalicelib.storage.people import Person, linked
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, Item
 
@@ -100,9 +100,11 @@ class OptOuts:
     def of(self, product: str, account: str, customer: str) -> OptOut | None:
         """The newest word of a customer, under whichever of the names that staff have linked; None for who has never
         said one. Read consistently."""
-        found = (
-            self.store.table.get(optout_item(*person)) for person in linked(self.store, product, account, customer)
-        )
+        return self.of_any(linked(self.store, product, account, customer))
+
+    def of_any(self, people: Iterable[Person], *, lately: bool = False) -> OptOut | None:
+        """The newest word that was said under any of one person's names; `lately`: as known a moment ago."""
+        found = (self.store.table.get(optout_item(*person), lately=lately) for person in people)
         return max((_word(item) for item in found if item), key=lambda word: (word.at, word.stopped), default=None)
 
     def stopped(self, product: str, account: str, customer: str) -> bool:

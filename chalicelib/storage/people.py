@@ -21,10 +21,11 @@ Person = tuple[str, str, str]
 
 
 def linked(store: Store, product: str, account: str, customer: str) -> list[Person]:
-    """The person themselves first, then everybody who was linked with them, also by way of another."""
+    """The person themselves first, then everybody who was linked with them, also by way of another; as it stood a
+    moment ago, for links are made by hand."""
     found: list[Person] = [(product, account, customer)]
     for person in found:  # it grows while it is gone through
-        for item in store.table.partition(links_pk(*person)) if len(found) < MOST else ():
+        for item in store.table.partition(links_pk(*person), lately=True) if len(found) < MOST else ():
             other = (str(item.doc["product"]), str(item.doc["account"]), str(item.doc["customer"]))
             if other not in found:
                 found.append(other)

@@ -2,9 +2,10 @@
 What its items are called is in item_keys.py, what the small things are in names.py."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Any, NamedTuple
 
 from chalicelib.codec import dump, from_time, load, to_time
@@ -46,10 +47,11 @@ class Contention(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change[T]:
-    """What stood before (None: nothing) and what stands now."""
+    """What stood before (None: nothing) and what stands now. Another change of it need not read `item` again."""
 
     before: T | None
     after: T
+    item: Item | None = field(default=None, compare=False)
 
 
 class Decided[T, R](NamedTuple):
@@ -59,6 +61,43 @@ class Decided[T, R](NamedTuple):
     change: Change[T] | None
     result: R
     seen: Item | None = None
+
+
+class Held[T](NamedTuple):
+    """A noun and the item that it was read from, so that a change of it need not read that again."""
+
+    noun: T
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """All that stands in a thread: what the brand's people said (`item`: where, if anywhere), and its conversations."""
+
+    thread: Thread
+    item: Item | None
+    held: tuple[Held[Conversation], ...]
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return [held.noun for held in self.held]
+
+
+class Parents:
+    """What interactions stand under, each read once however many rules ask for it: for as long as one is worked on."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._read: dict[tuple[str, str, str], Interaction | None] = {}
+
+    def of(self, i: Interaction) -> Interaction | None:
+        """The interaction to which `i` answers directly; None where it names none, or nobody has told of it."""
+        if not i.parent:
+            return None
+        key = (i.product, i.account, i.parent)
+        if key not in self._read:
+            self._read[key] = self._store.interaction(*key)
+        return self._read[key]
 
 
 class Store:
@@ -157,13 +196,15 @@ class Store:
         change: Callable[[Conversation], Conversation],
         now: datetime,
         *,
-        passing: bool = False,
+        passing: Callable[[Conversation], bool] | None = None,
         always: bool = False,
+        seen: Item | None = None,
     ) -> Change[Conversation] | None:
         """Writes `change(stored)`; None when there is no such conversation, so that an erased one is not revived.
         `always`: also when that changes nothing, for the table's stream to tell of it.
-        `passing`: another change follows at once, so the overdue index may say an earlier time than is true until
-        then: moving an entry costs twice what the conversation itself does. Raises Contention."""
+        `passing` says of what is written whether another change follows at once, so that the overdue index may say an
+        earlier time than is true until then: moving an entry costs twice what the conversation itself does.
+        `seen` is the item as it was read or written a moment ago. Raises Contention."""
         return self._change(
             conversation_key(key),
             Conversation,
@@ -173,11 +214,17 @@ class Store:
             new=False,
             always=always,
             passing=passing,
+            seen=seen,
         ).change
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
+        held = self.held(key)
+        return held.noun if held else None
+
+    def held(self, key: ConversationKey) -> Held[Conversation] | None:
+        """The conversation with its item."""
         item = self.table.get(conversation_key(key))
-        return _noun(Conversation, item) if item else None
+        return Held(_noun(Conversation, item), item) if item else None
 
     def reduce_conversation(
         self, key: ConversationKey, change: Callable[[Conversation], Conversation | None], now: datetime
@@ -202,10 +249,14 @@ class Store:
                 item = conflict.old
         raise Contention("a conversation")
 
-    def conversations_of(self, product: str, account: str, customer: str) -> list[Conversation]:
-        """Every conversation of a customer at one account; eventually consistent."""
-        keys = [k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k)]
-        items = (self.table.get(key) for key in keys)
+    def conversations_of(
+        self, product: str, account: str, customer: str, *, most: int | None = None, but: ConversationKey | None = None
+    ) -> list[Conversation]:
+        """Every conversation of a customer at one account, or the first `most`; eventually consistent. `but` is one
+        that is at hand: the others are then read as they stood a moment ago, for half the price."""
+        at_hand = conversation_key(but) if but else None
+        keys = (k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k))
+        items = (self.table.get(key, lately=but is not None) for key in islice(keys, most) if key != at_hand)
         return [_noun(Conversation, item) for item in items if item]
 
     def overdue(self, now: datetime) -> Iterator[ConversationKey]:
@@ -234,8 +285,9 @@ class Store:
         self.table.put(Item(place, doc, old.rev if old else 0, expires_at=now + KEPT_AFTER, **index))
 
     def aside(self, now: datetime) -> set[ConversationKey]:
-        """The conversations that a sweep leaves alone for now, because work on them keeps failing."""
-        rows = self.table.partition(ASIDE)
+        """The conversations that a sweep leaves alone for now, because work on them keeps failing; eventually
+        consistent."""
+        rows = self.table.partition(ASIDE, lately=True)
         return {ConversationKey.named(row.doc) for row in rows if to_time(str(row.doc["until"])) > now}
 
     # --- everything: a scan, for exports, reports and the local page, never on the way of an interaction ---
@@ -282,10 +334,20 @@ class Store:
         item = self.table.get(brand_item(product, account, thread))
         return _noun(Thread, item) if item else Thread(product, account, thread)
 
+    def talk(self, product: str, account: str, thread: str) -> Talk:
+        """All that stands in a thread, read consistently."""
+        brand, held = None, []
+        for item in self.table.partition(thread_pk(product, account, thread)):
+            if is_conversation(item.key):
+                held.append(Held(_noun(Conversation, item), item))
+            else:
+                brand = item
+        said = _noun(Thread, brand) if brand else Thread(product, account, thread)
+        return Talk(said, brand, tuple(held))
+
     def conversations_in(self, product: str, account: str, thread: str) -> list[Conversation]:
         """Every conversation of a thread, read consistently."""
-        items = self.table.partition(thread_pk(product, account, thread))
-        return [_noun(Conversation, item) for item in items if is_conversation(item.key)]
+        return self.talk(product, account, thread).conversations
 
     def conversations_behind(
         self, product: str, account: str, thread: str, customer: str = ""
@@ -299,11 +361,20 @@ class Store:
                 yield _noun(Conversation, item)
 
     def change_thread(
-        self, product: str, account: str, thread: str, change: Callable[[Thread], Thread], now: datetime
+        self,
+        product: str,
+        account: str,
+        thread: str,
+        change: Callable[[Thread], Thread],
+        now: datetime,
+        seen: Item | None = None,
     ) -> Thread:
+        """Writes `change(stored)`; `seen` is its item as it was read a moment ago (None: there was none)."""
         key = brand_item(product, account, thread)
         first = Thread(product, account, thread)
-        done = self._change(key, Thread, lambda old: (change(old or first), None), lambda _: {}, now, new=True).change
+        done = self._change(
+            key, Thread, lambda old: (change(old or first), None), lambda _: {}, now, new=True, seen=seen
+        ).change
         assert done
         return done.after
 
@@ -357,9 +428,9 @@ class Store:
             except Conflict:
                 continue
 
-    def marked(self, name: str) -> str | None:
-        """The value of the mark `name`."""
-        item = self.table.get(mark_item(name))
+    def marked(self, name: str, *, lately: bool = False) -> str | None:
+        """The value of the mark `name`; `lately`: as it stood a moment ago, for half the price."""
+        item = self.table.get(mark_item(name), lately=lately)
         return str(item.doc["value"]) if item else None
 
     def put_document(
@@ -426,7 +497,7 @@ class Store:
         new: bool,
         always: bool = False,
         seen: Item | None = None,
-        passing: bool = False,
+        passing: Callable[[T], bool] | None = None,
     ) -> Decided[T, R]:
         item = seen or (None if new else self.table.get(key))
         for _ in range(ATTEMPTS):
@@ -435,16 +506,16 @@ class Store:
             if after is None:
                 return Decided(None, result, item)
             if after == before and not always:
-                return Decided(Change(before, after), result)
+                return Decided(Change(before, after, item), result)
             found = index(after)
-            needed = max(now, found.get("wake_at") or now)  # what somebody is waiting for outlives any retention
-            expires_at = in_days(needed, self._retention_days)
-            if passing and item and item.wake_at and now < item.wake_at < needed:
+            wake_at: datetime | None = found.get("wake_at")
+            # what somebody is waiting for outlives any retention
+            expires_at = in_days(max(now, wake_at or now), self._retention_days)
+            if passing and wake_at and item and item.wake_at and item.wake_at < wake_at and passing(after):
                 found |= {"wake_at": item.wake_at}
             written = Item(key, dump(after), item.rev if item else 0, expires_at=expires_at, **found)
             try:
-                self.table.put(written)
-                return Decided(Change(before, after), result)
+                return Decided(Change(before, after, self.table.put(written)), result)
             except Conflict as conflict:
                 item = conflict.old
         raise Contention(cls.__name__)

@@ -40,7 +40,7 @@ class MemoryTable:
         self._counters: dict[Key, int] = {}
         self._numbers: dict[Key, int] = {}  # in which order keys came, also those that are gone
 
-    def get(self, key: Key) -> Item | None:
+    def get(self, key: Key, *, lately: bool = False) -> Item | None:
         return self._items.get(key)
 
     def put(self, item: Item) -> Item:
@@ -70,7 +70,7 @@ class MemoryTable:
         self._unindex(self._items.pop(key, None))
         self._families.get(key.pk, {}).pop(key.sk, None)
 
-    def partition(self, pk: str, most: int | None = None) -> list[Item]:
+    def partition(self, pk: str, most: int | None = None, *, lately: bool = False) -> list[Item]:
         return [self._items[Key(pk, sk)] for sk in sorted(self._families.get(pk, ()))[:most]]
 
     def following(self, pk: str, sk: str) -> Iterator[Item]:

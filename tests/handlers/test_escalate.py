@@ -244,3 +244,33 @@ def test_what_waits_longer_than_the_retention_is_still_there_when_it_falls_due()
 def conversation_of(world: MemoryWorld) -> Conversation:
     (found,) = world.conversations()
     return found
+
+
+# --- the overdue index ------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_that_goes_out_moves_its_entry_once_and_one_that_does_not_is_found_again() -> None:
+    """The entry stays where it was while the notice is on its way: moving it costs twice what the conversation does."""
+    world = MemoryWorld()
+    ask(world, "c1")
+    (due,) = (c.due_at for c in world.conversations())
+    assert due
+    moved = []
+    for seconds, queued in ((0, 1), (30, 0), (70, 0), (121, 1)):
+        world.virtual_clock._heap.clear()  # whatever was queued got lost
+        world.virtual_clock.now = due + timedelta(seconds=seconds)
+        before = len(world.virtual_clock._heap)
+        assert world.services.escalator.sweep(world.services.now)
+        sent = [row for row in world.virtual_clock._heap[before:] if row.name == "escalations"]
+        assert len(sent) == queued, seconds
+        (item,) = (i for i in world.store.table.everything() if is_conversation(i.key))
+        moved.append((item.rev, item.wake_at))
+    first, again, later, once_more = moved
+    assert first == (2, due) and again == first  # nothing is written while it is on its way
+    assert later == (3, due + 2 * MINUTE)  # by then it had gone out
+    assert once_more[0] == 4
+    world.run(5 * MINUTE)
+    assert len(world.emails) == 1
+    (item,) = (i for i in world.store.table.everything() if is_conversation(i.key))
+    (after,) = (c.due_at for c in world.conversations())
+    assert item.wake_at == after and after and after > due

@@ -22,10 +22,10 @@ STOPPED = TEXT.replace("    all: false\n", "    all: true\n")
 class Failing(MemoryTable):
     down = False
 
-    def get(self, key: Key) -> Item | None:
+    def get(self, key: Key, *, lately: bool = False) -> Item | None:
         if self.down:
             raise AwsError("InternalServerError")
-        return super().get(key)
+        return super().get(key, lately=lately)
 
 
 @dataclass
