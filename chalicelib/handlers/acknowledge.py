@@ -211,9 +211,10 @@ class Acknowledger(NamedTuple):
         if OptOuts(store).stopped(i.product, i.account, i.customer):
             return Why.OPTED_OUT
         product = platforms.product(i.product)
-        named = (account.name, *map(account.options.get, product.called_by))
-        called = [name for name in named if isinstance(name, str)]
-        if for_somebody_else(i, called, tags_people=product.tags_people):
+        options = [account.options.get(option) for option in product.called_by]
+        called = [name for name in (account.name, *options) if isinstance(name, str)]
+        staff = [name for names in options if isinstance(names, list) for name in names if isinstance(name, str)]
+        if for_somebody_else(i, [*called, *staff], tags_people=product.tags_people):
             return Why.TO_SOMEBODY_ELSE
         parent = None if i.private else parents.of(i)
         if in_others_thread(i, c, thread, parent, called):

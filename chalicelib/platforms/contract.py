@@ -250,7 +250,8 @@ class Product(NamedTuple):
       marked answered from the e-mail;
     - `tags_people`: a comment that begins with a name calls that person, also below the brand's own posts;
     - `threads_have_an_owner`: a thread belongs to who began it, and others answer each other there;
-    - `called_by`: options of an account that hold a name by which people there call it, besides the account's own;
+    - `called_by`: options of an account that hold a name by which people there call it, besides the account's own, or
+      a list of its people's names;
     - `private_replies`: whether a public interaction can be answered by a private message;
     - `inbox`: the address where people read and answer direct messages, with {account} for the account's id.
     """

@@ -314,7 +314,8 @@ PRODUCT = Product(
     check=check,
     connect=connect,
     backfill=backfill,
-    called_by=("api_username",),
+    called_by=("api_username", "brand_users"),
+    tags_people=True,  # a post that begins with a name calls that person
     threads_have_an_owner=True,  # a topic is its opener's; others answer each other in it
     titles={"de": "Forum", "fr": "le forum", "es": "el foro"},
 )
