@@ -9,16 +9,16 @@ Source: models/CARD.md (recipe, and what the numbers in this file are worth).
 import hashlib
 import json
 import math
-import struct
 import zlib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from chalicelib.conversations.interaction import Reading, Rung
-from chalicelib.reading.features import LONG, piece_hashes, sentences, word_hash, words
+from chalicelib.reading.features import LONG, sentences, words
+from chalicelib.reading.sums import LEVELS, Sums
 
 MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told
@@ -30,7 +30,6 @@ SILENT_FROM: Final = 0.2  # not sure enough to call them, too much to answer che
 UNSERVED: Final = "und"
 NEVER_MET: Final = 2.0  # more than any confidence
 MATRIX_CAP: Final = 64 * 2**20  # bytes; a damaged header must not fill the memory
-LEVELS: Final = 15  # a weight is a whole number from -LEVELS to LEVELS
 DEFAULT_MODEL: Final = Path(__file__).with_name("intents.model")
 HASH_SUFFIX = ".sha256"  # beside the model, written at packaging: model and hash are one release
 
@@ -40,8 +39,6 @@ _FIELDS: Final = frozenset(
         *("never", "close_bounds", "language_threshold", "urgent", "urgent_from"),
     )
 )
-_LANE: Final = 2  # bytes a column occupies in a row
-ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
 _WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS + 1))
 _LINES: Final = ("own", "topic", "general", "urgent")
 _NO_LINE: Final = (1.0, 0.0, 0.0)
@@ -53,38 +50,30 @@ class ModelError(ValueError):
 
 def softmax(scores: Sequence[float]) -> list[float]:
     """Scores (natural logarithms, any offset) → probabilities that add up to 1."""
-    top, exp = max(scores), math.exp
-    powers = [exp(score - top) for score in scores]
+    top = max(scores)
+    powers = list(map(math.exp, [score - top for score in scores]))
     total = sum(powers)
     return [power / total for power in powers]
 
 
 def log_odds(chance: float) -> float:
     """The natural logarithm of a probability's odds; that of 1 and 0 is large, not infinite."""
+    if 1e-12 < chance < 1 - 1e-12:
+        return math.log(chance / (1 - chance))
     return math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
 
 
 def probability(odds: float) -> float:
     """What `log_odds` came from."""
-    return 1 / (1 + math.exp(max(-700.0, min(700.0, -odds))))
-
-
-class Weighed(NamedTuple):
-    """What is kept of a word: its hash, its bytes behind a space (for the hash of a pair), its row as one long integer,
-    the sum of the rows of its pieces, and how many `small` ones those are."""
-
-    hash: int
-    behind: bytes
-    row: int
-    pieces: int
-    small: int
+    return 1 / (1 + math.exp(-odds if -700.0 < odds < 700.0 else math.copysign(700.0, -odds)))
 
 
 class Look(NamedTuple):
-    """What the columns say of one text or sentence: probabilities of the intents, log-odds of the two heads, and the
-    languages' scores."""
+    """What the columns say of one text or sentence: probabilities of the intents and which is likeliest, log-odds of
+    the two heads, and the languages' scores."""
 
     chances: Sequence[float]
+    best: int
     gate: float
     urgent: float
     spoken: Sequence[float]
@@ -116,19 +105,6 @@ class Evidence(NamedTuple):
     urgent: float
 
 
-class Rows(dict[int, int]):
-    """The matrix, row by row, each as one long integer of lanes that is made when it is first asked for."""
-
-    def __init__(self, lanes: bytes, step: int) -> None:
-        super().__init__()
-        self._lanes, self._step = lanes, step
-
-    def __missing__(self, bucket: int) -> int:
-        start = bucket * self._step
-        row = self[bucket] = int.from_bytes(self._lanes[start : start + self._step], "little")
-        return row
-
-
 def pinned(path: Path = DEFAULT_MODEL) -> str | None:
     """The hash that the packaged model must have; None where nothing was packaged."""
     beside = path.with_suffix(HASH_SUFFIX)
@@ -148,6 +124,7 @@ class IntentModel:
         """Raises ModelError when `content` is not an artifact written by models/artifact.py."""
         header, matrix = _open(content)
         self.hash: str = hashlib.sha256(content).hexdigest()
+        self._name = self.hash[:12]
         self.header: Mapping[str, Any] = MappingProxyType(header)
         self.classes: tuple[str, ...] = tuple(header["classes"])
         self.languages: tuple[str, ...] = tuple(header["languages"])
@@ -163,23 +140,18 @@ class IntentModel:
         self._reaches = [ladder[1:] if label in header["never"] else ladder for label in self.classes]
         self._urgent_from: Mapping[str, float] = header["urgent_from"]
         self._needless: tuple[bool, ...] = tuple(label in header["needless"] for label in self.classes)
-        self._needless_classes = [index for index, needless in enumerate(self._needless) if needless]
+        self._of_needless = _adder([index for index, needless in enumerate(self._needless) if needless])
         topics = {intent: topic for topic, intents in header["topics"].items() for intent in intents}
         self._topic_of: tuple[str, ...] = tuple(topics.get(label, "") for label in self.classes)
-        self._topics: dict[str, list[int]] = {
-            name: [index for index, topic in enumerate(self._topic_of) if topic == name] for name in header["topics"]
+        self._topics: dict[str, Adder] = {
+            name: _adder([index for index, topic in enumerate(self._topic_of) if topic == name])
+            for name in header["topics"]
         }
         self._urgent_class = self.classes.index(header["urgent"]) if header["urgent"] in self.classes else None
         before = len(self.classes) + len(self.languages)
         places = [before + self.heads.index(head) if head in self.heads else 0 for head in ("gate", "urgent")]
         self._places: tuple[int, int] = (places[0], places[1])
-        self._mask = 2 ** header["bits"] - 1
-        self._scale: list[float] = header["scale"]
-        self._bias: list[float] = header["bias"]
-        self._step = _LANE * len(self._bias)
-        self._rows = Rows(_widen(matrix), self._step)
-        self._unpack = struct.Struct(f"<{len(self._bias)}H").unpack
-        self._word = lru_cache(maxsize=3_000)(self._weigh)  # words come back
+        self._score = Sums(matrix, header["bits"], header["scale"], header["bias"]).scores
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL, sha256: str | None = None) -> "IntentModel":
@@ -202,24 +174,29 @@ class IntentModel:
     def read(self, text: str | bytes) -> Reading:
         """Intent, confidence on every rung, urgency and language of a message."""
         found = self.evidence(text)
-        intent, chances = self.classes[found.best], found.chances
-        others = [*chances[: found.best], *chances[found.best + 1 :]]
+        best, chances = found.best, found.chances
+        others = [*chances]
+        others[best] = 0.0
+        second = max(others)
         urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
         allowed = () if urgent >= SILENT_FROM else self._allowed(found)
         return Reading(
-            intent=intent,
+            intent=self.classes[best],
             confidence=found.rungs[Rung.OWN],
-            margin=chances[found.best] - max(others, default=0.0),
+            margin=chances[best] - second,
             language=found.language,
             accepted=Rung.OWN in allowed,
-            model=self.hash[:12],
-            chances={self.classes[i]: p for i, p in enumerate(chances) if p >= LIKELY and i != found.best},
+            model=self._name,
+            chances=self._likely(chances, best) if second >= LIKELY else {},
             rungs=found.rungs,
             allowed=allowed,
             topic=found.topic,
             gate=found.gate,
             urgent=urgent,
         )
+
+    def _likely(self, chances: Sequence[float], best: int) -> dict[str, float]:
+        return {self.classes[index]: p for index, p in enumerate(chances) if p >= LIKELY and index != best}
 
     def evidence(self, text: str | bytes) -> Evidence:
         """What `text` says, before any threshold.
@@ -229,8 +206,8 @@ class IntentModel:
         """
         whole = self._look(words(text))
         parts = [self._look(words(sentence)) for sentence in sentences(text)]
-        best = self._best(whole)
-        sureness = self._sureness(whole, best)
+        best = whole.best
+        sureness = self._sureness(whole)
         urgent = self._urgent(whole)
         if parts:
             urgent = max(urgent, *[self._urgent(part) - ALONE for part in parts])
@@ -271,57 +248,51 @@ class IntentModel:
 
     def _look(self, found: Sequence[str]) -> Look:
         scores, intents = self._score(found), len(self.classes)
+        chances = softmax(scores[:intents])
         spoken = intents + len(self.languages)
         gate, urgent = self._places
         return Look(
-            softmax(scores[:intents]),
+            chances,
+            chances.index(max(chances)),
             scores[gate] if gate else 0.0,
             scores[urgent] if urgent else 0.0,
             scores[intents:spoken],
         )
-
-    def _best(self, look: Look) -> int:
-        return look.chances.index(max(look.chances))
 
     def _own(self, look: Look, index: int) -> float:
         slope, weight, offset = self._own_line
         gate = -look.gate if self._needless[index] else look.gate
         return slope * log_odds(look.chances[index]) + weight * gate + offset
 
-    def _sureness(self, look: Look, best: int) -> Sureness:
+    def _sureness(self, look: Look) -> Sureness:
         """Where a public intent's own reply is right, its topic's is too, and then the general one."""
-        chances = look.chances
-        own, topic = self._own(look, best), self._topic_of[best]
+        chances, _, gate, _, _ = look
+        own, topic = self._own(look, look.best), self._topic_of[look.best]
         slope, weight, offset = self._general_line
-        needless = sum([chances[index] for index in self._needless_classes])
-        general = weight * look.gate + offset - slope * log_odds(needless)
-        likeliest = topic or max(self._topics, key=lambda name: self._of_topic(name, chances), default="")
+        general = weight * gate + offset - slope * log_odds(self._of_needless(chances))
         slope, weight, offset = self._topic_line
-        on_topic = slope * log_odds(self._of_topic(likeliest, chances)) + weight * look.gate + offset
         if topic:
-            on_topic = max(own, on_topic)
-            general = max(on_topic, general)
-        return Sureness(own, likeliest, on_topic, general)
-
-    def _of_topic(self, topic: str, chances: Sequence[float]) -> float:
-        return sum([chances[index] for index in self._topics.get(topic, ())])
+            on_topic = max(own, slope * log_odds(self._topics[topic](chances)) + weight * gate + offset)
+            return Sureness(own, topic, on_topic, max(on_topic, general))
+        found = [(added(chances), name) for name, added in self._topics.items()] or [(0.0, "")]
+        chance, topic = max(found, key=itemgetter(0))
+        return Sureness(own, topic, slope * log_odds(chance) + weight * gate + offset, general)
 
     def _surest(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
         """Topic and general rung of the surest sentence, where it is surer than the whole; never the own rung."""
-        each = [self._sureness(part, self._best(part)) for part in parts]
+        each = [self._sureness(part) for part in parts]
         topic = max([whole, *each], key=lambda s: s.on_topic)
         return Sureness(whole.own, topic.topic, topic.on_topic, max(s.general for s in [whole, *each]))
 
     def _harmless(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
         """No surer that nothing is wanted than the sentence that wants most: thanks may stand before a question."""
-        wants = [self._sureness(part, self._best(part)).general for part in parts]
+        wants = [self._sureness(part).general for part in parts]
         return whole._replace(own=min([whole.own, *[-each for each in wants]]))
 
     def _reach(self, best: int, parts: Sequence[Look]) -> tuple[Rung, ...]:
         """The rungs that are open: no own reply to an intent without one, and none of its own or its topic's to a
         message with two matters, each in a sentence that is sure enough to count."""
-        found = ((self._best(part), part) for part in parts)
-        matters = {b for b, part in found if self._topic_of[b] and part.chances[b] >= A_MATTER}
+        matters = {part.best for part in parts if self._topic_of[part.best] and part.chances[part.best] >= A_MATTER}
         topics = {self._topic_of[matter] for matter in matters}
         if len(topics) > 1:
             return (Rung.GENERAL,)
@@ -353,48 +324,20 @@ class IntentModel:
     def _language(self, scores: Sequence[float]) -> str | None:
         if not scores:
             return None
-        chance = max(chances := softmax(scores))
-        code = self.languages[chances.index(chance)]
+        top = max(scores)
+        code, chance = self.languages[scores.index(top)], 1 / sum([math.exp(score - top) for score in scores])
         return None if code == UNSERVED or chance < self._language_threshold else code
 
-    # --- sums of rows: all columns in one addition of long integers ---
 
-    def _score(self, found: Sequence[str]) -> list[float]:
-        if not found:
-            return list(self._bias)
-        every = list(map(self._word, found))
-        hashes, behind, own, packed, counts = zip(*every, strict=True)
-        pairs = dict.fromkeys(map(zlib.crc32, behind[1:], hashes))
-        if len(set(found)) < len(found):
-            _, _, own, packed, counts = zip(*dict(zip(found, every, strict=True)).values(), strict=True)
-        own += tuple(map(self._rows.__getitem__, map(self._mask.__and__, pairs)))
-        rows, small = len(own), sum(counts)
-        of_words = self._columns(sum(own)) if rows <= ROOM else self._sum([(row, 1) for row in own])
-        whole = small <= ROOM
-        of_pieces = self._columns(sum(packed)) if whole else self._sum(list(zip(packed, counts, strict=True)))
-        one, other = 1 / math.sqrt(rows), 1 / math.sqrt(small)
-        offset = LEVELS * (one * rows + other * small)
-        return [
-            scale * (one * words + other * chars - offset) + bias
-            for scale, words, chars, bias in zip(self._scale, of_words, of_pieces, self._bias, strict=True)
-        ]
+Adder = Callable[[Sequence[float]], float]
 
-    def _weigh(self, word: str) -> Weighed:
-        hash, hashes = word_hash(word), piece_hashes(word)
-        rows, mask = self._rows, self._mask
-        packed = sum(map(rows.__getitem__, map(mask.__and__, hashes)))
-        return Weighed(hash, f" {word}".encode(), rows[hash & mask], packed, len(hashes))
 
-    def _columns(self, packed: int) -> Sequence[int]:
-        return self._unpack(packed.to_bytes(self._step, "little"))
-
-    def _sum(self, block: Sequence[tuple[int, int]]) -> Sequence[int]:
-        """The sum of more rows than a lane has room for, column by column; `block` holds packed sums, each with the
-        number of its rows."""
-        if sum([count for _, count in block]) <= ROOM:
-            return self._columns(sum([packed for packed, _ in block]))
-        half = len(block) // 2
-        return [one + other for one, other in zip(self._sum(block[:half]), self._sum(block[half:]), strict=True)]
+def _adder(indices: Sequence[int]) -> Adder:
+    """What adds the probabilities of some classes."""
+    if not indices:
+        return lambda _: 0.0
+    chosen = itemgetter(*indices, *indices[:1])  # with one index it would give no tuple
+    return lambda chances: sum(chosen(chances)[:-1])
 
 
 def _wordless(text: str | bytes) -> bool:
@@ -403,6 +346,8 @@ def _wordless(text: str | bytes) -> bool:
         text = text[:200].decode("utf-8", "replace")
     if text[:LEAST_LETTERS].isalpha():
         return len(text) < LEAST_LETTERS
+    if sum(map(str.isalpha, text[: 6 * LEAST_LETTERS])) >= LEAST_LETTERS:  # as nearly always
+        return False
     return sum(map(str.isalpha, text[:200])) < LEAST_LETTERS
 
 
@@ -431,10 +376,3 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
     if len(matrix) != size or matrix.translate(None, _WEIGHTS):
         raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}, or some that are too large")
     return header, matrix
-
-
-def _widen(matrix: bytes) -> bytes:
-    """Each weight as a lane of `_LANE` bytes, made non-negative: a slice of lanes is one long integer."""
-    wide = bytearray(len(matrix) * _LANE)
-    wide[::_LANE] = matrix.translate(bytes((value + LEVELS) % 256 for value in range(256)))
-    return bytes(wide)

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.intents import LEVELS, MAGIC, IntentModel
+from chalicelib.intents import MAGIC, IntentModel
+from chalicelib.reading.sums import LEVELS
 from models.weights import Weights
 
 # Neutral texts whose answers stand in the header: a reader on another machine can check that it reads the same.

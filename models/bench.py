@@ -1,6 +1,7 @@
 """Serving figures side by side with scikit-learn's own pipeline, in one run: `python -m models.bench`."""
 
 import argparse
+import json
 import pickle
 import random
 import statistics
@@ -11,6 +12,7 @@ import timeit
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
@@ -46,13 +48,59 @@ def load_time(code: str) -> float:
     return min(float(subprocess.check_output([sys.executable, "-c", timed], text=True)) for _ in range(3))
 
 
+# Read by each checkout's own interpreter path: every line that comes asks for one pass of a newly loaded model.
+_READER: Final = """
+import json, statistics, sys, time
+from chalicelib.intents import IntentModel
+texts = json.loads(sys.stdin.readline())
+for _ in sys.stdin:
+    for module in [m for name, m in sys.modules.items() if name.startswith("chalicelib.")]:
+        for kept in vars(module).values():
+            getattr(kept, "cache_clear", lambda: None)()
+    model, times = IntentModel.load(), []
+    for text in texts:
+        start = time.process_time_ns()
+        model.read(text)
+        times.append((time.process_time_ns() - start) / 1e6)
+    print(statistics.median(times), flush=True)
+"""
+
+
+def against(checkouts: Sequence[Path], texts: Sequence[str], rounds: int = 15) -> list[list[float]]:
+    """p50 in milliseconds of processor time of each checkout's own reader and model, by rounds in turn."""
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _READER], cwd=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for path in checkouts
+    ]
+    medians: list[list[float]] = [[] for _ in readers]
+    for number in range(rounds + 1):
+        for reader, found in zip(readers, medians, strict=True):
+            assert reader.stdin and reader.stdout
+            reader.stdin.write("pass\n" if number else f"{json.dumps(texts)}\n")
+            reader.stdin.flush()
+            if number:
+                found.append(float(reader.stdout.readline()))
+    for reader in readers:
+        reader.communicate()
+    return medians
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; returns 0."""
     parser = argparse.ArgumentParser(prog="python -m models.bench", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument(
+        "--against", type=Path, help="another checkout of this repository: its reader, in turn with ours"
+    )
     options = parser.parse_args(argv)
     messages = [row.text for file in TEXTS for row in from_file(file)]
     texts = random.Random(0).sample(messages, len(messages))  # languages come mixed
+    if options.against:
+        here, there = map(min, against((FOLDER.parent, options.against), texts))
+        print(f"a message, p50 ms: {here:.3f} here, {there:.3f} in {options.against}: {here / there:.2f} of it")
+        return 0
     rows = utterances()
     pipeline = usual_pipeline().fit([row.text for row in rows], [row.intent for row in rows])
     pickled = Path(options.model).resolve().with_suffix(".bench")

@@ -10,10 +10,11 @@ Source: models/CARD.md (recipe and figures).
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 TEXT_CAP: Final = 2_000  # characters read of one message; the rest adds time, not meaning
@@ -34,13 +35,12 @@ _URL: Final = re.compile(r"https?://\S+|www\.\S+")
 _NUMBER: Final = re.compile(r"(?<![\w.,])#?[a-z]{0,4}[-_]?\d(?:[-/]?\d){5,30}[a-z]{0,3}(?![\w])")
 _DIGITS: Final = re.compile(r"\d+")
 _REPEAT: Final = re.compile(r"([^\W\d])\1{2,}|([^\w\s])\2+")
-_LOUD: Final = ("!!", "??", "$$")  # the ASCII signs that are words when they stand once
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # once they are apart
 _APOSTROPHE: Final = re.compile(r"(?<=\w)['’`´](?=\w)")
 _TOKEN: Final = re.compile(rf"\w{{1,{WORD_CAP}}}|[?!$£€]|[^\x00-\u2fff\u3000-\u303f]|[\u2600-\u27bf]")
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 _WORD_SEED: Final = zlib.crc32(b"word")
-_CHAR_SEED: Final = zlib.crc32(b"char")
+PIECE_SEED: Final = zlib.crc32(b"char")
 
 # What people put before and behind what they want, by language; matched without accents, in lower case.
 GREETINGS: Final = (
@@ -94,15 +94,21 @@ _THANKS_END: Final = re.compile(rf"(?<=\?)\s*(?:{_alternatives(THANKS)})\b[\s.,!
 _WORD: Final = re.compile(r"\w\w+")
 
 
-# Every farewell, politeness and thanks has one of these words.
-_ENDINGS: Final = frozenset(
-    (
-        *("regards", "wishes", "yours", "sincerely", "cheers", "mfg", "lg", "vg", "gruss", "gruß", "grusse", "gruße"),
-        *("grussen", "grußen", "cordialement", "bien", "salutations", "bonne", "saludo", "saludos", "atentamente"),
-        *("abrazo", "besos", "thanks", "thank", "thx", "ty", "ta", "tia", "dank", "danke", "merci", "gracias"),
-        *("please", "pls", "plz", "bitte", "svp", "plait", "stp", "favor", "porfa", "xfa"),
-    )
+# Every farewell has one of these words, every politeness, every thanks: most messages need no search for any.
+_THANKS_WORDS: Final = ("thanks", "thank", "thx", "ty", "ta", "dank", "danke", "merci", "gracias")
+_POLITE_WORDS: Final = ("please", "pls", "plz", "bitte", "svp", "plait", "stp", "favor", "porfa", "xfa")
+_FAREWELL_WORDS: Final = (
+    *("regards", "wishes", "yours", "sincerely", "cheers", "mfg", "lg", "vg", "gruss", "gruß", "grusse", "gruße"),
+    *("grussen", "grußen", "cordialement", "bien", "salutations", "bonne", "saludo", "saludos", "atentamente"),
+    *("abrazo", "besos", "tia", *_THANKS_WORDS),
 )
+_ENDS: Final = (
+    (_FAREWELL, frozenset(_FAREWELL_WORDS)),
+    (_POLITE_END, frozenset(_POLITE_WORDS)),
+    (_THANKS_END, frozenset(_THANKS_WORDS)),
+    (_POLITE_END, frozenset(_POLITE_WORDS)),
+)
+_ENDINGS: Final = frozenset((*_FAREWELL_WORDS, *_POLITE_WORDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +139,34 @@ def normalise(text: str | bytes) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[:TEXT_CAP]
         text = _ACCENTS.sub("", text)
-    text = _APOSTROPHE.sub("", text)
+    ascii = text.isascii()
+    if not ascii or "'" in text or "`" in text:
+        text = _APOSTROPHE.sub("", text)
     if _DIGITS.search(text):
         text = _DIGITS.sub(lambda run: "0" * min(len(run[0]), 5), _NUMBER.sub(f" {NUMBER} ", text))
     if _repeats(text):
         text = _REPEAT.sub(lambda run: (run[1] or "") * 2 or run[2], text)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return text if ascii else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _repeats(text: str) -> bool:
-    """Whether there may be something to squeeze: three of one character in a row, a loud sign twice, an emoji.
+    """Whether there may be something to squeeze: three of a character in a row, a sign that is a word twice, an emoji.
 
     Two neighbours that are equal leave a zero byte when the text is laid over itself: a tenth of what a search costs.
     """
-    if not text.isascii() or any(sign in text for sign in _LOUD):
+    if not text.isascii() or "!!" in text or "??" in text or "$$" in text:
         return True
     number = int.from_bytes(text.encode())
     return b"\0\0" in (number ^ number >> 8).to_bytes(len(text))
 
 
-def core(text: str) -> str:
-    """A normalised text without greeting, name, farewell and thanks in advance, as long as something is left."""
+def core(text: str, tail: Collection[str]) -> str:
+    """A normalised text without greeting, name, farewell and thanks in advance, as long as something is left; `tail`
+    are its last words."""
     if found := _GREETING.match(text):
         text = _left(text[found.end() :], text)
-    for pattern in (_FAREWELL, _POLITE_END, _THANKS_END, _POLITE_END):
-        if found := pattern.search(text):
+    for pattern, telling in _ENDS:
+        if not telling.isdisjoint(tail) and (found := pattern.search(text)):
             text = _left(text[: found.start()], text)
     return text
 
@@ -170,20 +179,25 @@ def words(text: str | bytes) -> list[str]:
     """The words, signs and emoji that are looked at, in their order."""
     text = normalise(text)
     found = _TOKEN.findall(text)
-    if _GREETING.match(text) or not _ENDINGS.isdisjoint(found[-TAIL:]):  # true of few messages
-        found = _TOKEN.findall(core(text))
-    if MAIL not in found and NUMBER not in found:
+    tail = found[-TAIL:]
+    if not _ENDINGS.isdisjoint(tail) or _GREETING.match(text):  # true of few messages
+        found = _TOKEN.findall(core(text, tail))
+    if MAIL not in text and NUMBER not in text:
         return found
     telling = [word for word in found if word != MAIL and word != NUMBER]
     return telling if len(telling) >= LEAST_WORDS else found
 
 
-def piece_hashes(word: str) -> list[int]:
-    """The different hashes of the 3- and 4-grams of a word between spaces, in UTF-8 bytes."""
-    padded = f" {word} ".encode()
-    length, crc, seed = len(padded), zlib.crc32, _CHAR_SEED
-    threes = {crc(padded[at : at + 3], seed) for at in range(length - 2)}
-    return list(threes | {crc(padded[at : at + 4], seed) for at in range(max(1, length - 3))})
+def pieces(word: bytes) -> Collection[bytes]:
+    """The different 3- and 4-grams of a word with a space on either side; `zlib.crc32(piece, PIECE_SEED)` is a hash."""
+    return dict.fromkeys(_cut(len(word))(word))
+
+
+@cache
+def _cut(length: int) -> Callable[[bytes], Sequence[bytes]]:
+    """Takes the 3- and 4-grams out of so many bytes, all in one call."""
+    threes = [slice(at, at + 3) for at in range(length - 2)]
+    return itemgetter(*threes, *[slice(at, at + 4) for at in range(max(1, length - 3))])
 
 
 def word_hash(word: str) -> int:
@@ -191,7 +205,9 @@ def word_hash(word: str) -> int:
     return zlib.crc32(word.encode(), _WORD_SEED)
 
 
-_kept_hashes = lru_cache(maxsize=4_096)(piece_hashes)  # words come back
+@lru_cache(maxsize=4_096)  # words come back
+def _kept_hashes(word: str) -> Sequence[int]:
+    return tuple(zlib.crc32(piece, PIECE_SEED) for piece in pieces(f" {word} ".encode()))
 
 
 def features(text: str | bytes) -> Features:

@@ -17,21 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
-from chalicelib import intents
 from chalicelib.conversations.interaction import Rung
 from chalicelib.intents import (
     ALONE,
     DEFAULT_MODEL,
-    LEVELS,
     MAGIC,
-    ROOM,
     URGENT_FROM,
     IntentModel,
     ModelError,
-    Rows,
     softmax,
 )
 from chalicelib.reading.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
+from chalicelib.reading.sums import LEVELS, ROOM, Sums
 from models.artifact import Head, pack
 from models.matrix import matrix
 from models.noise import typos
@@ -246,15 +243,14 @@ def test_any_text_or_bytes_get_an_answer(text: str | bytes) -> None:
 
 
 def counted_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The hashes whose rows are fetched from now on."""
+    """The buckets whose rows are fetched from now on, and none of them is kept."""
     rows: list[int] = []
 
-    class Counting(Rows):
-        def __missing__(self, bucket: int) -> int:
-            rows.append(bucket)
-            return 0
+    def row(self: Sums, bucket: int) -> int:
+        rows.append(bucket)
+        return 0
 
-    monkeypatch.setattr(intents, "Rows", Counting)
+    monkeypatch.setattr(Sums, "row", row)
     return rows
 
 

@@ -1,0 +1,106 @@
+"""Words → scores: every n-gram owns a row of small numbers, one for each column, and a text's score is their sum.
+
+A row is one long integer with two bytes for each of its numbers, so that one addition adds all columns. Rows, pieces
+of words and words are turned into such integers when they are first met, and kept. The standard library only.
+"""
+
+import math
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from chalicelib.reading.features import PIECE_SEED, pieces, word_hash
+
+LEVELS: Final = 15  # a weight is a whole number from -LEVELS to LEVELS
+WORDS: Final = 3_000  # that are at hand, and as many from before
+_LANE: Final = 2  # bytes a number occupies
+ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
+_LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
+
+Weighed = tuple[int, bytes, int]
+"""What is kept of a word: its hash, its bytes behind a space (for the hash of a pair), and one long integer: its own
+row, how many pieces it has, and the sum of their rows. Not named: it is made for every new word."""
+
+
+class Words(dict[str, Weighed]):
+    """Words come back. When it has `WORDS` it begins anew, and those from before are at hand until it has as many."""
+
+    __slots__ = ("_before", "_weigh")
+
+    def __init__(self, weigh: Callable[[str], Weighed]) -> None:
+        super().__init__()
+        self._weigh = weigh
+        self._before: dict[str, Weighed] = {}
+
+    def __missing__(self, word: str) -> Weighed:
+        if len(self) >= WORDS:
+            self._before = dict(self)
+            self.clear()
+        weighed = self[word] = self._before.get(word) or self._weigh(word)
+        return weighed
+
+
+class Sums:
+    """Scores of texts by a matrix of signed bytes, 2**`bits` rows of a byte a column; a column's sum times its `scale`
+    plus its `bias` is its score. Immutable but for what it keeps, safe to share between threads."""
+
+    def __init__(self, matrix: bytes, bits: int, scale: Sequence[float], bias: Sequence[float]) -> None:
+        wide = bytearray(len(matrix) * _LANE)
+        wide[_LANE - 1 :: _LANE] = matrix.translate(_LIFT)
+        self._scale, self._bias, self._mask = scale, bias, 2**bits - 1
+        self._columns = len(bias)
+        step = _LANE * self._columns
+        self._lanes, self._step = bytes(wide), step
+        self._rows = [0] * 2**bits  # 0: not asked for yet
+        self._words = Words(self._weigh)
+        self._behind = 8 * (step + _LANE)  # bits of a word's integer behind its own row
+        self._size = 2 * step + _LANE
+        self._unpack = struct.Struct(f">{2 * self._columns + 1}H").unpack
+
+    def scores(self, found: Sequence[str]) -> list[float]:
+        """The score of every column for a text's words. Source: models/matrix.py counts and scales the same n-grams."""
+        if not found:
+            return list(self._bias)
+        every = list(map(self._words.__getitem__, found))
+        crc, known, mask = zlib.crc32, self._rows, self._mask
+        pairs = {crc(right[1], left[0]) for left, right in pairwise(every)}
+        of_pairs = [known[pair & mask] or self.row(pair & mask) for pair in pairs]
+        if len(set(found)) < len(found):
+            every = list(dict(zip(found, every, strict=True)).values())
+        rows, columns = len(every) + len(of_pairs), self._columns
+        if rows <= ROOM and sum([len(word[1]) for word in every]) <= ROOM // 2:  # twice as many pieces at most
+            packed = sum([word[2] for word in every]) + (sum(of_pairs) << self._behind)
+            numbers: Sequence[int] = self._unpack(packed.to_bytes(self._size))
+        else:
+            numbers = self._many([(b"", row << self._behind) for row in of_pairs] + [word[1:] for word in every])
+        small = numbers[columns]
+        one, other = 1 / math.sqrt(rows), 1 / math.sqrt(small)
+        offset = LEVELS * (one * rows + other * small)
+        return [
+            scale * (one * words + other * chars - offset) + bias
+            for scale, words, chars, bias in zip(self._scale, numbers, numbers[columns + 1 :], self._bias, strict=False)
+        ]
+
+    def _weigh(self, word: str) -> Weighed:
+        padded = f" {word} ".encode()
+        hash, small = word_hash(word), pieces(padded)
+        known, mask, crc = self._rows, self._mask, zlib.crc32
+        of_pieces = [known[at := crc(piece, PIECE_SEED) & mask] or self.row(at) for piece in small]
+        at = hash & mask
+        whole = (known[at] or self.row(at)) << 8 * _LANE | len(of_pieces)
+        return hash, padded[:-1], (whole << self._behind - 8 * _LANE) + sum(of_pieces)
+
+    def row(self, bucket: int) -> int:
+        """A row that is asked for the first time. Big-endian: naming the other order costs as much as the reading."""
+        start = bucket * self._step
+        row = self._rows[bucket] = int.from_bytes(self._lanes[start : start + self._step])
+        return row
+
+    def _many(self, block: Sequence[tuple[bytes, int]]) -> Sequence[int]:
+        """The sum of more rows than a lane has room for, number by number."""
+        if len(block) <= ROOM and sum([len(behind) for behind, _ in block]) <= ROOM // 2:
+            return self._unpack(sum([packed for _, packed in block]).to_bytes(self._size))
+        half = len(block) // 2
+        return [one + other for one, other in zip(self._many(block[:half]), self._many(block[half:]), strict=True)]
