@@ -46,7 +46,8 @@ layers: setup ## build the layers of the reports' functions for Lambda, and say 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
-	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" \
+	  --ReceiveConcurrency "$(RECEIVE_CONCURRENCY)" --Endpoint "$(ENDPOINT)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
 	  --ReplyDomain "$(REPLY_DOMAIN)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
 
 rollback: setup ## every function back to the version before, at once

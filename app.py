@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from json import loads
 from typing import Any
 from urllib.parse import parse_qs
@@ -9,15 +10,32 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice, Cron, Rate, Response, SQSEvent
 
 from chalicelib.apps import AppsError
+from chalicelib.aws.function_url import NOT_FOUND, Paths, from_url, gateway_event, url_answer
 from chalicelib.aws.queues import QueueUnavailable, retry_after
 from chalicelib.handlers.receive import Encoded, ForeignAccount, UnknownApp
 from chalicelib.platforms.base import Request, SignatureError, TooLarge
 from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
 
+
+class Earshot(Chalice):
+    """Chalice behind a function URL, and behind API Gateway's HTTP API as it comes."""
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Those of all routes, once they are all known."""
+        return Paths(self.routes)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        if not from_url(event):
+            return dict(super().__call__(event, context))
+        request = gateway_event(event, self.paths)
+        return dict(NOT_FOUND) if request is None else url_answer(super().__call__(request, context))
+
+
 # Each entry point imports only what it uses, inside: the time to its first answer depends on it.
-app = Chalice(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
-app.api.binary_types = []  # no answer is binary, and the HTTP API tells itself which requests are
+app = Earshot(app_name="earshot", configure_logs=False)  # else every line of ours stood in the log twice
+app.api.binary_types = []  # no answer is binary, and the event itself tells which requests are
 services = Services()
 services.prepare()
 

@@ -161,7 +161,7 @@ class Services(Resources):
             mails=lambda: self.mail_bucket,
         )
         passes = Passes(self.store, self.forgotten, letters)
-        return Eraser(self.store, self.escalations, passes, self.apps, self.http, self.settings.stage)
+        return Eraser(self.store, self.escalations, passes, self.apps, self.http)
 
     @property
     def doctor(self) -> "Doctor":
@@ -171,4 +171,4 @@ class Services(Resources):
         known = self.settings
         letters = tuple(f"{known.quarantine_url} {known.dead_letters} {known.facts_letters}".split())
         left = Leftovers(self.lean_aws, letters, known.state_machine_arn)
-        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer, known.stage, left)
+        return Doctor(self.store, self.apps, self.playbook, self.http, self.mailer, left)

@@ -75,6 +75,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     days = values.pop("retention_days") or "90"
     if not days.isdigit() or int(days) < 1:
         raise SettingsError(f"{_NAMES['retention_days']} must be a whole number of days, at least 1")
+    values["public_url"] = values["public_url"].rstrip("/")  # a function URL is given with one
     return Settings(**values, retention_days=int(days))
 
 

@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,16 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.local.deliveries import deliver, inbox_event
 from infra.local.deployed import FUNCTIONS, Deployed, built, deployed, until
 from infra.local.embedded import ACCOUNT, client
-from infra.local.events import rest_event
+from infra.local.events import url_event
 from infra.local.lambda_runtime import Environment, FunctionError, function
 from infra.local.loopback import Call
 from infra.ops.doctor import FOR_MAIL, NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
-from infra.stack.deploy import Bucket, parameters, placed
+from infra.stack.definitions import holds
+from infra.stack.deploy import Bucket, parameters, placed, unchanged
 from infra.stack.layers import names as layer_names
 from infra.stack.package import (
+    ALIAS,
     MAX_UNZIPPED,
     MAX_ZIP,
     ROOT,
@@ -313,7 +317,7 @@ def _ask(environment: Environment, apps: Apps) -> Any:
     """What receive answers to a comment."""
     delivery = deliver(apps, SimulatedMessage("facebook", "Can I return this dress?", author="70009"))
     call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
-    return environment.invoke(rest_event(call, "/webhooks/{platform}/{key}", {"platform": "meta", "key": "main"}))
+    return environment.invoke(url_event(call))
 
 
 def _get(url: str) -> tuple[int, str]:
@@ -383,6 +387,78 @@ def test_every_route_of_the_app_is_a_route_of_the_http_api(package: Path) -> Non
     routes = {r["Properties"]["RouteKey"] for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Route"}
     assert routes == {f"{method} {path}" for path, methods in entry.app.routes.items() for method in methods}
     assert resources["ApiIntegration"]["Properties"]["PayloadFormatVersion"] == "1.0"  # the event that Chalice reads
+    apis = {n: r for n, r in resources.items() if "ApiGatewayV2" in r["Type"] and not n.startswith("Domain")}
+    assert {r["Condition"] for r in apis.values()} == {"HasApi"}
+
+
+def test_a_new_stack_is_called_at_a_function_url_and_with_a_domain_or_when_it_had_one_at_the_http_api() -> None:
+    template = merge_template()
+
+    def doors(**given: str) -> list[str]:
+        return [name for name in ("HasUrl", "HasApi") if holds(template, name, given)]
+
+    assert doors() == ["HasUrl"]
+    assert doors(Endpoint="http-api") == ["HasApi"]
+    assert doors(Endpoint="both") == doors(DomainName="earshot.example.com") == ["HasUrl", "HasApi"]
+    assert doors(Endpoint="http-api", DomainName="earshot.example.com") == ["HasApi"]
+
+
+def test_an_update_keeps_the_address_that_is_registered_at_the_platforms() -> None:
+    """A stack of before the function URL has no parameter for it, and its address must not go."""
+    template = {"Parameters": {"Stage": {}, "Endpoint": merge_template()["Parameters"]["Endpoint"]}}
+
+    def told(given: dict[str, str], known: set[str]) -> list[dict[str, Any]]:
+        return [p for p in parameters(template, unchanged(given, known), known) if p["ParameterKey"] == "Endpoint"]
+
+    assert told({"Stage": "prod"}, {"Stage"}) == [{"ParameterKey": "Endpoint", "ParameterValue": "http-api"}]
+    assert told({"Stage": "prod", "Endpoint": ""}, {"Stage"})[0]["ParameterValue"] == "http-api"
+    assert told({"Stage": "prod", "Endpoint": "both"}, {"Stage"})[0]["ParameterValue"] == "both"
+    assert told({"Stage": "prod"}, {"Stage", "Endpoint"}) == [{"ParameterKey": "Endpoint", "UsePreviousValue": True}]
+
+
+def test_everybody_may_call_the_url_and_through_it_alone_the_function(package: Path) -> None:
+    expanded = expand(json.loads((package / "sam.json").read_text("utf-8")))["Resources"]
+    url = expanded["ReceiveUrl"]
+    assert url["DependsOn"] in expanded
+    assert expanded[url["DependsOn"]]["Type"] == "AWS::Lambda::Alias"
+    assert url["Properties"] == {"TargetFunctionArn": {"Ref": "APIHandler"}, "Qualifier": ALIAS, "AuthType": "NONE"}
+    alias = {"FunctionName": {"Ref": url["DependsOn"]}, "Principal": "*"}
+    allowed = [r["Properties"] for r in expanded.values() if r["Type"] == "AWS::Lambda::Permission"]
+    assert [p for p in allowed if p["Principal"] == "*"] == [
+        {**alias, "Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+        {**alias, "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+    ]
+
+
+def test_no_function_waits_for_the_url_that_waits_for_it(package: Path) -> None:
+    """receive's own variables do not name its URL: a circle, which CloudFormation refuses."""
+    template = expand(json.loads((package / "sam.json").read_text("utf-8")))["Resources"]
+    named = re.compile(r'"Ref": "(\w+)"|"Fn::GetAtt": \["(\w+)"|\$\{(\w+)')
+    needs = {name: named.findall(json.dumps(resource)) for name, resource in template.items()}
+    waits = {name: {part for parts in found for part in parts if part in template} for name, found in needs.items()}
+    for name, resource in template.items():
+        waits[name] |= set(listed(resource.get("DependsOn", []))) & template.keys()
+    assert list(TopologicalSorter(waits).static_order())
+    assert "ReceiveUrl" in waits["Notify"]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def test_the_dashboard_names_an_alarm_only_where_the_stack_has_it() -> None:
+    resources = merge_template()["Resources"]
+    text, pieces = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            named = f'"${{{name}.Arn}}"'
+            if condition := resource.get("Condition"):
+                assert named not in text
+                assert pieces[f"Shown{name}"] == {"Fn::If": [condition, {"Fn::Sub": f", {named}"}, ""]}
+            else:
+                assert named in text
+    for shown in ("", r', "${\1.Arn}"'):  # with all of them or none it is JSON
+        assert json.loads(re.sub(r"\$\{Shown(\w+)\}", shown, text))["widgets"]
 
 
 def test_triggers_name_the_alias_and_a_release_is_one_version(package: Path) -> None:

@@ -11,9 +11,8 @@ from chalicelib import platforms
 from chalicelib.apps import Account, Apps
 from chalicelib.aws.mailer import Email, Mailer
 from chalicelib.codec import to_time
-from chalicelib.operations.erasure import OPEN, OPEN_METRIC
+from chalicelib.operations.erasure import OPEN
 from chalicelib.operations.leftovers import LeftBehind, Leftovers
-from chalicelib.outcomes import metric
 from chalicelib.platforms.base import Finding, ReplyError
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.accounts import unknown_accounts
@@ -35,7 +34,6 @@ class Doctor:
     playbook: Playbook
     http: Http
     mailer: Mailer
-    stage: str = "local"
     leftovers: Leftovers | None = None
 
     def findings(self, now: datetime) -> list[Finding]:
@@ -80,21 +78,19 @@ class Doctor:
                 found.append(Finding(str(doc["app"]), what, fix))
             elif to_time(doc["at"]) < now - ERASED_WITHIN:
                 what = f"an erasure request of {doc['at'][:10]} ({code}) is not done"
-                found.append(Finding(str(doc["app"] or "-"), what, "see RUNBOOK.md, erasures-open"))
+                found.append(Finding(str(doc["app"] or "-"), what, "see RUNBOOK.md, daily-check"))
         return found
 
     def visit(self, now: datetime) -> bool:
         """The scheduled run: mails the findings when they are others than the last time; whether it did. Then raises
-        LeftBehind when something lies where nobody works on it."""
+        LeftBehind when something lies where nobody works on it, or an erasure is open."""
         left = self.leftovers.findings(now) if self.leftovers else []
         mailed = self._mail_news([*self.findings(now), *left], now)
-        if left:
+        if left := [*left, *self.erasures(now)]:
             raise LeftBehind("; ".join(f.what for f in left))
         return mailed
 
     def _mail_news(self, found: list[Finding], now: datetime) -> bool:
-        for _ in self.erasures(now):
-            metric.count(OPEN_METRIC, self.stage, now)
         digest = hashlib.sha256(written(found).encode()).hexdigest() if found else ""
         if (self.store.marked(MARK) or "") == digest:
             return False

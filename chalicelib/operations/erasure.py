@@ -20,14 +20,12 @@ from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.handlers.messages import Erase, FindPerson, encode
 from chalicelib.operations.footprint import first_known, footprint
 from chalicelib.operations.passes import Erased, Passes, Work
-from chalicelib.outcomes import metric
 from chalicelib.platforms.http import Http
 from chalicelib.storage import names
 from chalicelib.storage.store import Store
 
 SECOND_PASS = timedelta(minutes=15)  # longer than any invocation runs that did not see the mark
 OPEN = "erasure-open"  # the collection of requests that are not done; `accounts` of one could not be matched
-OPEN_METRIC = "ErasuresOpen"
 STAYS_OPEN = timedelta(days=400)
 REMEMBERED = timedelta(days=90)  # how long the state of a request can be asked for
 
@@ -52,7 +50,6 @@ class Eraser:
     passes: Passes
     apps: Apps
     http: Http
-    stage: str = "local"
 
     def request(self, customers: list[Customer], code: str, now: datetime) -> None:
         """Notes the request under its confirmation `code` and queues the work. Raises QueueUnavailable."""
@@ -87,7 +84,6 @@ class Eraser:
             accounts = unknown or ["-"]
             doc = {"app": message.app, "user": message.user, "at": from_time(message.at), "accounts": accounts}
             self.store.set_document(OPEN, message.code, doc, now + STAYS_OPEN)
-            metric.count(OPEN_METRIC, self.stage, now)
             self._note(message.code, "needs_operator", now)
 
     def close(self, code: str) -> None:

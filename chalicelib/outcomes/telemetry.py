@@ -16,7 +16,7 @@ NAMESPACE = "Earshot"
 FAILED = ("refused", "unknown", "undeliverable")  # what becomes of an e-mail and somebody has to look at
 METRICS = frozenset(
     {
-        *("AcknowledgementsSent", "AcknowledgementsRefused", "EscalationLateness", "ErasuresOpen", "TokenFailures"),
+        *("AcknowledgementsSent", "AcknowledgementsRefused", "EscalationLateness", "TokenFailures"),
         *("EmailsFailed", "DeliveriesRefused", "ConversationsSetAside", "ChannelsFailed", "ServedStale"),
     }
 )

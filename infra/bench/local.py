@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
-from chalice.app import Chalice
-
 import app
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
@@ -49,7 +47,7 @@ def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Deliver
 
 def _bare(delivery: Delivery) -> float:
     """Seconds for REQUESTS through a view that does nothing."""
-    empty = Chalice(app_name="bare")
+    empty = app.Earshot(app_name="bare")
     empty.route("/webhooks/{platform}/{key}", methods=["POST"])(lambda platform, key: "ok")
     return _timed(lambda: _many(Gateway(empty), delivery))
 

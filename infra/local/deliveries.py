@@ -22,7 +22,7 @@ from chalicelib.aws.queues import encode
 from chalicelib.handlers.inbox import Envelope, enqueue
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.demo_apps import demo_apps
-from infra.local.events import message, rest_event, sqs_event
+from infra.local.events import message, sqs_event, url_event
 from infra.local.loopback import Call
 
 USUAL = platforms.PRODUCTS[0]  # where nobody says on which platform
@@ -41,11 +41,11 @@ class Delivery:
     body: bytes = field(repr=False)
 
     def send(self, url: str) -> tuple[int, str]:
-        """(status, body) of posting it to the Earshot at `url`. Raises OSError."""
-        host = urlsplit(url).netloc
-        connection = http.client.HTTPConnection(host, timeout=30)
+        """(status, body) of posting it to the Earshot at `url`, below which its path is. Raises OSError."""
+        at = urlsplit(url)
+        connection = http.client.HTTPConnection(at.netloc, timeout=30)
         try:
-            connection.request("POST", self.path, self.body, dict(self.headers))
+            connection.request("POST", at.path + self.path, self.body, dict(self.headers))
             answer = connection.getresponse()
             return answer.status, answer.read().decode("utf-8", "replace")
         finally:
@@ -88,9 +88,7 @@ class _Kept:
 
 def api_event(delivery: Delivery) -> dict[str, Any]:
     """The event that brings the delivery to receive."""
-    _, _, platform, key = delivery.path.split("/")
-    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
-    return rest_event(call, "/webhooks/{platform}/{key}", {"platform": platform, "key": key})
+    return url_event(Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body))
 
 
 def inbox_event(delivery: Delivery, id: str) -> dict[str, Any]:

@@ -280,6 +280,9 @@ class _Makers:
             "AWS::SES::ConfigurationSet": self._configuration_set,
             "AWS::S3::Bucket": self._bucket,
             "AWS::SecretsManager::Secret": self._secret,
+            "AWS::Lambda::Url": lambda name, properties: Made(
+                name, {"FunctionUrl": f"https://{name.lower()}.example.com/"}
+            ),
         }
 
     def sender(self, address: str) -> None:

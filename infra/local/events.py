@@ -1,5 +1,5 @@
-"""The events that Lambda's sources make, in the shapes that they have when deployed: API Gateway's, SQS's, the
-schedule's, SES's; and the context of an invocation.
+"""The events that Lambda's sources make, in the shapes that they have when deployed: a function URL's, API Gateway's,
+SQS's, the schedule's, SES's; and the context of an invocation.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 """
@@ -17,6 +17,7 @@ from infra.local.loopback import Call
 
 REGION = "eu-central-1"
 _BINARY = ("application/octet-stream", "image/", "audio/", "video/", "application/zip", "application/x-tar")
+_TEXT = ("application/json", "application/javascript", "application/xml", "text/")
 _TIMEOUT_S = 60.0
 
 
@@ -39,7 +40,7 @@ def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict
     travel as base64, so none is changed."""
     headers = _gathered(call.headers)
     query = _listed(parse_qsl(call.query, keep_blank_values=True))
-    body, encoded = _body(call)
+    body, encoded = _body(call, not call.header("content-type").lower().startswith(_BINARY))
     return {
         "version": "1.0",
         "resource": resource,
@@ -65,6 +66,33 @@ def rest_event(call: Call, resource: str, parameters: Mapping[str, str]) -> dict
     }
 
 
+def url_event(call: Call) -> dict[str, Any]:
+    """The event of a Lambda function URL, in payload format 2.0: names of headers in small letters, what came twice
+    joined, and bytes as base64 unless they are JSON or text.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+    """
+    headers = _listed((name.lower(), value) for name, value in call.headers)
+    cookies = headers.pop("cookie", [])
+    query = _listed(parse_qsl(call.query, keep_blank_values=True))
+    body, encoded = _body(call, call.header("content-type").lower().startswith(_TEXT))
+    at = datetime.now(UTC)
+    http = {"method": call.method, "path": call.path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+    context = {"http": {**http, "userAgent": call.header("user-agent")}, "requestId": str(uuid4()), "stage": "$default"}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": call.path,
+        "rawQueryString": call.query,
+        **({"cookies": cookies} if cookies else {}),
+        "headers": {name: ",".join(values) for name, values in headers.items()},
+        **({"queryStringParameters": {name: ",".join(values) for name, values in query.items()}} if query else {}),
+        "requestContext": {**context, "domainName": call.header("host"), "timeEpoch": int(at.timestamp() * 1000)},
+        **({} if body is None else {"body": body}),
+        "isBase64Encoded": encoded,
+    }
+
+
 def _listed(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -78,10 +106,10 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return _listed((spelt.setdefault(name.lower(), name), value) for name, value in pairs)
 
 
-def _body(call: Call) -> tuple[str | None, bool]:
+def _body(call: Call, text: bool) -> tuple[str | None, bool]:
     if not call.body:
         return None, False
-    if not call.header("content-type").lower().startswith(_BINARY):
+    if text:
         try:
             return call.body.decode("utf-8"), False
         except UnicodeDecodeError:

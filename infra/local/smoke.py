@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -23,9 +24,7 @@ from urllib.parse import urlsplit
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import USUAL, deliver
 from infra.local.demo_apps import demo_apps, write
-from infra.local.gateway import Gateway
-from infra.local.loopback import serve
-from infra.stack.package import BUILD, ROOT, dashboard, package, report
+from infra.stack.package import BUILD, ROOT, dashboard_body, package, report
 
 NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")
 STAGE, REGION, ADDRESS = "smoke", "eu-central-1", "earshot@marigold.example.com"
@@ -99,7 +98,7 @@ def for_the_emulator(out: Path) -> Path:
     event = template["Resources"]["Respond"]["Properties"]["Events"]["RespondSqsEventSource"]
     event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 5
     made = {name: r for name, r in template["Resources"].items() if not _beyond_the_emulator(r)}
-    made["Dashboard"]["Properties"]["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard(made))}  # names every alarm
+    made["Dashboard"]["Properties"]["DashboardBody"] = dashboard_body(made)  # names every alarm
     template["Resources"] = made
     (out / "sam.json").write_text(json.dumps(template))
     return out
@@ -137,6 +136,7 @@ def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
     make("sesv2").create_email_identity(EmailIdentity=ADDRESS)
     outputs = deployments(out, make)
     main_job(outputs, make, address)
+    http_api(out, outputs, make)
 
 
 def deployments(out: Path, make: Any) -> dict[str, str]:
@@ -216,20 +216,6 @@ def versions(make: Any, stack: str) -> dict[str, int]:
     return {n: int(make("lambda").get_alias(FunctionName=n, Name=ALIAS)["FunctionVersion"]) for n in names}
 
 
-class _Live:
-    """app.app as API Gateway calls it: by its alias. (The emulator's own gateway knows payload format 2.0 only.)"""
-
-    def __init__(self, make: Any, integration: str) -> None:
-        # app.py makes its services when it is imported: not before the emulator runs
-        import app
-
-        self.routes, self._lambda, self._alias = app.app.routes, make("lambda"), integration
-
-    def __call__(self, event: Any, context: Any) -> Any:
-        answer = self._lambda.invoke(FunctionName=self._alias, Payload=json.dumps(event).encode())
-        return json.loads(answer["Payload"].read())
-
-
 def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     """Registers the shop, sends an urgent comment and waits for its e-mail."""
     # start-up time: each part loads what it drives
@@ -238,27 +224,36 @@ def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     print(f"deployed: {outputs['WebhookURL']}")
     if ops(["--stage", STAGE, "apps", "--file", str(write())]):
         raise SmokeError("the apps file was not taken")
-    apps = demo_apps()
-    api = make("apigatewayv2")
-    (integration,) = api.get_integrations(ApiId=outputs["ApiId"])["Items"]
-    routes = {r["RouteKey"] for r in api.get_routes(ApiId=outputs["ApiId"])["Items"]}
-    print(f"HTTP API, payload {integration['PayloadFormatVersion']}: {len(routes)} routes")
-    live = _Live(make, integration["IntegrationUri"])
-    if routes != {f"{method} {path}" for path, methods in live.routes.items() for method in methods}:
-        raise SmokeError(f"the routes are not app.py's: {routes}")
-    with serve(Gateway(live).answer) as url:
-        delivery = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001", name="Robin"))
-        status, body = delivery.send(url)
-        print(f"webhook: {status} {body}")
-        if status != 200:
-            raise SmokeError(f"the webhook was answered with {status}")
-        refused = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001"), secret="another secret")
-        print(f"a forged one: {refused.send(url)[0]}")
+    apps, url = demo_apps(), f"{address}/_aws/lambda-url/{urlsplit(outputs['WebhookURL']).netloc.partition('.')[0]}"
+    delivery = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001", name="Robin"))
+    status, body = delivery.send(url)
+    print(f"webhook, through the function URL: {status} {body}")
+    if status != 200:
+        raise SmokeError(f"the webhook was answered with {status}")
+    refused = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001"), secret="another secret")
+    print(f"a forged one: {refused.send(url)[0]}, one to nowhere: {replace(delivery, path='/nowhere').send(url)[0]}")
     dynamodb, table = make("dynamodb"), outputs["Table"]
     items = until("the interaction", lambda: dynamodb.scan(TableName=table)["Items"], 60)
     print(f"stored: {', '.join(sorted({i['pk']['S'].partition('#')[0] for i in items}))} in {len(items)} items")
     found = until("the e-mail", lambda: _sent(address), 90)
     print(f"escalated: e-mail to {', '.join(found)}")
+
+
+def http_api(out: Path, outputs: Mapping[str, str], make: Any) -> None:
+    """The HTTP API beside the URL, as for moving from one to the other: a route for each of app.py's."""
+    # start-up time: each part loads what it drives; app.py makes its services when it is imported
+    import app
+    from infra.stack.deploy import deploy
+
+    both = deploy(out, STAGE, {"Endpoint": "both"})
+    api = make("apigatewayv2")
+    (integration,) = api.get_integrations(ApiId=both["ApiId"])["Items"]
+    routes = {r["RouteKey"] for r in api.get_routes(ApiId=both["ApiId"])["Items"]}
+    print(f"HTTP API beside it, payload {integration['PayloadFormatVersion']}: {len(routes)} routes")
+    if routes != {f"{method} {path}" for path, methods in app.app.routes.items() for method in methods}:
+        raise SmokeError(f"the routes are not app.py's: {routes}")
+    if both["WebhookURL"] != outputs["WebhookURL"]:
+        raise SmokeError(f"the address has changed: {outputs['WebhookURL']} → {both['WebhookURL']}")
 
 
 def _sent(address: str) -> list[str]:

@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, services: Services) -> int:
     failed = False
     for app, account in _chosen(services, given.account):
-        name, address = f"{account.product}:{account.id}", services.settings.public_url.rstrip("/") + app.path
+        name, address = f"{account.product}:{account.id}", services.settings.public_url + app.path
         try:
             steps = platforms.product(account.product).connect(services.http, app, account, address)
             if not steps:

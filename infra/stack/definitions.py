@@ -54,8 +54,8 @@ def holds(template: Mapping[str, Any], name: str, parameters: Mapping[str, Any] 
         if kind == "Condition":
             return met(template["Conditions"][given])
         if kind == "Fn::Equals":
-            first, second = (known[side["Ref"]] if isinstance(side, dict) else side for side in given)
-            return bool(first == second)
+            first, second = (str(known[side["Ref"]] if isinstance(side, dict) else side) for side in given)
+            return first == second
         return _COMBINED[kind](map(met, given))
 
     return met(template["Conditions"][name])

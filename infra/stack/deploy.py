@@ -37,6 +37,8 @@ PARAMETERS = (
     "LogDays",
     "RespondConcurrency",
     "SilenceHours",
+    "ReceiveConcurrency",
+    "Endpoint",
     "DomainName",
     "CertificateArn",
     "ReplyDomain",
@@ -106,12 +108,24 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
     return found
 
 
+# What a stack had before there was a parameter for it: an update must not take it away unasked, least of all an address
+# that is registered at the platforms.
+BEFORE_THE_PARAMETER = {"Endpoint": "http-api"}
+
+
+def unchanged(given: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    """`given`, and for an existing stack that has the parameters `known` what it had before the others came."""
+    kept = {name: value for name, value in BEFORE_THE_PARAMETER.items() if name not in known}
+    return {**kept, **{name: value for name, value in given.items() if value}}
+
+
 def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     """The stack's outputs after the change. Raises DeployError."""
     stack, template = f"earshot-{stage}", json.loads((out / "sam.json").read_text("utf-8"))
     client, s3 = boto3.client("cloudformation"), boto3.client("s3")
     before = cloudformation.ready(client, stack)
     known = {p["ParameterKey"] for p in before.get("Parameters", [])} if before else set()
+    given = unchanged(given, known) if before else given
     values = parameters(template, {**given, "Stage": stage}, known)
     if before is None:
         _refuse_what_remains(stack)

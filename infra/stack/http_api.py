@@ -1,5 +1,5 @@
-"""API Gateway's HTTP API in place of the REST API that Chalice makes: under a third of its price, and with payload
-format 1.0 the same event.
+"""API Gateway's HTTP API in place of the REST API that Chalice makes, where a stack has one: under a third of its price
+and with payload format 1.0 the same event. (A new stack without a domain has a function URL instead.)
 
 resources.yaml defines the API, its stage and its integration; the routes come from app.py, through Chalice's template.
 Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -20,6 +20,7 @@ def with_http_api(template: dict[str, Any]) -> dict[str, Any]:
         for method in methods:
             resources[_name(method, path)] = {
                 "Type": "AWS::ApiGatewayV2::Route",
+                "Condition": "HasApi",
                 "Properties": {
                     "ApiId": {"Ref": "Api"},
                     "RouteKey": f"{method.upper()} {path}",

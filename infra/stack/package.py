@@ -67,7 +67,7 @@ def merge_template() -> dict[str, Any]:
     resources = template["Resources"]
     definition = json.loads(TIMER.read_text("utf-8"))
     resources["TimerStateMachine"]["Properties"]["Definition"] = definition
-    resources["Dashboard"]["Properties"]["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard(resources))}
+    resources["Dashboard"]["Properties"]["DashboardBody"] = dashboard_body(resources)
     return template
 
 
@@ -95,6 +95,18 @@ QUERIES = [  # title, what is counted from the log when somebody looks: a metric
 ]
 
 
+def dashboard_body(resources: dict[str, Any]) -> dict[str, Any]:
+    """The dashboard for CloudFormation. An alarm that a condition may leave out stands in it under that condition, as a
+    piece of text: what is not there must not be named."""
+    text, pieces = json.dumps(dashboard(resources)), {}
+    for name, resource in resources.items():
+        shown = f', "${{{name}.Arn}}"'
+        if "Condition" in resource and shown in text:
+            text = text.replace(shown, f"${{Shown{name}}}")
+            pieces[f"Shown{name}"] = {"Fn::If": [resource["Condition"], {"Fn::Sub": shown}, ""]}
+    return {"Fn::Sub": [text, pieces]}
+
+
 def dashboard(resources: dict[str, Any]) -> dict[str, Any]:
     """The dashboard's body for Fn::Sub: our own metrics, the queues' age and depth, and every alarm."""
     queues = [name for name, r in resources.items() if r["Type"] == "AWS::SQS::Queue"]
@@ -109,9 +121,7 @@ def dashboard(resources: dict[str, Any]) -> dict[str, Any]:
             ("Messages waiting", "messages", "ApproximateNumberOfMessagesVisible"),
         )
     ]
-    # a stack without what a condition asks for has no such alarm, and nothing may name it
-    bells = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in r]
-    alarms = [f"${{{name}.Arn}}" for name in bells]
+    alarms = [f"${{{name}.Arn}}" for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
     widgets: list[dict[str, Any]] = [
         {"type": "alarm", "x": 0, "y": 0, "width": 24, "height": 4, "properties": {"title": "Alarms", "alarms": alarms}}
     ]

@@ -28,14 +28,15 @@ ORDINARY: Fed = {
     "ApproximateNumberOfMessagesVisible": [0],
     "ApproximateAgeOfOldestMessage": [3],
     "EscalationLateness": [61],
-    "Count": [40] * 24,
-    "Invocations": [40],
+    "Count": [40],
+    "Invocations": [40] * 24,
     "AcknowledgementsSent": [12],
     "AcknowledgementsRefused": [1],
     "DeliveriesRefused": [1],
     "Errors": [0],
     "Throttles": [0],
     "5xx": [0],
+    "Url5xxCount": [],
     "Reputation.BounceRate": [0.001],
     "Reputation.ComplaintRate": [0.0],
 }
@@ -45,17 +46,17 @@ FAILURES: dict[str, list[Fed]] = {  # by alarm, each way in which it fails
     "escalations-oldest": [{"ApproximateAgeOfOldestMessage": [601]}],
     "overdue": [{"EscalationLateness": [121]}],
     "token": [{"TokenFailures": [1]}],
-    "erasures-open": [{"ErasuresOpen": [1]}],
     "set-aside": [{"ConversationsSetAside": [1]}],
     "channels-failed": [{"ChannelsFailed": [3]}],
     "mail-failed": [{"EmailsFailed": [1]}],
     "served-stale": [{"ServedStale": [1]}],
     # a wrong secret at a shop with three deliveries in a quarter of an hour
-    "deliveries-refused": [{"DeliveriesRefused": [3], "Count": [3]}],
+    "deliveries-refused": [{"DeliveriesRefused": [3], "Invocations": [3]}],
     "acknowledgements-refused": [{"AcknowledgementsRefused": [3], "AcknowledgementsSent": []}],
     "gateway-throttled": [{"Count": [900], "Invocations": [700]}],
-    "silence": [{"Count": []}],
-    "receive": [{"5xx": [1]}],
+    "silence": [{"Invocations": []}],
+    "receive": [{"Url5xxCount": [1]}],
+    "receive-api": [{"5xx": [1]}],
     "receive-throttled": [{"Throttles": [1]}],
     "sweep": [{"Errors": [1]}, {"Errors": []}],
     "daily-check": [{"Errors": [1]}],
@@ -117,9 +118,9 @@ def test_it_rings_when_what_it_is_for_happens_and_not_on_an_ordinary_day(name: s
 
 def test_a_wrong_secret_rings_however_small_the_shop_and_an_attack_on_a_large_one_does_too() -> None:
     alarm = alarms()["deliveries-refused"]
-    assert rings(alarm, {"DeliveriesRefused": [3], "Count": [3]})
-    assert rings(alarm, {"DeliveriesRefused": [4000], "Count": [9000]})
-    assert not rings(alarm, {"DeliveriesRefused": [40], "Count": [9000]})  # somebody's scanner
+    assert rings(alarm, {"DeliveriesRefused": [3], "Invocations": [3]})
+    assert rings(alarm, {"DeliveriesRefused": [4000], "Invocations": [9000]})
+    assert not rings(alarm, {"DeliveriesRefused": [40], "Invocations": [9000]})  # somebody's scanner
 
 
 def test_our_own_metrics_are_written_under_the_names_and_the_dimension_that_alarms_ask_for(

@@ -313,7 +313,7 @@ UNUSED = re.compile(
             r"^dynamodb:(UpdateContributorInsights|(Put|Delete)ResourcePolicy|Scan|Query|\w+Item)$",
             r"^apigateway:(Tag|Untag)Resource",
             r"^lambda:\w*(ProvisionedConcurrency|ScalingConfig|CapacityProvider|AssociateRuntimeAlias)",
-            r"^lambda:((Put|Delete)Function(Concurrency|CodeSigningConfig)|GetCodeSigningConfig)",
+            r"^lambda:((Put|Delete)FunctionCodeSigningConfig|GetCodeSigningConfig)",
             r"^lambda:(PutRuntimeManagementConfig|PutFunctionRecursionConfig)",
             r"^iam:((Attach|Detach)RolePolicy$|\w+PermissionsBoundary|CreateServiceLinkedRole|UpdateRoleDescription)",
             r"^logs:(CreateLogDelivery|CreateLogStream|PutLogEvents|DescribeLogStreams|\w+KmsKey|\w*ResourcePolic)",

@@ -50,9 +50,9 @@ def test_the_gateway_keeps_repetitions_and_ignores_case() -> None:
 
 def test_the_gateway_knows_only_the_routes_of_the_app() -> None:
     gateway = Gateway(app.app)
-    assert gateway.answer(call(path="/nowhere")).status == 403
-    assert gateway.answer(call(path="/webhooks/meta/")).status == 403
-    assert gateway.answer(Call("DELETE", "/webhooks/meta/main", "", ())).status == 403
+    assert gateway.answer(call(path="/nowhere")).status == 404
+    assert gateway.answer(call(path="/webhooks/meta/")).status == 404
+    assert gateway.answer(Call("DELETE", "/webhooks/meta/main", "", ())).status == 405
 
 
 # --- everything together ------------------------------------------------------------------------------------

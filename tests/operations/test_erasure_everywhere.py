@@ -13,7 +13,7 @@ from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations.conversation import State
 from chalicelib.conversations.customer import Customer
 from chalicelib.handlers.messages import Erase, decode
-from chalicelib.operations import erasure
+from chalicelib.operations.leftovers import LeftBehind
 from chalicelib.operations.masks import MASK
 from infra.local.events import message, sqs_event
 from infra.ops.erase import erase
@@ -191,14 +191,7 @@ def test_a_request_for_several_accounts_is_done_when_it_is_for_all_of_them() -> 
     assert "erased" in eraser.state("code1") and WORDS not in kept(world)
 
 
-def metrics(text: str) -> list[str]:
-    lines = [json.loads(line) for line in text.splitlines() if '"_aws"' in line]
-    return [m["Name"] for line in lines for d in line["_aws"]["CloudWatchMetrics"] for m in d["Metrics"]]
-
-
-def test_a_request_whose_work_never_ended_is_told_by_doctor_every_day_until_it_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_request_whose_work_never_ended_is_told_by_doctor_every_day_until_it_is() -> None:
     world = MemoryWorld()
     world.post(said("c1", f"my {WORDS} dress?"))
     world.run()
@@ -208,9 +201,10 @@ def test_a_request_whose_work_never_ended_is_told_by_doctor_every_day_until_it_i
     assert world.services.doctor.erasures(world.services.now()) == []
     world.virtual_clock.now += timedelta(hours=7)
     (finding,) = world.services.doctor.erasures(world.services.now())
-    assert "code1" in finding.what and "erasures-open" in finding.fix and ID not in repr(finding)
-    world.services.doctor.visit(world.services.now())
-    assert metrics(capsys.readouterr().out).count(erasure.OPEN_METRIC) == 1
+    assert "code1" in finding.what and "daily-check" in finding.fix and ID not in repr(finding)
+    for _ in range(2):  # day by day
+        with pytest.raises(LeftBehind, match=r"code1\) is not done"):
+            world.services.doctor.visit(world.services.now())
     world.virtual_clock.add(world.services.now(), lost.name, lost.body)
     world.run(TWENTY)
     assert world.services.doctor.erasures(world.services.now()) == []
