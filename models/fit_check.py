@@ -16,12 +16,13 @@ from chalicelib.intents import DEFAULT_MODEL, IntentModel
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reading.guards import guards
-from models.fit_tables import contact_table, of, questions, right_ones, share, spoilt_table, trap_table
+from models.fit_tables import contact_table, nobody_table, of, questions, right_ones, share, spoilt_table, trap_table
 from models.hurried import SPOILT, hurried
 from models.policy import kind
 from models.rows import utterances
 from models.said import LANGUAGES, Read, Said, reader, rows, say
 
+MAY_WAIT: Final = ("thanks, chat, adverts", "praise", "settled", "spam")  # kinds of messages, for nobody
 NOT_ORDINARY: Final = frozenset({"legal_safety", "spam", "other", "praise", "closing"})
 UNANSWERED: Final = NOT_ORDINARY | {"complaint", "human_please", "jobs"}
 
@@ -39,6 +40,7 @@ class Bounds:
     urgent_found: float = 0.85  # of the urgent messages of a language
     urgent_wrongly: float = 0.01  # of the ordinary messages of a language
     silenced: float = 0.01  # of the ordinary questions of a language, by a guard
+    closed: int = 0  # questions, complaints, matters for people and urgent messages that would wait for nobody
 
 
 BOUNDS: Final = Bounds()
@@ -94,6 +96,8 @@ class Report:
         yield ""
         yield from trap_table(self.traps)
         yield ""
+        yield from nobody_table(self._nobody())
+        yield ""
         yield "urgent     messages  called at once | of the ordinary questions called urgent, silenced by a guard"
         for language in LANGUAGES:
             some, ordinary, found = self._urgent(language), of(self.fit, language), self.guards[language]
@@ -119,6 +123,9 @@ class Report:
             yield f"{len(answered)} of {len(self.traps)} traps are answered, more than {bounds.traps:.0%}"
         if urgent := [s for s in self.urgent if s.rung]:
             yield f"{len(urgent)} urgent messages get an automatic reply"
+        lost = [s for kind, some in self._nobody().items() if kind not in MAY_WAIT for s in some if s.closed]
+        if len(lost) > bounds.closed:
+            yield f"{len(lost)} messages that want something wait for nobody, the first: {lost[0].row['text']}"
         yield from self._by_language(bounds)
 
     def _by_language(self, bounds: Bounds) -> Iterator[str]:
@@ -139,6 +146,15 @@ class Report:
             if found.silenced > bounds.silenced * found.questions:
                 yield f"{lang}: guards silence {found.silenced} of {found.questions} ordinary questions"
 
+    def _nobody(self) -> dict[str, list[Said]]:
+        """The messages by whether they may wait for nobody."""
+        needless = [s for s in self.contacts if kind(s.row["intent"]) == "needless"]
+        wanting = [s for s in self.contacts if kind(s.row["intent"]) != "needless"]
+        may = [needless, *([s for s in self.traps if s.row["kind"] == name] for name in MAY_WAIT[1:])]
+        asked = [*self.fit, *self.controls, *self.parallel]
+        must = {"questions": asked, "first contacts that want something": wanting, "urgent": list(self.urgent)}
+        return dict(zip(MAY_WAIT, may, strict=True)) | must
+
     def _urgent(self, language: str) -> list[Said]:
         return of(self.urgent, language)
 
@@ -152,7 +168,7 @@ def check(model: IntentModel, playbook: Playbook) -> Report:
 
     def told(*names: str, also_seen: bool = False) -> list[Said]:
         found = [row for name in names for row in rows(name) if also_seen or _same(row["text"]) not in seen]
-        return [say({"right": (), **row}, read, playbook) for row in found]
+        return [say({"right": (), **row}, read, playbook, model.bounds) for row in found]
 
     return Report(
         fit=told(*(f"fit_{language}" for language in LANGUAGES)),

@@ -62,6 +62,13 @@ def trap_table(told: Sequence[Said]) -> Iterator[str]:
         yield f"{kind or 'all':20} {len(some):8}    {share(rungs.total(), len(some))} | {own} {topic}  {general}"
 
 
+def nobody_table(told: Mapping[str, Sequence[Said]]) -> Iterator[str]:
+    """One line a kind of message: how many of it would wait for nobody."""
+    yield "waits for nobody                   messages  closed"
+    for kind, some in told.items():
+        yield f"{kind:34} {len(some):8}  {share(sum(s.closed for s in some), len(some))}"
+
+
 def of(told: Iterable[Said], language: str) -> list[Said]:
     return [s for s in told if s.row["language"] == language]
 

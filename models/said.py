@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
@@ -21,12 +22,14 @@ _NOW: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said to one message: `reply` names it (an intent, "topic:returns", "general" or "silence")."""
+    """What is said to one message: `reply` names it (an intent, "topic:returns", "general" or "silence"). `closed`:
+    it waits for nobody."""
 
     row: Mapping[str, Any]
     reply: str
     rung: Rung | None
     urgent: bool
+    closed: bool = False
 
     @property
     def verdict(self) -> str:
@@ -51,15 +54,23 @@ def reader(model: IntentModel, playbook: Playbook) -> Read:
     return lambda text: guarded(model.read(text), text, (playbook.shop.name,))
 
 
-def say(row: Mapping[str, Any], read: Read, playbook: Playbook, product: str = "facebook") -> Said:
-    """What is said to a message that has just come, in public, by nobody known, on `product`."""
+def say(
+    row: Mapping[str, Any],
+    read: Read,
+    playbook: Playbook,
+    bounds: Mapping[str, float] = MappingProxyType({}),
+    product: str = "facebook",
+) -> Said:
+    """What is said to a message that has just come, in public, by nobody known, on `product`; `bounds` are the model's
+    for what needs no answer."""
     reading = read(row["text"])
     by = playbook.promise(reading.intent, _NOW)
     answer = playbook.acknowledgement(
         reading, product=product, account="", private=False, now=_NOW, asked_at=_NOW, by=by
     )
     rung = answer.rung if isinstance(answer, Answer) else None
-    return Said(row, _name(answer, reading), rung, playbook.urgent(reading) is not None)
+    urgent, closed = playbook.urgent(reading) is not None, not playbook.needs_answer(reading, bounds)
+    return Said(row, _name(answer, reading), rung, urgent, closed)
 
 
 def _name(answer: Answer | Silence, reading: Reading) -> str:

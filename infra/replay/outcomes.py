@@ -138,6 +138,9 @@ class Outcomes:
             tier=c.tier,
         )
         self.count(f"conversations {c.product}: {c.state.value}")
+        for question in c.questions.values():
+            if not question.needs_answer and not question.deleted:
+                self.count(f"waits for nobody {c.product}")
 
     def summary(self) -> None:
         self._write("summary", counts=dict(sorted(self.counts.items())))

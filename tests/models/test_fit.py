@@ -98,6 +98,18 @@ def test_a_reply_to_what_needs_none_or_a_wrong_one_to_a_first_contact_fails_the_
     assert [f for f in replace(empty, contacts=[good] * 9 + [chat]).failures() if "replies to first contacts" in f]
 
 
+def test_a_message_that_wants_something_and_waits_for_nobody_fails_the_check() -> None:
+    lost = Said({"text": "thanks, still waiting", "language": "en", "right": []}, SILENCE, None, False, closed=True)
+    assert not [f for f in report().failures() if "wait for nobody" in f]
+    for field in ("fit", "controls", "urgent"):
+        assert [f for f in replace(report(), **{field: [lost]}).failures() if "wait for nobody" in f]  # type: ignore[arg-type]
+    assert not [
+        f
+        for f in replace(report(), traps=[replace(lost, row={**lost.row, "kind": "praise"})]).failures()
+        if "nobody" in f
+    ]
+
+
 def reads(intent: str, **more: object) -> Reading:
     reading = Reading(intent, 0.99, 0.9, "en", True, rungs=dict.fromkeys(Rung, 0.99), allowed=tuple(Rung), urgent=0.01)
     return replace(reading, **more)  # type: ignore[arg-type]
