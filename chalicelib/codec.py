@@ -5,7 +5,7 @@ the release before (or after) this one stay readable.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -24,11 +24,16 @@ _LEFT_OUT_EMPTY = (tuple, dict, MappingProxyType, frozenset)
 
 @lru_cache(maxsize=4096)  # an item's many times are few different ones, and read again with every change
 def to_time(text: str) -> datetime:
-    """The aware UTC datetime written as ISO 8601; raises ValueError on anything else."""
+    """The aware UTC datetime written as ISO 8601, to the millisecond; raises ValueError on anything else."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
-    return time if time.tzinfo is UTC else time.astimezone(UTC)
+    return to_milliseconds(time if time.tzinfo is UTC else time.astimezone(UTC))
+
+
+def to_milliseconds(time: datetime) -> datetime:
+    """`time` as it is kept: what lies below a millisecond is not."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 @lru_cache(maxsize=4096)
@@ -57,6 +62,34 @@ def dump(value: Any) -> Any:
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
     return _loader(cls)(data)  # type: ignore[arg-type, no-any-return]
+
+
+class Dumped(Mapping[str, Any]):
+    """What `dump` makes of the dataclass `value`, made when somebody looks: a table in memory keeps the value."""
+
+    __slots__ = ("_plain", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._plain: dict[str, Any] | None = None
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        if self._plain is None:
+            self._plain = dump(self.value)
+        return self._plain
+
+    def __getitem__(self, name: str) -> Any:
+        return self.plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.plain)
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    def __repr__(self) -> str:
+        return repr(self.plain)
 
 
 @cache

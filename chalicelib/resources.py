@@ -13,6 +13,7 @@ from chalicelib.apps import Apps, AppsError, load_apps, read_apps
 from chalicelib.aws.client import SECRETS, AwsError, LeanAws
 from chalicelib.aws.queues import DeadLetters, Queue, SqsDeadLetters, SqsQueue, SqsVisibility, Visibility
 from chalicelib.aws.secret_text import CURRENT, unpack
+from chalicelib.codec import to_milliseconds
 from chalicelib.keys import Keys, KeysError, load_keys
 from chalicelib.outcomes import metric
 from chalicelib.settings import Settings, read_settings
@@ -106,8 +107,8 @@ class Resources:
         return lambda: datetime.now(UTC)
 
     def now(self) -> datetime:
-        """The time, aware, in UTC."""
-        return self.clock()
+        """The time, aware, in UTC, to the millisecond, as it is kept."""
+        return to_milliseconds(self.clock())
 
     @cached_property
     def new_token(self) -> "Callable[[], str]":

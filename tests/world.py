@@ -17,6 +17,7 @@ from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.mailer import Email
 from chalicelib.aws.queues import QueueUnavailable
+from chalicelib.codec import Dumped, load
 from chalicelib.conversations.conversation import Conversation, Deed
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.conversations.staff_rules import Wish, act, shown
@@ -24,9 +25,12 @@ from chalicelib.platforms.base import hmac_hex
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.resources import Overrides
+from chalicelib.storage.packed import pack, unpack
+from chalicelib.storage.store import Store
+from chalicelib.storage.table import Item
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
-from infra.replay.memory import Deliverer, MemoryDeadLetters, VirtualClock
+from infra.replay.memory import Deliverer, MemoryDeadLetters, MemoryTable, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
 from infra.replay.services import NO_SETTINGS, ReplayServices
@@ -111,6 +115,16 @@ def message(id: str, text: str, *, author: str = "psid-1", at: datetime = NOW, *
     ).encode()
 
 
+class ComparedTable(MemoryTable):
+    """Sees to it that whatever it keeps would come back from DynamoDB as it was written."""
+
+    def put(self, item: Item) -> Item:
+        if isinstance(item.doc, Dumped):
+            written = item.doc.value
+            assert load(type(written), unpack(pack(item.doc.plain))) == written
+        return super().put(item)
+
+
 class MemoryWorld:
     """The handlers on a virtual clock."""
 
@@ -129,7 +143,11 @@ class MemoryWorld:
         self.quarantined: list[str] = []  # the inbox's dead letters
         self.dead: list[str] = []  # the other queues'
         self.registered = apps  # read anew when Services reads them
-        given: Overrides = {"http": self.platforms, "registrations": lambda: self.registered}
+        given: Overrides = {
+            "http": self.platforms,
+            "registrations": lambda: self.registered,
+            "store": Store(ComparedTable()),
+        }
         given["dead_letters"] = (MemoryDeadLetters(self.quarantined), MemoryDeadLetters(self.dead))
         given.update(overrides)
         settings = replace(NO_SETTINGS, public_url=public_url, reply_domain=reply_domain)

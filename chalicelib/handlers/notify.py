@@ -18,7 +18,8 @@ from chalicelib.conversations.conversation import Bundle, Conversation, Notice, 
 from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
-from chalicelib.emails.escalation_email import EscalationEmail, render, render_many
+from chalicelib.emails.escalation_email import EscalationEmail
+from chalicelib.emails.rendering import render, render_many
 from chalicelib.handlers.bundles import LISTED, Bundles, Gathering
 from chalicelib.handlers.channels import Channels
 from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode

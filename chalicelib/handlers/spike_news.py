@@ -12,8 +12,8 @@ from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.emails.escalation_email import environment
 from chalicelib.emails.phrases import Phrases, phrases
+from chalicelib.emails.rendering import environment
 from chalicelib.emails.safe_text import clean, name, quoted
 from chalicelib.handlers.messages import SpikeFound
 from chalicelib.keys import Keys

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from chalicelib import platforms
-from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
@@ -63,9 +62,9 @@ def footprint(store: Store, customer: Customer, until: datetime) -> Footprint:
         traces = traces_of(item, customer, until, traces)
         if is_interaction(item.key):
             if is_said(item, customer, until):
-                found.said.append(load(Interaction, item.doc))
+                found.said.append(item.noun(Interaction))
         elif is_conversation(item.key):
-            found.conversations.append(load(Conversation, item.doc))
+            found.conversations.append(item.noun(Conversation))
         else:
             found.documents.append(item)
     for c in found.conversations:
@@ -106,7 +105,7 @@ def _place(key: Key) -> str:
 def traces_of(item: Item, customer: Customer, until: datetime, traces: Traces) -> Traces:
     """`traces` and those of one of the customer's own items."""
     if is_interaction(item.key):
-        named = [load(Interaction, item.doc).author_name] if is_said(item, customer, until) else []
+        named = [item.noun(Interaction).author_name] if is_said(item, customer, until) else []
         return traces.and_of(names=named)
     if other := _other_id(item.key):
         return traces.and_of(known_as=[other])
@@ -121,7 +120,7 @@ def has_for_itself(store: Store, c: Conversation) -> bool:
 
 def is_said(item: Item, customer: Customer, until: datetime) -> bool:
     """Whether the interaction is one of the customer's own, said by `until`."""
-    i = load(Interaction, item.doc)
+    i = item.noun(Interaction)
     return i.customer == customer.id and not i.brand and before(i, until)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib import platforms
-from chalicelib.codec import load, to_time
+from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.customer import Customer, Traces
 from chalicelib.conversations.interaction import Interaction
@@ -108,7 +108,7 @@ class Passes:
         for place, item in own(self.store, c, w.after):
             traces = traces_of(item, c, w.until, w.traces)
             if is_conversation(item.key):
-                talk = load(Conversation, item.doc)
+                talk = item.noun(Conversation)
                 traces = traces.and_of(threads=[talk.thread] if has_for_itself(self.store, talk) else [])
             for id in traces.known_as[len(w.traces.known_as) :]:
                 self.forgotten.mark(c.product, c.account, id, w.until)
@@ -122,12 +122,12 @@ class Passes:
         repeated delivery has nothing to answer."""
         for place, item in own(self.store, w.customer, w.after, once_more=bool(w.within)):
             if is_conversation(item.key):
-                for left in self._conversation(w, place, load(Conversation, item.doc), now):
+                for left in self._conversation(w, place, item.noun(Conversation), now):
                     yield (w := left)
             elif is_interaction(item.key):
                 said = is_said(item, w.customer, w.until)
                 if said:
-                    self._forget(load(Interaction, item.doc), w, now)
+                    self._forget(item.noun(Interaction), w, now)
                 w = w.at(place, items=int(said))
             else:
                 goes = not (self._speaks(w.customer) if is_identity(item) else self._stands(item, w.until))
@@ -231,15 +231,15 @@ class Passes:
     def _anywhere(self, item: Item, w: Work, now: datetime) -> None:
         ours = is_of_account(item.key, w.customer.product, w.customer.account)
         if ours and is_interaction(item.key):
-            self._interaction_anywhere(load(Interaction, item.doc), w, now)
+            self._interaction_anywhere(item.noun(Interaction), w, now)
         elif not ours:
             self._document_anywhere(item, w)
         elif is_thread(item.key):
-            kept = load(Thread, item.doc)
+            kept = item.noun(Thread)
             if _unanswered(kept, w.traces, set(), w.until) != kept:
                 self._quiet(kept.product, kept.account, kept.thread, w)
         else:
-            self._conversation_anywhere(load(Conversation, item.doc), w, now)
+            self._conversation_anywhere(item.noun(Conversation), w, now)
 
     def _interaction_anywhere(self, i: Interaction, w: Work, now: datetime) -> None:
         if not i.erased and before(i, w.until) and self._concerns(i, w):
@@ -279,7 +279,7 @@ class Passes:
     def leave(self, w: Work, now: datetime) -> Iterator[Work]:
         """Tombstones that nobody finds by the customer any more; those whose ids name the customer go."""
         for item in self.store.forgotten_interactions(self._trace(w)):
-            i = load(Interaction, item.doc)
+            i = item.noun(Interaction)
             if names_person(i.id, w.traces):
                 self.store.take_away(item, unchanged=True)  # else something new came under the same id
             else:

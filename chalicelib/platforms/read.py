@@ -9,6 +9,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.codec import to_milliseconds
+
 MAX_DEPTH = 40  # levels of JSON; the deepest documented payload has 9
 MAX_TEXT = 10_000  # characters of one interaction that are kept; no platform allows a customer more
 MAX_NAME = 80  # characters of a person's name
@@ -172,7 +174,7 @@ def when(value: Any, default: datetime) -> datetime:
             time = datetime.fromtimestamp(seconds / 1000 if seconds > 100_000_000_000 else seconds, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return default
-    return time if EARLIEST <= time <= LATEST else default
+    return to_milliseconds(time) if EARLIEST <= time <= LATEST else default
 
 
 def reason(error: Exception) -> str:

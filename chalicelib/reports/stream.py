@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, Final
 
-from chalicelib.codec import load
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.reports.columns import End, Fact, to_lines
@@ -66,7 +65,7 @@ class FactsOfChanges:
         """What customers wrote, as far as it is still stored and was not taken back: for the questions' own words."""
         for item in self.table.everything():
             if is_interaction(item.key):
-                i = load(Interaction, item.doc)
+                i = item.noun(Interaction)
                 if i.thread and not i.brand and i.reading and i.text:
                     r, who = i.reading, self.deriver.customer(i.product, i.account, i.customer)
                     yield Asked(r.intent, r.language or "", who, i.text, r.confidence)
@@ -76,7 +75,7 @@ class FactsOfChanges:
         looking at conversations."""
         for item in self.table.everything():
             if is_interaction(item.key):
-                i = load(Interaction, item.doc)
+                i = item.noun(Interaction)
                 if i.thread and not i.brand and not (since and i.at < since) and not (until and i.at >= until):
                     yield self.deriver.question(i.product, i.account, i.id)
 
@@ -84,7 +83,7 @@ class FactsOfChanges:
         if is_conversation(change.key):
             yield from self._conversation(change)
         elif is_interaction(change.key) and change.old and change.new:  # a new one comes with its conversation
-            i = load(Interaction, change.new.doc)
+            i = change.new.noun(Interaction)
             item = self.table.get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
             if item:
                 yield from self._derived(item)
@@ -94,34 +93,32 @@ class FactsOfChanges:
             yield from self._derived(change.new)
             yield from self._moved(change.old, change.new)
             if change.old:
-                left = (
-                    load(Conversation, change.old.doc).questions.keys() - load(Conversation, change.new.doc).questions
-                )
+                left = change.old.noun(Conversation).questions.keys() - change.new.noun(Conversation).questions
                 yield from self._erased(change.old, left, whole=False)
         elif change.old and not change.expired:
-            yield from self._erased(change.old, load(Conversation, change.old.doc).questions.keys(), whole=True)
+            yield from self._erased(change.old, change.old.noun(Conversation).questions.keys(), whole=True)
 
     def _derived(self, item: Item) -> Iterator[Fact]:
-        c = load(Conversation, item.doc)
+        c = item.noun(Conversation)
         interactions = {id: found for id in c.questions if (found := self._interaction(c, id))}
         others = tuple(self._others(c)) if thanked(c) else ()
         yield from self.deriver.facts(Revised(c, item.rev), interactions, others=others)
 
     def _others(self, c: Conversation) -> Iterator[Interaction]:
         """What other customers said in the thread of `c`, of the newest of them."""
-        found = (load(Conversation, i.doc) for i in self.table.partition(_thread(c)) if is_conversation(i.key))
+        found = (i.noun(Conversation) for i in self.table.partition(_thread(c)) if is_conversation(i.key))
         newest = sorted((o for o in found if o.customer != c.customer), key=_last, reverse=True)
         for other in newest[:NEIGHBOURS]:
             for id in other.questions:
                 if item := self.table.get(interaction_key(c.product, c.account, id)):
-                    yield load(Interaction, item.doc)
+                    yield item.noun(Interaction)
 
     def names(self, wanted: Collection[str]) -> dict[str, str]:
         """What the customers of these pseudonyms are called in public, as far as it is still stored."""
         found: dict[str, str] = {}
         for item in self.table.everything() if wanted else ():
             if item.key.sk == "i":
-                i = load(Interaction, item.doc)
+                i = item.noun(Interaction)
                 who = self.deriver.customer(i.product, i.account, i.customer)
                 if i.author_name and not (i.brand or i.private) and who in wanted:
                     found[who] = i.author_name
@@ -129,12 +126,12 @@ class FactsOfChanges:
 
     def _interaction(self, c: Conversation, id: str) -> Revised[Interaction] | None:
         item = self.table.get(interaction_key(c.product, c.account, id))
-        return Revised(load(Interaction, item.doc), item.rev) if item else None
+        return Revised(item.noun(Interaction), item.rev) if item else None
 
     def _erased(self, old: Item, ids: Collection[str], *, whole: bool) -> Iterator[Fact]:
         """The facts without the customer's name of those questions of `ids` that an erasure took out of the
         conversation; what it only has too many of keeps its facts. `whole`: the conversation went with it."""
-        c = load(Conversation, old.doc) if ids else None
+        c = old.noun(Conversation) if ids else None
         if c is None:
             return
         taken: dict[str, Revised[Interaction]] = {}
@@ -152,7 +149,7 @@ class FactsOfChanges:
         """For each question that turned out to be of another day, a row that takes its place on the day before."""
         if old is None:
             return
-        before, after = load(Conversation, old.doc), load(Conversation, new.doc)
+        before, after = old.noun(Conversation), new.noun(Conversation)
         moved = {
             id: q.at for id, q in before.questions.items() if id in after.questions and q.at != after.questions[id].at
         }

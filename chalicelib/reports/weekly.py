@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from chalicelib.aws.mailer import Email
-from chalicelib.emails.escalation_email import environment
+from chalicelib.emails.rendering import environment
 from chalicelib.emails.safe_text import clean
 from chalicelib.playbook.parts import Team
 from chalicelib.reports.charts import pictures, png

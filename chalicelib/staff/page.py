@@ -13,9 +13,11 @@ from chalicelib import platforms
 from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.emails.escalation_email import EscalationEmail, Line, deed_words, environment
+from chalicelib.emails.email_view import deed_words
+from chalicelib.emails.escalation_email import EscalationEmail, Line
 from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
+from chalicelib.emails.rendering import environment
 from chalicelib.emails.safe_text import clean, first_words, name, quoted
 from chalicelib.playbook.parts import INTENTS
 from chalicelib.staff.choices import UNTIL

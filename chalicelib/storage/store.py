@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, NamedTuple
 
-from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.codec import Dumped, dump, from_time, to_time
 from chalicelib.conversations.conversation import Conversation, Thread
 from chalicelib.conversations.interaction import Interaction, bare, merge
 from chalicelib.storage import names
@@ -147,7 +147,7 @@ class Store:
 
     def interaction(self, product: str, account: str, id: str) -> Interaction | None:
         item = self.table.get(interaction_key(product, account, id))
-        return _noun(Interaction, item) if item else None
+        return item.noun(Interaction) if item else None
 
     def keep_interaction(self, interaction: Interaction, needed_at: datetime, now: datetime) -> None:
         """Sees to it that it is still there some days after `needed_at`, where that is later than usual."""
@@ -224,7 +224,7 @@ class Store:
     def held(self, key: ConversationKey) -> Held[Conversation] | None:
         """The conversation with its item."""
         item = self.table.get(conversation_key(key))
-        return Held(_noun(Conversation, item), item) if item else None
+        return Held(item.noun(Conversation), item) if item else None
 
     def reduce_conversation(
         self, key: ConversationKey, change: Callable[[Conversation], Conversation | None], now: datetime
@@ -235,7 +235,7 @@ class Store:
         for _ in range(ATTEMPTS):
             if item is None:
                 return None
-            before = _noun(Conversation, item)
+            before = item.noun(Conversation)
             after = change(before)
             try:
                 if after is None:
@@ -243,7 +243,7 @@ class Store:
                 elif after != before:
                     expires = in_days(now, self._retention_days)
                     index = conversation_index(after)
-                    self.table.put(Item(item.key, dump(after), item.rev, expires_at=expires, **index))
+                    self.table.put(Item(item.key, Dumped(after), item.rev, expires_at=expires, **index))
                 return before
             except Conflict as conflict:
                 item = conflict.old
@@ -257,7 +257,7 @@ class Store:
         at_hand = conversation_key(but) if but else None
         keys = (k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k))
         items = (self.table.get(key, lately=but is not None) for key in islice(keys, most) if key != at_hand)
-        return [_noun(Conversation, item) for item in items if item]
+        return [item.noun(Conversation) for item in items if item]
 
     def overdue(self, now: datetime) -> Iterator[ConversationKey]:
         """Every conversation that escalate has to look at, oldest first within each shard. Sweeps at the same time
@@ -296,9 +296,9 @@ class Store:
         """Every conversation and interaction."""
         for item in self.table.everything():
             if is_conversation(item.key):
-                yield _noun(Conversation, item)
+                yield item.noun(Conversation)
             elif is_interaction(item.key):
-                yield _noun(Interaction, item)
+                yield item.noun(Interaction)
 
     def conversations(self) -> Iterator[Conversation]:
         return (noun for noun in self.everything() if isinstance(noun, Conversation))
@@ -332,17 +332,17 @@ class Store:
 
     def thread(self, product: str, account: str, thread: str) -> Thread:
         item = self.table.get(brand_item(product, account, thread))
-        return _noun(Thread, item) if item else Thread(product, account, thread)
+        return item.noun(Thread) if item else Thread(product, account, thread)
 
     def talk(self, product: str, account: str, thread: str) -> Talk:
         """All that stands in a thread, read consistently."""
         brand, held = None, []
         for item in self.table.partition(thread_pk(product, account, thread)):
             if is_conversation(item.key):
-                held.append(Held(_noun(Conversation, item), item))
+                held.append(Held(item.noun(Conversation), item))
             else:
                 brand = item
-        said = _noun(Thread, brand) if brand else Thread(product, account, thread)
+        said = brand.noun(Thread) if brand else Thread(product, account, thread)
         return Talk(said, brand, tuple(held))
 
     def conversations_in(self, product: str, account: str, thread: str) -> list[Conversation]:
@@ -358,7 +358,7 @@ class Store:
             conversation_key(ConversationKey(product, account, thread, customer)).sk,
         ):
             if is_conversation(item.key):
-                yield _noun(Conversation, item)
+                yield item.noun(Conversation)
 
     def change_thread(
         self,
@@ -386,13 +386,13 @@ class Store:
         for _ in range(ATTEMPTS):
             if item is None:
                 return
-            before = _noun(Thread, item)
+            before = item.noun(Thread)
             after = kept(before)
             try:
                 if after is None:
                     self.table.delete(key, item.rev)
                 elif after != before:
-                    self.table.put(Item(key, dump(after), item.rev, expires_at=item.expires_at))
+                    self.table.put(Item(key, Dumped(after), item.rev, expires_at=item.expires_at))
                 return
             except Conflict as conflict:
                 item = conflict.old
@@ -501,7 +501,7 @@ class Store:
     ) -> Decided[T, R]:
         item = seen or (None if new else self.table.get(key))
         for _ in range(ATTEMPTS):
-            before = _noun(cls, item) if item else None
+            before = item.noun(cls) if item else None
             after, result = decide(before)
             if after is None:
                 return Decided(None, result, item)
@@ -513,17 +513,9 @@ class Store:
             expires_at = in_days(max(now, wake_at or now), self._retention_days)
             if passing and wake_at and item and item.wake_at and item.wake_at < wake_at and passing(after):
                 found |= {"wake_at": item.wake_at}
-            written = Item(key, dump(after), item.rev if item else 0, expires_at=expires_at, **found)
+            written = Item(key, Dumped(after), item.rev if item else 0, expires_at=expires_at, **found)
             try:
                 return Decided(Change(before, after, self.table.put(written)), result)
             except Conflict as conflict:
                 item = conflict.old
         raise Contention(cls.__name__)
-
-
-def _noun[T](cls: type[T], item: Item) -> T:
-    """What `item` holds, decoded the first time that it is asked for: a table in memory gives the same item again."""
-    found = item.decoded.get(cls)
-    if found is None:
-        found = item.decoded[cls] = load(cls, item.doc)
-    return found

@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
-from chalicelib.codec import from_time, to_time
+from chalicelib.codec import Dumped, from_time, load, to_time
 from chalicelib.storage.packed import pack, unpack
 
 SCHEMA = 2  # readers accept this one and the one before (1: the document as a map)
@@ -30,8 +30,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's. `decoded`
-    is for who reads it: what was made of `doc`, where the same item is looked at again."""
+    """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's."""
 
     key: Key
     doc: Mapping[str, Any]
@@ -40,7 +39,17 @@ class Item:
     wake_at: datetime | None = None
     customer: str | None = None
     expires_at: datetime | None = None
-    decoded: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _read: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def noun[T](self, cls: type[T]) -> T:
+        """What the document says: as it was written, or decoded the first time that it is asked for, because the same
+        item may be looked at again. Raises as `load` does."""
+        if isinstance(self.doc, Dumped) and type(self.doc.value) is cls:
+            return self.doc.value  # type: ignore[no-any-return]
+        found = self._read.get(cls)
+        if found is None:
+            found = self._read[cls] = load(cls, self.doc)
+        return found  # type: ignore[no-any-return]
 
 
 class Conflict(Exception):
@@ -228,6 +237,8 @@ def _attributes(item: Item, token: str) -> dict[str, Any]:
 
 def _packed(doc: Mapping[str, Any]) -> bytes | Mapping[str, Any]:
     """`doc` packed; one that holds bytes (a part of a delivery) as it is."""
+    if isinstance(doc, Dumped):
+        return pack(doc.plain)
     return doc if any(isinstance(value, bytes) for value in doc.values()) else pack(doc)
 
 

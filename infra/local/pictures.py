@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 from chalicelib import platforms
 from chalicelib.conversations.conversation import Act, Bundle, Conversation, Deed, Question
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
-from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker, render, render_many
+from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
 from chalicelib.emails.phrases import phrases
+from chalicelib.emails.rendering import render, render_many
 from chalicelib.staff.page import Earlier, Said, View
 from chalicelib.staff.page import render as render_desk
 

@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.conversations.conversation import Bundle
-from chalicelib.emails.escalation_email import (
-    MOST_ASKED,
-    MOST_WORDS,
-    Asked,
-    EscalationEmail,
-    render,
-    render_many,
-    subject,
-)
+from chalicelib.emails.email_view import MOST_ASKED, MOST_WORDS
+from chalicelib.emails.escalation_email import Asked, EscalationEmail
 from chalicelib.emails.phrases import languages
+from chalicelib.emails.rendering import render, render_many, subject
 from infra.local import pictures
 from tests.infra.browser import Tab, tab
 

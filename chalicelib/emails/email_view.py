@@ -1,0 +1,178 @@
+"""What an escalation e-mail says of one conversation, in the words of a language: made once for text and HTML."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import NamedTuple
+
+from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
+from chalicelib.emails.known import lines
+from chalicelib.emails.phrases import Phrases
+from chalicelib.emails.safe_text import duration, name, quoted
+
+MOST_ASKED = 40  # open questions shown whole in one e-mail; the rest is counted and stands on the page
+MOST_WORDS = 60_000  # characters of them: above about 100 KB mail programs hide the end
+NOTE = 500  # characters of what somebody noted about what they did
+_AT_ONCE = timedelta(minutes=1)
+
+
+class Question(NamedTuple):
+    """An open question: who wrote it when, the words, and how many attachments stand where ("" for none)."""
+
+    intro: str
+    text: str
+    attachments: str
+
+
+class Spoken(NamedTuple):
+    """One thing that was said: by whom, in which role ("" for the customer), when, and what became of it."""
+
+    who: str
+    role: str
+    time: str
+    note: str
+    text: str
+
+
+class Deed(NamedTuple):
+    """What somebody did."""
+
+    who: str
+    words: str
+    time: str
+    undone: str
+    note: str
+
+
+class Actions(NamedTuple):
+    """What is written on the buttons."""
+
+    answer_now: str
+    on_it: str
+    hand_over: str
+    snooze: str
+    no_answer: str
+
+
+class View(NamedTuple):
+    """Every word of it, not yet escaped. `open_on` and `find_them` say where the platform shows the conversation; one
+    of them is "". `window` is "" where there is no messaging window, `window_closed` where it is over."""
+
+    email: EscalationEmail
+    label: str
+    place: str
+    account: str
+    head: str
+    tier: str
+    questions: tuple[Question, ...]
+    more: str
+    known: tuple[str, ...]
+    actions: Actions
+    open_on: str
+    find_them: str
+    promise: str
+    window: str
+    window_closed: bool
+    said: tuple[Spoken, ...]
+    deeds: tuple[Deed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Puts e-mails into words; `longest` is how many characters of a question are quoted."""
+
+    say: Phrases
+    longest: int = MOST_WORDS
+
+    def view(self, email: EscalationEmail) -> View:
+        say, shown = self.say, _shown(email.asked)
+        place, account = say.place(email.product), name(email.account)
+        more = email.more + len(email.asked) - len(shown)
+        closes = email.window_closes_at
+        window = ""
+        if closes and closes > email.now:
+            window = say("window", duration=duration(closes - email.now), time=say.time(closes))
+        elif closes:
+            window = say("window_closed")
+        late = "late" if email.answer_by <= email.now else "goal"
+        return View(
+            email=email,
+            label=say.label(email.intent),
+            place=place,
+            account=account,
+            head=self._head(email),
+            tier=say("tier", tier=email.tier, tiers=email.tiers),
+            questions=tuple([self._question(asked, place) for asked in shown]),
+            more=say("more_open", count=more) if more else "",
+            known=tuple(lines(email.known, say)) if email.known else (),
+            actions=_actions(say),
+            open_on=say("open_on", where=place) if email.inbox else "",
+            find_them=say("find_them", where=place, whom=name(email.whom)) if email.whom and not email.inbox else "",
+            promise=say("promised" if email.promised else late, time=say.time(email.answer_by)),
+            window=window,
+            window_closed=bool(closes and closes <= email.now),
+            said=tuple([self._spoken(line, account) for line in email.lines]),
+            deeds=tuple(self._deeds(email)),
+        )
+
+    def _question(self, asked: Asked, place: str) -> Question:
+        say = self.say
+        return Question(
+            say("wrote", who=name(asked.name) or say("a_customer"), time=say.time(asked.at)),
+            quoted(asked.text, self.longest) or say("no_text"),
+            say("attachments", count=asked.attachments, where=place) if asked.attachments else "",
+        )
+
+    def _spoken(self, line: Line, account: str) -> Spoken:
+        say, role = self.say, ""
+        if line.who is Speaker.PERSON:
+            role = say("by_person")
+        elif line.who is Speaker.AUTOMATIC:
+            role = say(f"automatic_{line.rung}" if line.rung else "automatic")
+        return Spoken(
+            name(line.name) or (account if role else say("customer")),
+            role,
+            say.time(line.at),
+            say(line.note) if line.note else "",
+            quoted(line.text) or say("no_text"),
+        )
+
+    def _deeds(self, email: EscalationEmail) -> Iterator[Deed]:
+        say = self.say
+        for deed in email.deeds:
+            yield Deed(
+                name(deed.who) or say("somebody"),
+                deed_words(deed, say),
+                say.time(deed.at),
+                say("undone") if deed.undone else "",
+                quoted(deed.note, NOTE),
+            )
+
+    def _head(self, email: EscalationEmail) -> str:
+        """What it is about, and how long it has waited; what is told at once has not."""
+        say, waited = self.say, email.now - email.since
+        what = say.label(email.intent)
+        return say("head", what=what, waiting=duration(waited)) if waited >= _AT_ONCE else say("head_now", what=what)
+
+
+@cache
+def _actions(say: Phrases) -> Actions:
+    return Actions(*map(say, Actions._fields))
+
+
+def deed_words(deed: Done, say: Phrases) -> str:
+    """What somebody did, in words."""
+    until = say.time(deed.until) if deed.until else ""
+    return say(deed.key, until=until, team=name(deed.team.replace("_", " ")), what=say.label(deed.intent))
+
+
+def _shown(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """The oldest questions that fit into one e-mail; the first always."""
+    shown, words = 0, 0
+    for question in asked[:MOST_ASKED]:
+        words += len(question.text)
+        if shown and words > MOST_WORDS:
+            break
+        shown += 1
+    return asked[:shown]
