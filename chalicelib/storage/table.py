@@ -45,11 +45,11 @@ class Item:
         """What the document says: as it was written, or decoded the first time that it is asked for, because the same
         item may be looked at again. Raises as `load` does."""
         if isinstance(self.doc, Dumped) and type(self.doc.value) is cls:
-            return self.doc.value  # type: ignore[no-any-return]
+            return self.doc.value
         found = self._read.get(cls)
         if found is None:
             found = self._read[cls] = load(cls, self.doc)
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class Conflict(Exception):
