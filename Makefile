@@ -103,10 +103,10 @@ replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAY
 	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h) \
 	  --report $(or $(REPORT),build/report.html) $(if $(FACTS),--facts $(FACTS))
 
-report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 HANDLING=6 PLAYBOOK= APPS= OUT=]: what was asked
+report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 HANDLING=6 PLAYBOOK= APPS= LANGUAGE=de OUT=]: what was asked
 	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts $(FACTS),--stage $(STAGE)) --out $(or $(OUT),build/report.html) \
 	  $(if $(SINCE),--since $(SINCE)) $(if $(UNTIL),--until $(UNTIL)) $(if $(HANDLING),--handling $(HANDLING)) \
-	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS))
+	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS)) $(if $(LANGUAGE),--language $(LANGUAGE))
 
 study: setup ## twenty shops and forty questions, as their people acted and with Earshot
 	@$(PYTHON) -m infra.replay.study

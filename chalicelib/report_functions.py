@@ -69,7 +69,7 @@ def watch(event: Mapping[str, Any], context: Any) -> dict[str, int]:
 def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """After it: the next four weeks, from the counts that it kept."""
     from chalicelib.reports.bucket import COUNTS, FORECAST, history
-    from chalicelib.reports.forecast import Forecast, Series
+    from chalicelib.reports.forecast import NOTHING, Forecast, Series
     from chalicelib.reports.forecast import forecast as expected
     from chalicelib.reports.span import policy_of
 
@@ -79,7 +79,7 @@ def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         policy = policy_of(services.playbook, now, years=range(days[0][0].year, now.year + 2))
         found = expected(Series.of(days, policy.special))
     else:
-        found = Forecast((), "", (), "nothing has been asked yet")
+        found = Forecast((), "", (), NOTHING)
     kept.put_json(FORECAST, _plain(asdict(found)))
     return {"days": len(days), "method": found.method}
 

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 from chalicelib.reports.ledger import Ledger, Line
 from chalicelib.reports.quality import Quality
-from chalicelib.reports.wording import percent, span
 
 LEAST = 5  # questions; below that a finding is an anecdote
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`key` says which line of words.yaml it is, `values` what is filled in: figures as they are written, names as
-    the playbook has them. `questions` is how many customers' questions it touches."""
+    """`key` says which line of `words/` it is, `values` what is filled in: counts, shares (0–1), seconds, hours of the
+    day, names as the playbook has them. `questions` is how many customers' questions it touches."""
 
     key: str
-    values: Mapping[str, str]
+    values: Mapping[str, str | float]
     questions: int
 
 
@@ -42,8 +41,7 @@ def _late_hours(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> 
     count, team, hour = best
     of = sum(decided.get((team, (hour + n) % 24), 0) for n in range(3))
     if count and count / of > 0.1:
-        hours = {"from": f"{hour:02}", "until": f"{(hour + 3) % 24:02}"}
-        yield Advice("hours", {"team": team, **hours, **_of(count, of)}, count)
+        yield Advice("hours", {"team": team, "from": hour, "until": (hour + 3) % 24, **_of(count, of)}, count)
 
 
 def _unknown(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
@@ -76,12 +74,12 @@ def _promise(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Ite
     worst = [x for x in ledger.groups["intent"] if x.attainment is not None and x.attainment < 0.5]
     top = max(worst, key=lambda x: x.missed, default=None)
     if top and top.p90 is not None:
-        waits = {"median": span(top.median), "p90": span(top.p90)}
+        waits = {"median": top.median or 0.0, "p90": top.p90}
         yield Advice("promise", {"what": top.name, **waits, **_of(top.missed, top.met + top.missed)}, top.missed)
 
 
-def _of(hits: int, of: int) -> dict[str, str]:
-    return {"count": f"{hits:,}", "of": f"{of:,}", "share": percent(hits / max(of, 1))}
+def _of(hits: int, of: int) -> dict[str, float]:
+    return {"count": hits, "of": of, "share": hits / max(of, 1)}
 
 
 _FINDERS: tuple[Callable[[Ledger, Quality, frozenset[str]], Iterator[Advice]], ...] = (

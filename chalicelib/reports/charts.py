@@ -8,15 +8,17 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Any, Final
 
 from chalicelib.reports.report import Report
-from chalicelib.reports.wording import words
+from chalicelib.reports.say import Say
+from chalicelib.reports.staffing import Hour
 
 WIDE: Final = 8.6  # inches at 100 dots: pixels on the page
 NARROW: Final = 3.1
-DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+Cells = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +44,32 @@ _MAIL: Final = Palette("#1c2321", "#5a6662", "#0b6e5f", "#a8460f", "#ffffff")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`says` describes it in words for who does not see it."""
+    """`says` describes it in words for who does not see it; heights in inches, wide and narrow."""
 
     name: str
     says: str
     draw: Callable[[Any, Palette, bool], None]
     height: float = 2.6
+    narrow: float = 2.4
 
 
-def pictures(report: Report) -> tuple[Picture, ...]:
-    """The pictures that `report` has something to show in."""
+def pictures(report: Report, say: Say) -> tuple[Picture, ...]:
+    """The pictures that `report` has something to show in, labelled in the words of `say`."""
     found = []
     if report.volume.total:
-        found.append(Picture("days", _days_in_words(report), lambda a, p, w: _days(a, p, w, report)))
-        found.append(Picture("week", _week_in_words(report), lambda a, p, w: _week(a, p, w, report)))
+        found.append(Picture("days", _days_in_words(report, say), lambda a, p, w: _days(a, p, w, report, say)))
+        week = _week_in_words(report, say)
+        found.append(Picture("week", week, lambda a, p, w: _week(a, p, w, report, say), narrow=4.0))
     if report.plan:
-        found.append(Picture("people", _people_in_words(report), lambda a, p, w: _people(a, p, w, report)))
+        hours = _open_hours(report.plan.hours)
+        height = 0.6 + 0.165 * len(hours)
+        people = _people_in_words(report, say)
+        found.append(Picture("people", people, lambda a, p, w: _people(a, p, w, report, say, hours), narrow=height))
     if report.quality.hours:
         teams = len({h.team for h in report.quality.hours})
-        height = 1.0 + 0.3 * teams
-        found.append(Picture("broken", _broken_in_words(report), lambda a, p, w: _broken(a, p, w, report), height))
+        broken = _broken_in_words(report, say)
+        high = 0.6 + 0.3 * teams
+        found.append(Picture("broken", broken, lambda a, p, w: _broken(a, p, w, report, say), high, high))
     return tuple(found)
 
 
@@ -108,7 +116,8 @@ def _draw(picture: Picture, palette: Palette, *, wide: bool, out: Any, form: str
         "axes.facecolor": "none" if form == "svg" else palette.ground,
     }
     with plt.rc_context(style):
-        figure, axes = plt.subplots(figsize=(WIDE if wide else NARROW, picture.height), layout="constrained")
+        size = (WIDE, picture.height) if wide else (NARROW, picture.narrow)
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
         picture.draw(axes, palette, wide)
         figure.savefig(
             out, format=form, dpi=200 if form == "png" else 72, metadata={"Date": None} if form == "svg" else None
@@ -127,57 +136,100 @@ def _pyplot() -> Any:
     return plt
 
 
-def _days(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
+def _days(axes: Any, palette: Palette, wide: bool, report: Report, say: Say) -> None:
     """Questions a day, and what is to come with its intervals."""
     days, ahead = report.volume.days, report.forecast.days
-    axes.bar([d for d, _ in days], [n for _, n in days], width=0.8, color=palette.accent, linewidth=0)
+    axes.bar(*zip(*days, strict=True), width=0.8, color=palette.accent, lw=0, label=say("legend_asked"))
     if ahead:
         x = [d.day for d in ahead]
-        axes.fill_between(x, [d.low95 for d in ahead], [d.high95 for d in ahead], color=palette.warm, alpha=0.15, lw=0)
-        axes.fill_between(x, [d.low80 for d in ahead], [d.high80 for d in ahead], color=palette.warm, alpha=0.3, lw=0)
-        axes.plot(x, [d.expected for d in ahead], color=palette.warm, lw=1.6)
-    axes.set_ylabel("questions a day")
-    axes.set_ylim(bottom=0)
-    _dates(axes, 9 if wide else 4)
+        for low, high, alpha, said in (("low95", "high95", 0.15, "legend_95"), ("low80", "high80", 0.3, "legend_80")):
+            band = [[getattr(d, name) for d in ahead] for name in (low, high)]
+            axes.fill_between(x, *band, color=palette.warm, alpha=alpha, lw=0, label=say(said))
+        axes.plot(x, [d.expected for d in ahead], color=palette.warm, lw=1.6, label=say("legend_expected"))
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4 if wide else 2, borderaxespad=0,
+                    handlelength=1.2, columnspacing=1.2)  # fmt: skip
+    axes.set_ylabel(say("axis_questions"))
+    axes.set_ylim(0, _top(report))
+    _counts(axes, say)
+    _dates(axes, [*(d for d, _ in days), *(d.day for d in ahead)], 9 if wide else 4, say)
 
 
-def _dates(axes: Any, at_most: int) -> None:
+def _top(report: Report) -> float:
+    """Where the picture of days ends: a light band much higher than anything else would make all of that flat."""
+    days, ahead = report.volume.days, report.forecast.days
+    seen = max([1, *(n for _, n in days), *(d.high80 for d in ahead)])
+    return 1.05 * min(max([seen, *(d.high95 for d in ahead)]), 1.25 * seen)
+
+
+def _counts(axes: Any, say: Say) -> None:
     # start-up time: matplotlib takes a second, and only the reports' layer holds it
-    import matplotlib.dates
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    dates: Any = matplotlib.dates
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=2, maxticks=at_most))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%-d %b"))
-
-
-def _week(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
-    _grid(axes, palette, wide, report.volume.heat.cells, DAYS, numbers=False)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.count(round(value))))
 
 
-def _people(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
+def _dates(axes: Any, days: Sequence[date], at_most: int, say: Say) -> None:
+    """Names some of `days` (in order, at least one): every one of them, every second, or Mondays."""
+    step = next(step for step in (1, 2, 7, 14, 28, 91, 364, len(days)) if len(days) <= at_most * step)
+    first = (7 - days[0].weekday()) % 7 if step % 7 == 0 and len(days) > 7 else 0
+    named = days[first::step]
+    axes.set_xticks(named, [say.short_day(day) for day in named])
+
+
+def _week(axes: Any, palette: Palette, wide: bool, report: Report, say: Say) -> None:
+    _hours(axes, palette, wide, report.volume.heat.cells, range(24), say, numbers=False)
+
+
+def _open_hours(plan: Sequence[Hour]) -> range:
+    """From the first hour of the day in which anybody is at work to the last."""
+    at_work = [h.hour for h in plan if h.people] or [0]
+    return range(min(at_work), max(at_work) + 1)
+
+
+def _people(axes: Any, palette: Palette, wide: bool, report: Report, say: Say, hours: range) -> None:
     assert report.plan
-    hours = report.plan.hours
-    cells = [[float(hours[24 * d + h].people) for h in range(24)] for d in range(7)]
-    _grid(axes, palette, wide, cells, DAYS, numbers=wide)
+    cells = [[float(report.plan.hours[24 * d + h].people) for h in hours] for d in range(7)]
+    _hours(axes, palette, wide, cells, hours, say, numbers=True)
 
 
-def _broken(axes: Any, palette: Palette, wide: bool, report: Report) -> None:
+def _hours(axes: Any, palette: Palette, wide: bool, cells: Cells, hours: range, say: Say, *, numbers: bool) -> None:
+    """Days by hours: the hours across where there is room, down on a phone, where a cell has to hold a figure."""
+    days = [say.weekday(n + 1, short=True) for n in range(7)]
+    said = [f"{h:02}:00" for h in hours]
+    if wide:
+        _grid(axes, palette, cells, said, days, say, numbers=numbers, step=3 if len(hours) > 14 else 1)
+    else:
+        _grid(axes, palette, list(zip(*cells, strict=True)), days, said, say, numbers=numbers, small=True)
+
+
+def _broken(axes: Any, palette: Palette, wide: bool, report: Report, say: Say) -> None:
     """Promises broken by team and hour."""
     teams = sorted({h.team for h in report.quality.hours})
     cells = [[0.0] * 24 for _ in teams]
     for h in report.quality.hours:
         cells[teams.index(h.team)][h.hour] = h.missed / (h.met + h.missed)
-    _grid(axes, palette, wide, cells, [words(t) for t in teams], numbers=False, color=palette.warm, most=1.0)
+    names = [_short(say.name("team", t), 30 if wide else 17) for t in teams]
+    said = [f"{h:02}:00" for h in range(24)]
+    step = 3 if wide else 8
+    _grid(axes, palette, cells, said, names, say, color=palette.warm, most=1.0, step=step)
+
+
+def _short(name: str, letters: int) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
 
 
 def _grid(
     axes: Any,
     palette: Palette,
-    wide: bool,
-    cells: Sequence[Sequence[float]],
-    names: Sequence[str],
+    cells: Cells,
+    across: Sequence[str],
+    down: Sequence[str],
+    say: Say,
     *,
-    numbers: bool,
+    numbers: bool = False,
+    step: int = 1,
+    small: bool = False,
     color: str = "",
     most: float | None = None,
 ) -> None:
@@ -186,54 +238,50 @@ def _grid(
     from matplotlib.patches import Rectangle
 
     top = most or max((v for row in cells for v in row), default=0.0) or 1.0
+    strength = 0.55 if numbers else 0.8  # a figure on it has to be readable
     for y, row in enumerate(cells):
         for x, value in enumerate(row):
             if value:
-                box = (x + 0.04, y + 0.04)
-                axes.add_patch(
-                    Rectangle(
-                        box, 0.92, 0.92, color=color or palette.accent, alpha=round(0.1 + 0.8 * value / top, 2), lw=0
-                    )
-                )
+                box, alpha = (x + 0.04, y + 0.04), round(0.1 + strength * value / top, 2)
+                axes.add_patch(Rectangle(box, 0.92, 0.92, color=color or palette.accent, alpha=alpha, lw=0))
             if numbers and value:
-                axes.text(x + 0.5, y + 0.54, f"{value:.0f}", ha="center", va="center", fontsize=8, color=palette.ink)
-    axes.set_xlim(0, 24)
-    axes.set_ylim(len(names), 0)
-    step = 3 if wide else 6
-    axes.set_xticks([x + 0.5 for x in range(0, 24, step)], [f"{x:02}:00" for x in range(0, 24, step)])
-    axes.set_yticks([y + 0.5 for y in range(len(names))], names)
+                text = say.count(round(value))
+                axes.text(x + 0.5, y + 0.54, text, ha="center", va="center", fontsize=8, color=palette.ink)
+    axes.set_xlim(0, len(across))
+    axes.set_ylim(len(down), 0)
+    axes.set_xticks([x + 0.5 for x in range(0, len(across), step)], across[::step])
+    axes.set_yticks([y + 0.5 for y in range(len(down))], down)
     axes.tick_params(length=0)
+    if small:  # the days above the columns, where the reader begins
+        axes.xaxis.tick_top()
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
 
 
-def _days_in_words(report: Report) -> str:
+def _days_in_words(report: Report, say: Say) -> str:
     busiest, ahead = max(report.volume.days, key=lambda d: d[1]), report.forecast.days
-    text = f"Questions a day. The busiest day was {busiest[0]:%-d %B} with {busiest[1]:,}."
+    said = [say("says_days", day=say.day(busiest[0]), count=say.count(busiest[1]))]
     if ahead:
-        low, high = (sum(getattr(d, name) for d in ahead) / len(ahead) for name in ("low80", "high80"))
-        mean = report.forecast.total / len(ahead)
-        text += f" The next four weeks: about {mean:,.0f} a day, mostly {low:,.0f} to {high:,.0f}."
-    return text
+        low, high = (say.count(round(sum(getattr(d, n) for d in ahead) / len(ahead))) for n in ("low80", "high80"))
+        said.append(say("says_ahead", mean=say.count(round(report.forecast.total / len(ahead))), low=low, high=high))
+        if max(d.high95 for d in ahead) > _top(report):
+            said.append(say("says_cut"))
+    return " ".join(said)
 
 
-def _week_in_words(report: Report) -> str:
+def _week_in_words(report: Report, say: Say) -> str:
     cells = report.volume.heat.cells
     n, day, hour = max((n, d, h) for d, row in enumerate(cells) for h, n in enumerate(row))
-    what = "Questions that people have to answer, by weekday and hour."
-    return f"{what} The busiest hour is {DAYS[day]} {hour:02}:00 with {n:,.1f}."
+    return say("says_week", day=say.weekday(day + 1), hour=say.hour(hour), count=say.count(n))
 
 
-def _people_in_words(report: Report) -> str:
+def _people_in_words(report: Report, say: Say) -> str:
     assert report.plan
     peak = report.plan.peak
-    when = f"{DAYS[peak.weekday - 1]} at {peak.hour:02}:00"
-    return f"People needed by weekday and hour. Most are needed on {when}: {peak.people}."
+    return say("says_people", day=say.weekday(peak.weekday), hour=say.hour(peak.hour), count=say.count(peak.people))
 
 
-def _broken_in_words(report: Report) -> str:
+def _broken_in_words(report: Report, say: Say) -> str:
     worst = max(report.quality.hours, key=lambda h: (h.missed, h.team))
-    return (
-        "Share of promises broken, by team and hour at which was asked. Most are broken by"
-        f" {words(worst.team)} at {worst.hour:02}:00: {worst.missed:,} of {worst.met + worst.missed:,}."
-    )
+    values = {"count": say.count(worst.missed), "of": say.count(worst.met + worst.missed)}
+    return say("says_broken", team=say.name("team", worst.team), hour=say.hour(worst.hour), **values)

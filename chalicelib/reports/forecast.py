@@ -21,6 +21,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 HORIZON: Final = 28
+NOTHING: Final = "nothing"  # has been asked yet
+NOT_RUN: Final = "not_run"  # the nightly forecast
+DAYS: Final = "days"  # more of questions are needed
 LEAST: Final = 21  # days of history without which nothing is forecast
 FIRST_ORIGIN: Final = 14  # days that a back-test's first forecast knows
 ORIGINS: Final = 40  # at most, so that three years take seconds
@@ -53,12 +56,14 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`days` is empty when there is too little history: `why` says how much is missing."""
+    """`days` is empty when there is too little history: `why` is the reason (NOTHING, NOT_RUN, DAYS), `missing` how
+    many days of questions it takes until there can be one."""
 
     days: tuple[Day, ...]
     method: str
     scores: tuple[Score, ...]
     why: str = ""
+    missing: int = 0
 
     @property
     def total(self) -> float:
@@ -143,7 +148,7 @@ def forecast(
     """The next `horizon` days by the method that did best in the back-test; `tell` hears of each method's score."""
     n = len(series.counts)
     if n < LEAST:
-        return Forecast((), "", (), f"{LEAST - n} more days of questions are needed before anything can be forecast")
+        return Forecast((), "", (), DAYS, LEAST - n)
     scores, errors = {}, {}
     for name, (method, needs) in METHODS.items():
         if n < needs + 7:

@@ -6,41 +6,54 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from chalicelib.reports import wording
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.charts import Picture, pictures, svg
 from chalicelib.reports.first import figures
 from chalicelib.reports.forecast import LEAST
-from chalicelib.reports.headings import headings
 from chalicelib.reports.ledger import STELLA, STELLA_BEST_S, VERY_RESPONSIVE, WITHIN, conversations
+from chalicelib.reports.quality import UNSURE
 from chalicelib.reports.questions import Questions, script
 from chalicelib.reports.report import Report
-from chalicelib.reports.teams import priorities
+from chalicelib.reports.say import say_in
+from chalicelib.reports.teams import SHOWN, priorities
+
+ROWS: Final = 15  # of a group's table; more stand in the JSON
+PARTS: Final = (
+    *(("change", "change"), ("ledger", "ledger"), ("waits", "waits"), ("earshot", "earshot")),
+    *(("teams", "teams_heading"), ("volume", "volume"), ("people", "plan"), ("quality", "quality")),
+    *(("customers", "customers"), ("campaigns", "campaigns"), ("questions", "worth"), ("lists", "lists")),
+)
+"""The parts of the page with the line that heads each."""
 
 
-def page(report: Report, language: str = "en") -> str:
-    """The whole page, its headings, first figures and advice in `language`."""
-    shown = {p.name: _figure(p) for p in pictures(report)}
-    say = headings(language, report.policy.zone.key)
-    view = {"say": say, "advice": [say.advice(a) for a in report.advice], **_words(report)}
-    view["figures"] = () if report.empty else figures(report, say)
-    return str(_template("report.html").render(r=report, pictures=shown, **view))
+def page(report: Report, language: str | None = None) -> str:
+    """The whole page in `language`, in that of the report's policy where none is named."""
+    say = say_in(language or report.policy.language, report.policy.zone)
+    zone = report.policy.zone
+    view: dict[str, Any] = {
+        "r": report,
+        "say": say,
+        "since": report.since.astimezone(zone),
+        "last": report.last.astimezone(zone),
+        "figures": () if report.empty else figures(report, say),
+        "parts": [(id, key) for id, key in PARTS if id != "campaigns" or report.campaigns],
+        "advice": [say.advice(a) for a in report.advice],
+        "pictures": {p.name: _figure(p) for p in pictures(report, say)},
+        "lists": {(x.by, x.value): f"list-{n}" for n, x in enumerate(report.listed, 1)},
+        "rows": ROWS,
+        "shown": SHOWN,
+        "bars": [bar for bar, _ in WITHIN],
+        "stella": STELLA,
+        "stella_best": STELLA_BEST_S,
+        "very_responsive": VERY_RESPONSIVE,
+        "least": LEAST,
+        "unsure": UNSURE,
+    }
+    return str(_template("report.html").render(view))
 
 
 def _figure(picture: Picture) -> dict[str, str]:
     return {"says": picture.says, "wide": svg(picture, wide=True), "narrow": svg(picture, wide=False)}
-
-
-def _words(report: Report) -> dict[str, Any]:
-    return {
-        "bars": [bar for bar, _ in WITHIN],
-        "stella": {name: hits / of for name, (hits, of) in STELLA.items()},
-        "stella_counts": STELLA,
-        "stella_best": STELLA_BEST_S,
-        "least": LEAST,
-        "very_responsive": VERY_RESPONSIVE,
-        "days": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    }
 
 
 _FAQ_TITLES: Final = {
@@ -92,14 +105,4 @@ def _template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "percent": wording.percent,
-        "span": wording.span,
-        "count": wording.count,
-        "words": wording.words,
-        "date": wording.day,
-        "stamp": wording.stamp,
-        "local": wording.local,
-        "moment": wording.moment,
-    }
     return environment.get_template(name)

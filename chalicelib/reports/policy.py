@@ -13,7 +13,8 @@ HANDLING: Final = timedelta(minutes=6)
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the report takes from the playbook. `within` is the promise that people are planned for, `share` of the
-    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first."""
+    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first. `language`
+    is that in which it is written."""
 
     shop: str
     zone: ZoneInfo
@@ -24,4 +25,5 @@ class Policy:
     open_hours: tuple[bool, ...] = ()
     resolving: frozenset[str] = frozenset()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    language: str = "en"
     special: Mapping[str, frozenset[date]] = field(default_factory=dict)

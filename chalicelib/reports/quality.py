@@ -16,13 +16,11 @@ UNSURE: Final = 0.5  # below this confidence the model did not know what was ask
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A share of `hits` among `of` questions; `control` is the same share where no gap can be (gap 2), `before` the
+    """A share of `hits` among `of` questions; what it is called, its formula and its limits are the lines `key`,
+    `key`_formula and `key`_limits of `words/`; `control` is the same share where no gap can be (gap 2), `before` the
     share in the span before. `value` None: there is nothing to measure it on."""
 
     key: str
-    name: str
-    formula: str
-    limits: str
     hits: int
     of: int
     control: float = 0.0
@@ -35,10 +33,12 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A group whose share of broken promises, silence or complaints changed most against the span before. `z` is how
-    many standard errors that is, so that small groups do not lead the list by chance."""
+    """A group (`by` team, intent or platform) whose share of broken promises, silence or complaints changed most
+    against the span before. `z` is how many standard errors that is, so that small groups do not lead the list by
+    chance."""
 
     what: str
+    by: str
     group: str
     before: float
     now: float
@@ -70,84 +70,26 @@ _QUICK: Final = "wait <= promised_within / 4"  # within a quarter of what was pr
 @dataclass(frozen=True, slots=True)
 class _Definition:
     key: str
-    name: str
-    formula: str
-    limits: str
     hits: str
     of: str
 
 
 _GAPS: Final = (
-    _Definition(
-        "gap1",
-        "Gap 1: what customers ask and the playbook does not know",
-        f"questions read as “other” or with a confidence below {UNSURE:.0%} ÷ questions that need an answer",
-        "Counts what the model does not know; a wrong but confident reading is not seen.",
-        f"needs AND (intent = 'other' OR confidence < {UNSURE})",
-        "needs",
-    ),
-    _Definition(
-        "gap2",
-        "Gap 2: what is promised and what customers put up with",
-        "of answers that kept the promise: share of customers who wrote again or complained, minus the same share where"
-        " the answer came within a quarter of the promised time",
-        "Assumes that who is answered within a quarter of the promise was not kept waiting too long; follow-ups are"
-        " counted, not read. 0 means that nobody minds the wait that is promised.",
-        f"met AND NOT ({_QUICK}) AND {_RESTLESS}",
-        f"met AND NOT ({_QUICK})",
-    ),
-    _Definition(
-        "gap3",
-        "Gap 3: what is promised and what is done",
-        "promises broken ÷ promises decided (kept or broken)",
-        "Open questions that are not yet late are not counted; by team and hour of the day below.",
-        "NOT met",
-        "met IS NOT NULL",
-    ),
-    _Definition(
-        "gap4",
-        "Gap 4: what is said in public and what happened",
-        "questions whose customer was told a time in public and got no personal answer by then ÷ all that were told"
-        " one",
-        "Only questions with an automatic reply; what staff promise by hand is not seen.",
-        "acknowledged_at IS NOT NULL AND NOT met",
-        "acknowledged_at IS NOT NULL AND met IS NOT NULL",
-    ),
-    _Definition(
-        "gap5",
-        "Gap 5: what was answered and how it was taken",
-        "answered questions after which the customer complained ÷ answered questions with any word or silence after",
-        "A proxy of satisfaction: silence counts as not complaining, and a complaint may be about something else.",
-        "ended = 'person' AND reaction = 'complaint'",
-        "ended = 'person' AND reaction IS NOT NULL",
-    ),
+    _Definition("gap1", f"needs AND (intent = 'other' OR confidence < {UNSURE})", "needs"),
+    _Definition("gap2", f"met AND NOT ({_QUICK}) AND {_RESTLESS}", f"met AND NOT ({_QUICK})"),
+    _Definition("gap3", "NOT met", "met IS NOT NULL"),
+    _Definition("gap4", "acknowledged_at IS NOT NULL AND NOT met", "acknowledged_at IS NOT NULL AND met IS NOT NULL"),
+    _Definition("gap5", "ended = 'person' AND reaction = 'complaint'", "ended = 'person' AND reaction IS NOT NULL"),
 )
 _RATER: Final = (
-    _Definition("reliability", "Reliability", "promises kept ÷ promises decided", "", "met", "met IS NOT NULL"),
-    _Definition(
-        "assurance",
-        "Assurance",
-        "personal answers after which nothing had to be asked again and nobody complained ÷ personal answers",
-        "Whether the answer was right is not seen, only that it was enough.",
-        f"ended = 'person' AND NOT {_RESTLESS}",
-        "ended = 'person'",
-    ),
+    _Definition("reliability", "met", "met IS NOT NULL"),
+    _Definition("assurance", f"ended = 'person' AND NOT {_RESTLESS}", "ended = 'person'"),
     _Definition(
         "empathy",
-        "Empathy",
-        "complaints and urgent matters that a person answered in time ÷ those that are decided",
-        "How it was worded is not seen.",
         "met AND (urgent OR intent = 'complaint')",
         "met IS NOT NULL AND (urgent OR intent = 'complaint')",
     ),
-    _Definition(
-        "responsiveness",
-        "Responsiveness",
-        "questions that a person answered within an hour ÷ questions that needed an answer",
-        "",
-        "needs AND wait <= 3600",
-        "needs",
-    ),
+    _Definition("responsiveness", "needs AND wait <= 3600", "needs"),
 )  # tangibles (shops, goods, packaging) leave no trace in these data: absent, not guessed
 
 
@@ -155,10 +97,7 @@ def quality(asked: Asked) -> Quality:
     """Every proxy over `asked`, with the span before beside it."""
     definitions = (*_GAPS, *_RATER)
     now, before = _counted(asked, "asked", definitions), _counted(asked, "before", definitions)
-    found = {
-        d.key: Proxy(d.key, d.name, d.formula, d.limits, *now[d.key], before=_share(*before[d.key]))
-        for d in definitions
-    }
+    found = {d.key: Proxy(d.key, *now[d.key], before=_share(*before[d.key])) for d in definitions}
     found["gap2"] = _patience(asked, found["gap2"])
     hours = asked.rows(
         "SELECT team, hour, count(*) FILTER (WHERE met), count(*) FILTER (WHERE NOT met) FROM asked"
@@ -186,25 +125,25 @@ def _patience(asked: Asked, gap: Proxy) -> Proxy:
     control = _share(*asked.rows(restless.format("asked"))[0])
     earlier = _share(*asked.rows(restless.format("before"))[0])
     if control is None:  # nobody was answered quickly: there is nothing to hold it against
-        return Proxy(gap.key, gap.name, gap.formula, gap.limits, 0, 0)
+        return Proxy(gap.key, 0, 0)
     before = gap.before - earlier if gap.before is not None and earlier is not None else None
-    return Proxy(gap.key, gap.name, gap.formula, gap.limits, gap.hits, gap.of, control, before)
+    return Proxy(gap.key, gap.hits, gap.of, control, before)
 
 
 _WATCHED: Final = (
-    ("promises broken", "NOT met", "met IS NOT NULL"),
-    ("never answered", "needs AND wait IS NULL AND ended <> 'waiting'", "needs AND ended <> 'waiting'"),
-    ("complaints after an answer", "reaction = 'complaint'", "ended = 'person'"),
+    ("broken", "NOT met", "met IS NOT NULL"),
+    ("never", "needs AND wait IS NULL AND ended <> 'waiting'", "needs AND ended <> 'waiting'"),
+    ("complaints", "reaction = 'complaint'", "ended = 'person'"),
 )
-_BY: Final = (("team", "team"), ("kind of question", "intent"), ("platform", "platform"))
+_BY: Final = ("team", "intent", "platform")
 
 
 def moved(asked: Asked, top: int = 3) -> tuple[Moved, ...]:
     """The groups that changed most against the span before, by the two-proportion z statistic; at least 2."""
     rows = []
     for what, hits, of in _WATCHED:
-        for label, column in _BY:
-            picked = f"{column} AS g, count(*) FILTER (WHERE {hits}) AS h, count(*) FILTER (WHERE {of}) AS n"
+        for by in _BY:
+            picked = f"{by} AS g, count(*) FILTER (WHERE {hits}) AS h, count(*) FILTER (WHERE {of}) AS n"
             sql = (
                 f"SELECT a.g, a.h, a.n, b.h, b.n FROM (SELECT {picked} FROM asked GROUP BY g) a"
                 f" JOIN (SELECT {picked} FROM before GROUP BY g) b ON a.g = b.g WHERE a.n > 0 AND b.n > 0"
@@ -212,8 +151,8 @@ def moved(asked: Asked, top: int = 3) -> tuple[Moved, ...]:
             for group, h, n, h0, n0 in asked.rows(sql):
                 z = _z(h, n, h0, n0)
                 if abs(z) >= 2:
-                    rows.append(Moved(what, f"{label} {group}", h0 / n0, h / n, n, z))
-    rows.sort(key=lambda m: (-abs(m.z), m.what, m.group))
+                    rows.append(Moved(what, by, group, h0 / n0, h / n, n, z))
+    rows.sort(key=lambda m: (-abs(m.z), m.what, m.by, m.group))
     return tuple(rows[:top])
 
 

@@ -58,11 +58,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """`why_none` says what is missing where there is nothing to show."""
+    """`unanswerable`: none of the kinds of question that were asked has a reply that names a page."""
 
     answered: tuple[Answered, ...] = ()
     clusters: tuple[Cluster, ...] = ()
-    why_none: str = ""
+    unanswerable: bool = False
     language: str = "en"
 
 

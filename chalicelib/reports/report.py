@@ -12,7 +12,7 @@ from chalicelib.reports.advice import Advice, advice
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.campaigns import Followed, followed
 from chalicelib.reports.customers import Customers, customers
-from chalicelib.reports.forecast import Day, Forecast, Score
+from chalicelib.reports.forecast import NOT_RUN, Day, Forecast, Score
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.ledger import Ledger, ledger
 from chalicelib.reports.listed import Listed, listed
@@ -115,9 +115,15 @@ def _plan(came: Volume, forecast: Forecast, policy: Policy) -> Plan | None:
 def forecast_from(document: Any) -> Forecast:
     """The forecast that its function kept as JSON; None: it has not run yet."""
     if document is None:
-        return Forecast((), "", (), "the nightly forecast has not run yet")
+        return Forecast((), "", (), NOT_RUN)
     days = tuple(Day(**{**d, "day": date.fromisoformat(d["day"])}) for d in document["days"])
-    return Forecast(days, document["method"], tuple(Score(**s) for s in document["scores"]), document["why"])
+    return Forecast(
+        days,
+        document["method"],
+        tuple(Score(**s) for s in document["scores"]),
+        document["why"],
+        document.get("missing", 0),
+    )
 
 
 def to_json(report: Report) -> str:

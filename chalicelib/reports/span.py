@@ -41,8 +41,15 @@ def policy_of(
         open_hours=() if all(hours) else hours,
         resolving=frozenset(name for name, intent in playbook.intents.items() if intent.resolves),
         accounts={a.id: a.name for app in (apps.apps if apps else ()) for a in app.accounts if a.name},
+        language=language_of(playbook),
         special={"public holidays": holidays} if holidays else {},
     )
+
+
+def language_of(playbook: Playbook) -> str:
+    """The language of the report: that of the team that gets it every week, else the shop's first."""
+    lead = playbook.teams.get(playbook.weekly_report_to)
+    return lead.language if lead else playbook.languages[0]
 
 
 def whole_days(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -10,9 +10,8 @@ from chalicelib.emails.safe_text import clean
 from chalicelib.playbook.parts import Team
 from chalicelib.reports.charts import pictures, png
 from chalicelib.reports.first import figures
-from chalicelib.reports.headings import headings
 from chalicelib.reports.report import Report
-from chalicelib.reports.wording import count, percent
+from chalicelib.reports.say import say_in
 
 KIND: Final = "report"
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -21,9 +20,9 @@ SHOWN: Final = ("days", "people", "broken")  # the pictures that an e-mail has r
 
 def weekly(report: Report, team: Team, page: str, valid_until: datetime, claim: str) -> Email:
     """The e-mail to `team`; `page` is the address of the whole report, "" where there is none."""
-    say = headings(team.language, report.policy.zone.key)
+    say = say_in(team.language, report.policy.zone)
     total = report.ledger.total
-    drawn = [p for p in pictures(report) if p.name in SHOWN] if not report.empty else []
+    drawn = [p for p in pictures(report, say) if p.name in SHOWN] if not report.empty else []
     view = {
         "say": say,
         "shop": report.policy.shop,
@@ -34,8 +33,8 @@ def weekly(report: Report, team: Team, page: str, valid_until: datetime, claim: 
         "page": page,
         "valid": say("weekly_valid", until=say.day(valid_until.astimezone(report.policy.zone))),
     }
-    kept = percent(total.attainment)
-    title = say("weekly_subject", shop=report.policy.shop, asked=count(total.asked), kept=kept)
+    kept = say.percent(total.attainment)
+    title = say("weekly_subject", shop=report.policy.shop, asked=say.count(total.asked), kept=kept)
     subject = title if not report.empty else f"{report.policy.shop}: {say('weekly_empty')}"
     text, html = (str(environment(TEMPLATES).get_template(f"weekly.{kind}").render(view)) for kind in ("txt", "html"))
     return Email(

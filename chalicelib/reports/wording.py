@@ -1,10 +1,7 @@
-"""How figures are written for people: one place, so that a page, a picture and an e-mail write the same."""
+"""How figures are written: one place, so that a page, a picture, an e-mail and a terminal write the same. What differs
+by language is `say.py`'s."""
 
-from datetime import UTC, date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
-
-from chalicelib import platforms
 
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
@@ -46,46 +43,3 @@ def count(number: float | int | None) -> str:
     if number is None:
         return "–"
     return f"{number:,}" if isinstance(number, int) else f"{number:,.1f}"
-
-
-def day(at: date) -> str:
-    """3 November 2026"""
-    return f"{at:%-d %B %Y}"
-
-
-def stamp(at: datetime) -> str:
-    """3 November 2026, 14:05 UTC"""
-    return f"{at:%-d %B %Y, %H:%M} {at.tzname() or ''}".rstrip()
-
-
-def local(at: datetime, zone: ZoneInfo) -> str:
-    """A time of the files (UTC) on the shop's clock: 3 Nov 14:05"""
-    return f"{at.replace(tzinfo=UTC).astimezone(zone):%-d %b %H:%M}"
-
-
-def moment(at: datetime, zone: ZoneInfo) -> str:
-    """The same of an aware time: 3 Nov 14:05"""
-    return f"{at.astimezone(zone):%-d %b %H:%M}"
-
-
-def words(name: str) -> str:
-    """A name from the playbook as people write it: order status, web shop."""
-    return platforms.title(name) if name in platforms.PRODUCTS else _NAMES.get(name, name.replace("_", " "))
-
-
-_NAMES: Final = {
-    "pr": "press office",
-    "legal_safety": "legal and safety",
-    "en": "English",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "person": "answered by a person",
-    "resolved": "resolved by a reply",
-    "customer": "answered by another customer only",
-    "closed": "closed on purpose",
-    "no_answer_needed": "needed no answer",
-    "withdrawn": "withdrawn",
-    "overdue": "overdue",
-    "waiting": "waiting, still in time",
-}

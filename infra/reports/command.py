@@ -7,6 +7,7 @@ python -m infra.reports --stage prod      # fetches the facts of the stack, and 
 import argparse
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +26,7 @@ from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import to_lines
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.lake import Lake
+from chalicelib.reports.say import LANGUAGES
 from chalicelib.reports.span import last_days, policy_of, whole_days
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.reports.wording import count, percent
@@ -69,6 +71,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--since", type=date.fromisoformat, help=f"first day; without it the last {DAYS} days")
     parser.add_argument("--until", type=date.fromisoformat, help="last day")
     parser.add_argument("--handling", type=minutes, help="how long a person works on a question, in minutes")
+    parser.add_argument("--language", choices=LANGUAGES, help="of the page; without it the weekly e-mail's")
     parser.add_argument("--refill", action="store_true", help="write the facts of all that the table holds anew")
     return parser.parse_args(arguments)
 
@@ -97,6 +100,7 @@ def _report(
         raise ReportError(f"{folder} does not exist; `make replay FACTS={folder}` makes facts of recorded deliveries")
     years = {day.year for day in Lake(folder).days()} | {now.year, now.year + 1}
     policy = policy_of(playbook, now, apps=apps, handling=options.handling, years=sorted(years))
+    policy = replace(policy, language=options.language or policy.language)
     since, until = span(options.since, options.until, folder, policy.zone, now)
     report = make(
         folder, options.out, policy, since=since, until=until, now=max(now, until),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.asked import Asked as Span
-from chalicelib.reports.forecast import Forecast, Series, forecast
+from chalicelib.reports.forecast import NOTHING, Forecast, Series, forecast
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.page import conversations_csv, faq_page, page, priorities_csv
 from chalicelib.reports.policy import Policy
@@ -91,10 +91,9 @@ def worth_answering(span: Span, playbook: Playbook, asked: Sequence[Asked], file
     language = playbook.languages[0]
     found = answered(playbook, counts, asked, language)
     proposed = clusters.proposals(unknown(asked)) if asked else []
-    why = "" if found else "None of the kinds of question that were asked has a reply that names a page."
     if proposed:
         clusters.write(proposed, files.proposals)
-    questions = Questions(found, tuple(p.cluster for p in proposed[:SHOWN]), why, language)
+    questions = Questions(found, tuple(p.cluster for p in proposed[:SHOWN]), not found, language)
     if found:
         files.faq.write_text(faq_page(playbook.shop.name, questions), "utf-8")
         files.json_ld.write_text(json.dumps(json_ld(found), ensure_ascii=False, indent=1), "utf-8")
@@ -105,5 +104,5 @@ def expected(asked: Span, policy: Policy, tell: Callable[[str], None] | None = N
     """The forecast from all days that the facts know."""
     days = history(asked)
     if not days:
-        return Forecast((), "", (), "nothing has been asked yet")
+        return Forecast((), "", (), NOTHING)
     return forecast(Series.of(days, policy.special), tell=tell)

@@ -5,12 +5,14 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from chalicelib.reports import lake
 from chalicelib.reports.columns import End, Fact
 from chalicelib.reports.quality import Proxy, Quality, quality
+from chalicelib.reports.say import say_in
 from tests.reports.test_ledger import START, asked, fact
 
 HOUR = timedelta(hours=1)
@@ -114,9 +116,9 @@ def test_nothing_to_measure_is_no_zero(tmp_path: Path) -> None:
 
 
 def test_every_proxy_says_how_it_is_worked_out(tmp_path: Path) -> None:
-    found = measured(tmp_path, (3, {}))
-    assert all(p.formula for p in (*found.gaps, *found.rater))
-    assert all(p.limits for p in found.gaps)
+    found, say = measured(tmp_path, (3, {})), say_in("en", ZoneInfo("UTC"))
+    assert all(say(f"{p.key}_formula", unsure="50 %") for p in (*found.gaps, *found.rater))
+    assert all(say(f"{p.key}_limits") for p in found.gaps)
 
 
 def test_what_moved_most_is_found_and_small_groups_do_not_lead_by_chance(tmp_path: Path) -> None:
@@ -125,9 +127,11 @@ def test_what_moved_most_is_found_and_small_groups_do_not_lead_by_chance(tmp_pat
     small = {"team": "pr", "platform": "x", "intent": "jobs"}
     write(tmp_path, *before, (2, answered(30, **small)), days_ago=7)
     found = measured(tmp_path, *now, (1, answered(90, **small)))
-    assert found.moved[0].what == "promises broken"
-    assert {m.group for m in found.moved} <= {"team delivery", "kind of question order_status", "platform facebook"}
-    delivery = next(m for m in found.moved if m.group == "team delivery")
+    assert found.moved[0].what == "broken"
+    assert {(m.by, m.group) for m in found.moved} <= {
+        ("team", "delivery"), ("intent", "order_status"), ("platform", "facebook"),
+    }  # fmt: skip
+    delivery = next(m for m in found.moved if m.by == "team")
     assert (delivery.before, delivery.now) == pytest.approx((0.05, 0.4))
     assert gap(found, "gap3").before == pytest.approx(5 / 202)
 
