@@ -111,7 +111,12 @@ def render(spike: SpikeFound, say: Phrases, shop: str, asked: list[Interaction],
 
 
 def _head(spike: SpikeFound, say: Phrases) -> str:
-    return say("spike_head", count=spike.count, time=say.time(spike.began_at), usual=f"{spike.usual:.0f}")
+    return say(
+        "spike_head",
+        count=spike.count,
+        time=say.time(spike.began_at),
+        usual=f"{spike.usual:.0f}" if spike.usual >= 0.5 else "< 1",
+    )
 
 
 def _facts(spike: SpikeFound, say: Phrases, asked: list[Interaction], apps: Apps) -> Iterator[str]:

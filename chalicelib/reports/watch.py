@@ -5,16 +5,15 @@ however much is stored. An hour that has reached its threshold is a spike at onc
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.bucket import Bucket
-from chalicelib.reports.columns import from_row
+from chalicelib.reports.columns import End, Fact, from_row
 from chalicelib.reports.spikes import (
     HOUR,
     WEEK,
@@ -22,8 +21,10 @@ from chalicelib.reports.spikes import (
     Labelled,
     Question,
     Spike,
+    Usual,
     busy_hours,
     busy_now,
+    by_hour,
     described,
     hour_of,
 )
@@ -46,65 +47,83 @@ class News:
 
 def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
     """The spikes that run in this hour or ended with the last one. Keeps what it has seen."""
-    seen = bucket.get_json(WATCHED) or {"hours": {}, "spikes": []}
+    kept = bucket.get_json(WATCHED) or {"hours": {}, "spikes": []}
     first = hour_of(now) - 1
-    by_hour: dict[int, list[Question]] = defaultdict(list)
-    for q in recent(bucket, first, now):
-        by_hour[hour_of(q.asked_at)].append(q)
-    counts = {int(hour): int(n) for hour, n in seen["hours"].items() if int(hour) > first - KEPT_WEEKS * WEEK}
+    asked = recent(bucket, first - 1, now)  # an hour more: what a post brings anyway
+    hours = by_hour(asked)
+    counts = {int(hour): int(n) for hour, n in kept["hours"].items() if int(hour) > first - KEPT_WEEKS * WEEK}
     for hour in (first, first + 1):
-        counts[hour] = max(counts.get(hour, 0), len(by_hour[hour]))
-    known = [row for row in seen["spikes"] if row["last"] > first - 2 * WEEK]
-    since = min([first, *(row["first"] for row in known if row["last"] >= first - 1)])
-    unusual = {h for row in known for h in range(row["first"], min(row["last"] + 1, since))}
-    unknown = set(range(min(counts), first)) - counts.keys()  # nobody watched
-    found = busy_hours(counts, since, first + 2, min(counts), unusual | unknown)
-    runs = [run for run in found if run[-1][0] >= first]
-    if not runs:
-        ages = [(now - q.asked_at).total_seconds() / 60 for asked in by_hour.values() for q in asked]
-        last = {minutes: sum(age < minutes for age in ages) for minutes in WINDOWS}
-        part = now.timestamp() % 3600 / 3600
-        run = busy_now(counts, last, first + 1, part, min(counts), unusual | unknown)
-        runs = [run] if run else []
+        counts[hour] = max(counts.get(hour, 0), len(hours.get(hour, ())))
+    known = [row for row in kept["spikes"] if row["last"] > first - KEPT_WEEKS * WEEK]
+    runs = runs_now(counts, last_minutes(asked, now), now, known, ZoneInfo(playbook.shop.timezone))
     spikes = {row["first"]: row for row in known}
     news = []
     for run in runs:
-        began = _began(run, known)
-        news.append(_news(run, began, by_hour, playbook))
+        began = began_at(run, known)
+        news.append(_news(run, began, hours, playbook))
         spikes[began] = {"id": news[-1].spike.id, "first": began, "last": run[-1][0], "post": news[-1].spike.post}
-    kept = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
-    bucket.put_json(WATCHED, kept)
+    seen = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
+    bucket.put_json(WATCHED, seen)
     return news
+
+
+def runs_now(
+    counts: Mapping[int, int],
+    last: Mapping[int, int],
+    now: datetime,
+    known: Iterable[Mapping[str, Any]],
+    zone: ZoneInfo,
+) -> list[list[tuple[int, float]]]:
+    """The runs of hours that are spikes and reach into the hour before `now` or this one. `counts` by hour, `last` by
+    the WINDOWS' minutes, `known` the spikes of before."""
+    first, rows = hour_of(now) - 1, list(known)
+    since = min([first, *(row["first"] for row in rows if row["last"] >= first - 1)])
+    left_out = {h for row in rows for h in range(row["first"], min(row["last"] + 1, since))}
+    unknown = set(range(min(counts), first)) - counts.keys()  # nobody watched
+    usual = Usual(counts, min(counts), zone, left_out | unknown)
+    runs = [run for run in busy_hours(usual, since, first + 2) if run[-1][0] >= first]
+    if not runs:
+        run = busy_now(usual, last, first + 1, now.timestamp() % 3600 / 3600)
+        runs = [run] if run else []
+    return runs
+
+
+def last_minutes(asked: Iterable[Question], now: datetime) -> dict[int, int]:
+    """In how many conversations somebody asked within each of the WINDOWS."""
+    questions = [(now - q.asked_at, q.conversation or q.id) for q in asked]
+    return {m: len({c for age, c in questions if age < timedelta(minutes=m)}) for m in WINDOWS}
 
 
 def recent(bucket: Bucket, first: int, now: datetime) -> list[Question]:
     """The questions asked from the hour `first` on, as the stream's newest files tell: each once."""
     since = datetime.fromtimestamp(first * 3600, UTC)
-    found: dict[str, tuple[int, Question]] = {}
+    found: dict[tuple[str, date], Fact] = {}
     for key in bucket.written(since, {since.date(), now.astimezone(UTC).date()}):
         for line in bucket.get(key).splitlines():
             fact = from_row(json.loads(line))
-            if fact.asked_at >= since and fact.revision >= found.get(fact.question, (0, None))[0]:
-                found[fact.question] = (
-                    fact.revision,
-                    Question(fact.asked_at, fact.post, fact.intent or "other", fact.question),
-                )
-    return [q for _, q in found.values()]
+            at = (fact.question, fact.day)
+            if at not in found or fact.revision >= found[at].revision:
+                found[at] = fact
+    return [
+        Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
+        for f in found.values()
+        if f.asked_at >= since and f.state is not End.MOVED
+    ]
 
 
-def _began(run: Sequence[tuple[int, float]], known: Iterable[Mapping[str, Any]]) -> int:
+def began_at(run: Sequence[tuple[int, float]], known: Iterable[Mapping[str, Any]]) -> int:
     """The hour in which it began: what goes on from a spike that was told of is that spike."""
     touching = [row["first"] for row in known if row["first"] <= run[-1][0] and row["last"] >= run[0][0] - 1]
     return int(min([run[0][0], *touching]))
 
 
 def _news(
-    run: Sequence[tuple[int, float]], first: int, by_hour: Mapping[int, Sequence[Question]], playbook: Playbook
+    run: Sequence[tuple[int, float]], first: int, hours: Mapping[int, Sequence[Question]], playbook: Playbook
 ) -> News:
-    spike = described([(hour, usual) for hour, usual in run if by_hour.get(hour)], by_hour)
+    spike = described([(hour, usual) for hour, usual in run if hours.get(hour)], hours)
     began = datetime.fromtimestamp(first * 3600, UTC)
     spike = Spike(began, run[-1][0] - first + 1, spike.count, spike.usual, spike.post, spike.from_post, spike.intents)
-    asked = [q for hour, _ in run for q in by_hour.get(hour, ())]
+    asked = [q for hour, _ in run for q in hours.get(hour, ())]
     of_it = sorted((q for q in asked if spike.post is None or q.post == spike.post), key=lambda q: q.asked_at)
     return News(spike, campaign_of(asked, playbook, began), tuple(q.id for q in of_it[-QUOTED:][::-1]))
 

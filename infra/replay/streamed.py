@@ -65,7 +65,11 @@ class StreamedTable(MemoryTable):
         """Writes the facts under `folder` as one Parquet file a day; how many questions."""
         facts = self.facts()
         lake.write(folder, facts, "replay")
-        asked = [Question(f.asked_at, f.post, f.intent or "other") for f in facts if f.state is not End.MOVED]
+        asked = [
+            Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
+            for f in facts
+            if f.state is not End.MOVED
+        ]
         first = min((q.asked_at for q in asked), default=None)
         found = spikes(asked, first, max(q.asked_at for q in asked) + HOUR, first) if first else []
         labels = [Labelled.of(spike) for spike in found]

@@ -6,12 +6,25 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import scipy.stats  # type: ignore[import-untyped]
 
 from chalicelib.reports import lake
 from chalicelib.reports.asked import Asked
 from chalicelib.reports.lake import Lake
 from chalicelib.reports.spiked import spikes_of
-from chalicelib.reports.spikes import Question, Spike, spikes, threshold
+from chalicelib.reports.spikes import WEEK as HOURS_OF_A_WEEK
+from chalicelib.reports.spikes import (
+    Question,
+    Spike,
+    Usual,
+    busy_hours,
+    by_hour,
+    chance,
+    hour_of,
+    is_rare,
+    spikes,
+    week_ago,
+)  # fmt: skip
 from infra.reports.synthetic import HOURS, Shape
 from tests.reports.test_ledger import fact
 
@@ -80,7 +93,44 @@ def test_what_no_post_brought_about_is_laid_to_none() -> None:
 
 def test_without_two_weeks_nothing_is_usual_yet() -> None:
     assert spikes(burst(START + WEEK, 500), START, START + 2 * WEEK, START) == []
-    assert threshold(0.25, 0.02) >= 8
+    assert not is_rare(4, 0.25, 0.02) and is_rare(5, 0.25, 0.02)
+
+
+@pytest.mark.parametrize(("usual", "spread"), [(0.25, 0.5), (4.0, 0.06), (60.0, 0.02), (900.0, 0.03)])
+def test_the_chance_of_so_many_is_the_negative_binomials(usual: float, spread: float) -> None:
+    for count in (int(usual) + 1, int(usual * 1.5) + 2, int(usual * 3) + 6):
+        published = scipy.stats.nbinom.sf(count - 1, 1 / spread, 1 / (1 + spread * usual))
+        assert chance(count, usual, spread) == pytest.approx(published, rel=1e-6)
+
+
+def test_when_the_clocks_change_an_hour_is_held_against_the_same_hour_of_the_clock() -> None:
+    """Shops open by the clock on the wall: by UTC each morning after the change looked like a spike."""
+    zone = ZoneInfo("Europe/Berlin")
+    first = hour_of(datetime(2026, 2, 2, tzinfo=zone))
+    changed = hour_of(datetime(2026, 3, 30, tzinfo=zone))  # the Monday after
+    day = [2, 1, 1, 1, 1, 2, 10, 60, 150, 200, 210, 200, 190, 190, 180, 180, 180, 190, 200, 210, 180, 90, 30, 8]
+    hours = range(first, changed + HOURS_OF_A_WEEK)
+    counts = {h: day[datetime.fromtimestamp(h * 3600, zone).hour] for h in hours}
+    assert busy_hours(Usual(counts, first, zone), changed, changed + HOURS_OF_A_WEEK) == []
+    assert datetime.fromtimestamp(week_ago(changed + 9, zone) * 3600, zone).hour == 9
+
+
+def test_a_better_day_is_no_spike_and_one_on_it_still_is() -> None:
+    first = hour_of(START)
+    hour = first + 7 * HOURS_OF_A_WEEK + 20
+    counts = {h: 40 + h % 7 for h in range(first, hour)}
+    counts |= {h: 76 for h in range(hour - 14, hour)}  # since this morning three quarters more
+    usual = Usual(counts | {hour: 80}, first)
+    assert busy_hours(usual, hour, hour + 1) == []
+    assert busy_hours(Usual(counts | {hour: 80}, first, left_out=set(range(hour - 14, hour))), hour, hour + 1) != []
+    assert busy_hours(Usual(counts | {hour: 160}, first), hour, hour + 1) != []
+
+
+def test_lines_of_one_conversation_are_one() -> None:
+    lines = [Question(START + timedelta(minutes=n), None, "stock", f"q{n}", "chat") for n in range(30)]
+    others = [Question(START + timedelta(minutes=n), "post", "refund", f"r{n}", f"c{n}") for n in range(3)]
+    (hour,) = by_hour(lines + others).values()
+    assert sorted(q.id for q in hour) == ["q0", "r0", "r1", "r2"]
 
 
 def test_the_report_finds_them_in_the_facts(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.reports.bucket import Bucket
-from chalicelib.reports.columns import Fact, to_lines
+from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.compaction import compact
 from chalicelib.reports.lake import COMPACTED, Lake
-from chalicelib.reports.spikes import WEEK, busy_now, hour_of, shares
+from chalicelib.reports.spikes import WEEK, Usual, busy_now, hour_of, shares
 from chalicelib.reports.watch import KEPT_WEEKS, WATCHED, watch
 from tests.playbook.test_campaigns import book
 from tests.reports.test_ledger import fact
@@ -158,8 +158,61 @@ def test_what_is_strong_is_seen_by_the_last_minutes_before_its_hour_is_full() ->
     hour, known = 10_000, 10_000 - 8 * WEEK
     counts = {h: 30 + h % 5 for h in range(known, hour)}
     assert shares(60, 0.25) == (0.75, 0.25) and shares(15, 0.5) == (0.0, 0.25)
-    assert busy_now(counts, {15: 8, 30: 16, 60: 32}, hour, 0.5, known) == []
-    ((seen, usual),) = busy_now(counts, {15: 30, 30: 36, 60: 50}, hour, 0.5, known)
+
+    def found(last: dict[int, int], part: float = 0.5) -> list[tuple[int, float]]:
+        return busy_now(Usual(counts, known), last, hour, part)
+
+    assert found({15: 8, 30: 16, 60: 32}) == []
+    ((seen, usual),) = found({15: 30, 30: 30, 60: 40})
     assert seen == hour and 7 <= usual <= 10  # of the quarter of an hour alone
-    assert [h for h, _ in busy_now(counts, {15: 30, 30: 36, 60: 50}, hour, 0.1, known)] == [hour - 1, hour]
-    assert busy_now(counts, {15: 7, 30: 7, 60: 7}, hour, 0.5, known) == []
+    assert [h for h, _ in found({15: 30, 30: 30, 60: 40}, 0.1)] == [hour - 1, hour]
+    assert found({15: 4, 30: 4, 60: 4}) == []
+
+
+def test_a_customer_who_writes_many_lines_is_no_crowd(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at, an_hour=1)
+    asked(bucket, at, 30, conversation="chat", post=None, private=True)
+    assert watch(bucket, playbook(), at) == []
+    assert bucket.get_json(WATCHED)["hours"][str(hour_of(at))] == 1
+    asked(bucket, at, 30, "b", post="viral")
+    (news,) = watch(bucket, playbook(), at)
+    assert news.spike.count == 31
+
+
+def test_a_post_that_is_always_asked_under_is_not_blamed_for_what_comes_in_private(bucket: Bucket) -> None:
+    at = now().replace(minute=30)
+    quiet(bucket, at, an_hour=20)
+    asked(bucket, at - timedelta(hours=1), 20, "before", post="pinned")
+    asked(bucket, at, 20, "a", post="pinned")
+    asked(bucket, at, 50, "b", post=None, private=True, intent="delivery_late")
+    (news,) = watch(bucket, playbook(), at)
+    assert (news.spike.count, news.spike.post, news.spike.intents[0]) == (70, None, "delivery_late")
+
+
+def test_a_spike_of_weeks_ago_stays_out_of_what_is_usual(bucket: Bucket) -> None:
+    at = now().replace(minute=59, second=0)
+    quiet(bucket, at)
+    hour = hour_of(at)
+    seen = bucket.get_json(WATCHED)
+    for weeks in range(3, 9):
+        for h in (hour - weeks * WEEK - 1, hour - weeks * WEEK, hour - weeks * WEEK + 1):
+            seen["hours"][str(h)] = 200
+        first = hour - weeks * WEEK - 1
+        seen["spikes"].append({"id": "old", "first": first, "last": first + 2, "post": None})
+    bucket.put_json(WATCHED, seen)
+    asked(bucket, at, 30, post="viral")
+    (news,) = watch(bucket, playbook(), at)
+    assert news.spike.usual < 10
+
+
+def test_what_turned_out_to_be_of_another_day_is_not_of_this_hour(bucket: Bucket) -> None:
+    at = now()
+    quiet(bucket, at)
+    rows = asked(bucket, at, 40, post="late")
+    moved = [replace(row, state=End.MOVED, revision=9) for row in rows]
+    back = [replace(row, asked_at=at - timedelta(days=3), revision=9) for row in rows]
+    bucket.put(f"facts/day={at.date()}/moved.jsonl", to_lines(moved))
+    bucket.put(f"facts/day={back[0].day}/moved.jsonl", to_lines(back))
+    assert watch(bucket, playbook(), at) == []
+    assert bucket.get_json(WATCHED)["hours"].get(str(hour_of(at)), 0) == 0
