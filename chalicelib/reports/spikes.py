@@ -16,7 +16,7 @@ from math import exp, lgamma, log
 from types import MappingProxyType
 from typing import Final
 
-QUIET: Final = 3  # weeks with one false alarm, as it is set; `python -m infra.reports.quiet` counts them
+QUIET: Final = 2.5  # weeks with one false alarm, as it is set; `python -m infra.reports.quiet` counts them
 WINDOWS: Final[Mapping[int, float]] = MappingProxyType({15: 60.0, 30: 30.0, 60: QUIET})
 """The last minutes that each look counts, and the same for them: a look every five minutes sees each many times."""
 LEAST: Final = 5  # conversations in which somebody asks, below which nothing is a spike
