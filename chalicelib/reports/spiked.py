@@ -27,5 +27,5 @@ def spikes_of(asked: Asked) -> list[Spike]:
             f"SELECT asked_at, post, coalesce(intent, 'other'), question, conversation{within} AND {hour} IN ({named})"
         )
         found = [Question(at.replace(tzinfo=UTC), *more) for at, *more in asked.lake.rows(sql, spans)]
-    hours = by_hour(found)
-    return [described(run, hours) for run in runs]
+    asked_in = by_hour(found)
+    return [described(run, asked_in) for run in runs]

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-import scipy.stats  # type: ignore[import-untyped]
+import scipy.stats
 
 from chalicelib.reports import lake
 from chalicelib.reports.asked import Asked
