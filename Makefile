@@ -43,12 +43,12 @@ package: setup ## [PLAYBOOK=mine.yaml]: build the template and the zip, and say 
 layers: setup ## build the layers of the reports' functions for Lambda, and say what they weigh
 	@$(PYTHON) -m infra.stack.layers
 
-deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK=]: create or update the stack on AWS
+deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK= TABLE=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
 	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" \
 	  --ReceiveConcurrency "$(RECEIVE_CONCURRENCY)" --Endpoint "$(ENDPOINT)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
-	  --ReplyDomain "$(REPLY_DOMAIN)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
+	  --ReplyDomain "$(REPLY_DOMAIN)" --table "$(TABLE)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
 
 rollback: setup ## every function back to the version before, at once
 	@$(PYTHON) -m infra.stack.rollback --stage "$(STAGE)"

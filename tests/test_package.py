@@ -32,7 +32,7 @@ from infra.local.loopback import Call
 from infra.ops.doctor import FOR_MAIL, NEEDED_AT_ONCE
 from infra.stack.cloudformation import DeployError
 from infra.stack.definitions import holds
-from infra.stack.deploy import Bucket, parameters, placed, unchanged
+from infra.stack.deploy import Bucket, parameters, placed, released, unchanged, values_of
 from infra.stack.layers import names as layer_names
 from infra.stack.package import (
     ALIAS,
@@ -475,6 +475,26 @@ def test_triggers_name_the_alias_and_a_release_is_one_version(package: Path) -> 
             assert all(target["Arn"]["Ref"] in aliases for target in properties["Targets"])
         if resource["Type"] == "AWS::ApiGatewayV2::Integration":
             assert properties["IntegrationUri"]["Ref"] in aliases
+
+
+def test_a_value_alone_makes_a_release_too_and_nothing_changed_makes_none(package: Path) -> None:
+    def versions(**values: str) -> set[str]:
+        template = released(json.loads((package / "sam.json").read_text("utf-8")), values)
+        found = expand(template)["Resources"]
+        names = {n for n, r in found.items() if r["Type"] == "AWS::Lambda::Function"}
+        assert all("EARSHOT_RELEASE" in found[n]["Properties"]["Environment"]["Variables"] for n in names)
+        return {n for n, r in found.items() if r["Type"] == "AWS::Lambda::Version"}
+
+    first = versions(MailFrom="earshot@shop.example.com")
+    assert versions(MailFrom="earshot@shop.example.com") == first
+    assert not versions(MailFrom="help@shop.example.com") & first
+
+
+def test_a_release_is_named_by_the_values_that_it_will_have() -> None:
+    before = {"Parameters": [{"ParameterKey": "MailFrom", "ParameterValue": "earshot@shop.example.com"}]}
+    found = parameters(TEMPLATE, {"LogDays": "60"}, {"MailFrom"})
+    values = {"Stage": "prod", "MailFrom": "earshot@shop.example.com", "LogDays": "60"}
+    assert values_of(TEMPLATE, found, before) == values
 
 
 def expand(template: dict[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,10 @@ class Eraser:
             self.store.set_document(OPEN, message.code, doc, now + STAYS_OPEN)
             self._note(message.code, "needs_operator", now)
 
+    def waiting(self) -> set[str]:
+        """The codes of the requests that are not done."""
+        return {name for name, _ in self.store.document_names(OPEN)}
+
     def close(self, code: str) -> None:
         """An operator has found the person: when the passes under way are through, the request is done."""
         for name, doc in self.store.document_names(OPEN):

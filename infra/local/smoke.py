@@ -1,128 +1,30 @@
 """`make smoke`: deploys the package into an AWS emulator on this machine, again and again, and sends a webhook through.
 
-The emulator (ministack) is young, so this is no part of `make test`. It gets an environment of its own under build/,
-because its dependencies are not ours.
+infra/local/emulator.py is the emulator.
 """
 
 import http.client
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.platforms.simulation import SimulatedMessage
-from infra.local.deliveries import USUAL, deliver
+from infra.local.deliveries import USUAL, Delivery, deliver
 from infra.local.demo_apps import demo_apps, write
-from infra.stack.package import BUILD, ROOT, dashboard_body, package, report
+from infra.local.emulator import REGION, SmokeError, emulator, for_the_emulator, until
+from infra.stack.package import BUILD, package, report
 
-NEEDS = ("ministack==1.5.33", "aws-sam-translator==1.115.0")
-STAGE, REGION, ADDRESS = "smoke", "eu-central-1", "earshot@marigold.example.com"
+STAGE, ADDRESS = "smoke", "earshot@marigold.example.com"
 URGENT = "Your charger caught fire and burned my daughter, I will sue you"
-
-
-class SmokeError(Exception):
-    """The webhook did not go through."""
-
-
-def emulator_python() -> Path:
-    """The Python of an environment with the emulator in it, made when it is not there."""
-    folder = ROOT / "build" / "smoke"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run(
-            [
-                str(python),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-warn-script-location",
-                *NEEDS,
-            ],
-            check=True,
-        )
-        (folder / "ready").touch()
-    return python
-
-
-@contextmanager
-def emulator(scratch: Path) -> Iterator[str]:
-    """The emulator on loopback while inside; its address."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "STATE_DIR": str(scratch / "state"),
-        "S3_DATA_DIR": str(scratch / "s3"),
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "MINISTACK_HOST": "127.0.0.1",
-        "MINISTACK_REGION": REGION,
-        "MINISTACK_ACCOUNT_ID": "123456789012",
-    }
-    with (scratch / "emulator.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(emulator_python()), "-m", "ministack"], env=environment, cwd=scratch, stdout=log, stderr=log
-        )
-        try:
-            until("the emulator", lambda: _answers(port), 60)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def for_the_emulator(out: Path) -> Path:
-    """A copy of the package in `out`. The emulator compares the parameter RespondConcurrency, which CloudFormation
-    hands over as text, with a number: so here it is one. Layers hold libraries for Lambda's processor, which this
-    machine's cannot run: the functions that need one stay away (tests/reports/test_stack.py runs them). So do alarms
-    that reckon with several metrics, which the emulator does not know (tests/infra/test_alarms.py rings them)."""
-    shutil.copy(BUILD / "deployment.zip", out / "deployment.zip")
-    template = json.loads((BUILD / "sam.json").read_text("utf-8"))
-    event = template["Resources"]["Respond"]["Properties"]["Events"]["RespondSqsEventSource"]
-    event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 5
-    made = {name: r for name, r in template["Resources"].items() if not _beyond_the_emulator(r)}
-    made["Dashboard"]["Properties"]["DashboardBody"] = dashboard_body(made)  # names every alarm
-    template["Resources"] = made
-    (out / "sam.json").write_text(json.dumps(template))
-    return out
-
-
-def _beyond_the_emulator(resource: Mapping[str, Any]) -> bool:
-    properties = resource.get("Properties", {})
-    of_several = resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties
-    return resource["Type"] == "AWS::Serverless::LayerVersion" or "Layers" in properties or of_several
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as door:
-        return door.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(name: str, what: Callable[[], Any], seconds: float) -> Any:
-    """What `what` returns as soon as it is something; raises SmokeError when it stays nothing."""
-    end = monotonic() + seconds
-    while not (found := what()):
-        if monotonic() > end:
-            raise SmokeError(f"{name} did not come within {seconds:.0f} s")
-        sleep(0.5)
-    return found
 
 
 def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
@@ -137,6 +39,7 @@ def smoke(out: Path, address: str, environment: Mapping[str, str]) -> None:
     outputs = deployments(out, make)
     main_job(outputs, make, address)
     http_api(out, outputs, make)
+    served_from_a_restored_table(out, outputs, make, address)
 
 
 def deployments(out: Path, make: Any) -> dict[str, str]:
@@ -167,8 +70,13 @@ def deployments(out: Path, make: Any) -> dict[str, str]:
     print("once more, with nothing changed:")
     deploy(out, STAGE, {})
     print("with another parameter:")
-    deploy(out, STAGE, {"LogDays": "60"})
+    first = versions(make, stack)
+    deploy(out, STAGE, {"RetentionDays": "60"})
     before = versions(make, stack)
+    served = _variable(make, stack, "EARSHOT_RETENTION_DAYS")
+    if served != {"60"} or any(before[name] <= first[name] for name in first):
+        raise SmokeError(f"the new value is not served: {served}, versions {first} → {before}")
+    print(f"  versions {_span(first)} → {_span(before)}, which have it")
     print("with other code:")
     with zipfile.ZipFile(out / "deployment.zip", "a") as zip:
         zip.writestr("release.txt", "the next release")
@@ -216,6 +124,15 @@ def versions(make: Any, stack: str) -> dict[str, int]:
     return {n: int(make("lambda").get_alias(FunctionName=n, Name=ALIAS)["FunctionVersion"]) for n in names}
 
 
+def _variable(make: Any, stack: str, variable: str) -> set[str]:
+    """What the versions that serve have as `variable`."""
+    found = (
+        make("lambda").get_function_configuration(FunctionName=name, Qualifier=str(version))
+        for name, version in versions(make, stack).items()
+    )
+    return {str(configuration["Environment"]["Variables"].get(variable)) for configuration in found}
+
+
 def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     """Registers the shop, sends an urgent comment and waits for its e-mail."""
     # start-up time: each part loads what it drives
@@ -224,19 +141,34 @@ def main_job(outputs: Mapping[str, str], make: Any, address: str) -> None:
     print(f"deployed: {outputs['WebhookURL']}")
     if ops(["--stage", STAGE, "apps", "--file", str(write())]):
         raise SmokeError("the apps file was not taken")
-    apps, url = demo_apps(), f"{address}/_aws/lambda-url/{urlsplit(outputs['WebhookURL']).netloc.partition('.')[0]}"
-    delivery = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001", name="Robin"))
+    url = _function_url(outputs, address)
+    delivery = ask(url, "77001")
+    refused = deliver(demo_apps(), SimulatedMessage(USUAL, URGENT, author="77001"), secret="another secret")
+    print(f"a forged one: {refused.send(url)[0]}, one to nowhere: {replace(delivery, path='/nowhere').send(url)[0]}")
+    items = until("the interaction", lambda: stored(make, outputs["Table"]), 60)
+    print(f"stored: {', '.join(sorted({pk.partition('#')[0] for pk in items}))} in {len(items)} items")
+    found = until("the e-mail", lambda: _sent(address), 90)
+    print(f"escalated: e-mail to {', '.join(found)}")
+
+
+def _function_url(outputs: Mapping[str, str], address: str) -> str:
+    """Where the emulator serves the function URL."""
+    return f"{address}/_aws/lambda-url/{urlsplit(outputs['WebhookURL']).netloc.partition('.')[0]}"
+
+
+def ask(url: str, author: str) -> Delivery:
+    """Sends an urgent comment of `author`, and returns it. Raises SmokeError."""
+    delivery = deliver(demo_apps(), SimulatedMessage(USUAL, URGENT, author=author, name="Robin"))
     status, body = delivery.send(url)
     print(f"webhook, through the function URL: {status} {body}")
     if status != 200:
         raise SmokeError(f"the webhook was answered with {status}")
-    refused = deliver(apps, SimulatedMessage(USUAL, URGENT, author="77001"), secret="another secret")
-    print(f"a forged one: {refused.send(url)[0]}, one to nowhere: {replace(delivery, path='/nowhere').send(url)[0]}")
-    dynamodb, table = make("dynamodb"), outputs["Table"]
-    items = until("the interaction", lambda: dynamodb.scan(TableName=table)["Items"], 60)
-    print(f"stored: {', '.join(sorted({i['pk']['S'].partition('#')[0] for i in items}))} in {len(items)} items")
-    found = until("the e-mail", lambda: _sent(address), 90)
-    print(f"escalated: e-mail to {', '.join(found)}")
+    return delivery
+
+
+def stored(make: Any, table: str) -> list[str]:
+    """The partition keys of all items of the table."""
+    return [item["pk"]["S"] for item in make("dynamodb").scan(TableName=table)["Items"]]
 
 
 def http_api(out: Path, outputs: Mapping[str, str], make: Any) -> None:
@@ -254,6 +186,65 @@ def http_api(out: Path, outputs: Mapping[str, str], make: Any) -> None:
         raise SmokeError(f"the routes are not app.py's: {routes}")
     if both["WebhookURL"] != outputs["WebhookURL"]:
         raise SmokeError(f"the address has changed: {outputs['WebhookURL']} → {both['WebhookURL']}")
+
+
+def served_from_a_restored_table(out: Path, outputs: Mapping[str, str], make: Any, address: str) -> None:
+    """Restores the table, serves from the restored one, and from the stack's own again."""
+    # start-up time: each part loads what it drives
+    from infra.stack import rollback
+    from infra.stack.deploy import OWN, deploy, table_values
+
+    own = outputs["Table"]
+    name = _restored(make("dynamodb"), own)
+    print(f"serving from {name}:")
+    for table, value, author in ((name, name, "77002"), (own, OWN, "77003")):
+        after = deploy(out, STAGE, table_values(value))
+        if after["Table"] != table:
+            raise SmokeError(f"the stack serves from {after['Table']}")
+        other = ({own, name} - {table}).pop()
+        before = set(stored(make, other))
+        ask(_function_url(after, address), author)
+        new = until("the interaction", partial(_beside, make, table, before), 60)
+        if _beside(make, other, before):
+            raise SmokeError(f"{other} is still written to")
+        streams = _triggers(make, f"earshot-{STAGE}")
+        if not streams or any(f"table/{table}/stream" not in stream for stream in streams):
+            raise SmokeError(f"the facts are made of {streams}")
+        print(f"  {len(new)} new items in it, none in the other; the facts' trigger reads its stream")
+    try:
+        rollback.rollback(f"earshot-{STAGE}")
+    except rollback.RollbackError as error:
+        print(f"back to a version of the other table is refused: {error}")
+    else:
+        raise SmokeError("versions that may not reach their table serve")
+
+
+def _restored(dynamodb: Any, table: str) -> str:
+    # start-up time: each part loads what it drives
+    from infra.ops.restore import restore
+    from infra.ops.stage import OpsError
+    from infra.stack import restored
+
+    restored.LOOK_EVERY_S = 1
+    given = {"PointInTimeRecoveryEnabled": True}  # as the template says, which the emulator's CloudFormation leaves out
+    dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=given)
+    for _ in range(9):  # the emulator restores to this very second only
+        try:
+            return restore(dynamodb, table, restored.recoverable(dynamodb, table)["LatestRestorableDateTime"])
+        except OpsError:
+            continue
+    raise SmokeError("the emulator did not restore the table")
+
+
+def _beside(make: Any, table: str, known: set[str]) -> set[str]:
+    return set(stored(make, table)) - known
+
+
+def _triggers(make: Any, stack: str) -> list[str]:
+    """The streams that functions of the stack are called for."""
+    rows = make("lambda").get_paginator("list_event_source_mappings").paginate()
+    mappings = [m for page in rows for m in page["EventSourceMappings"] if f":function:{stack}-" in m["FunctionArn"]]
+    return [str(m["EventSourceArn"]) for m in mappings if "/stream/" in m["EventSourceArn"]]
 
 
 def _sent(address: str) -> list[str]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.aws.client import AwsError, Identity, LeanAws
+from infra.stack.said import NO_CREDENTIALS, said
 
 LOCAL = Path(__file__).resolve().parent.parent.parent / "build" / "local.json"
 """What `make run` writes while it runs: the environment that reaches its embedded AWS."""
@@ -18,7 +20,7 @@ def resolved() -> Identity:
     session = boto3.Session()
     found = session.get_credentials()
     if found is None or not session.region_name:
-        raise AwsError("no credentials or region: set AWS_PROFILE, or the keys, and AWS_DEFAULT_REGION")
+        raise AwsError(NO_CREDENTIALS)
     frozen = found.get_frozen_credentials()
     return Identity(str(frozen.access_key), str(frozen.secret_key), frozen.token or "", session.region_name)
 
@@ -38,3 +40,10 @@ def enter_local(stage: str, path: Path = LOCAL) -> None:
     """For the stage "local" this process's environment becomes that of the running `make run`, if there is one."""
     if stage == "local" and "EARSHOT_TABLE" not in os.environ and path.exists():
         os.environ.update(json.loads(path.read_text("utf-8")))
+
+
+def told(stage: str, error: BaseException) -> str:
+    """What is said of the error of a command on `stage`."""
+    if stage == "local" and isinstance(error, EndpointConnectionError):
+        return f"the make run that {LOCAL.name} tells of does not answer: start it again"
+    return said(error)

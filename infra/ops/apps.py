@@ -10,7 +10,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.textfile import read_text
-from infra.ops.stage import client
+from infra.ops.stage import OpsError, client
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    if not given.file:
+        raise OpsError("FILE is the apps file to store, such as FILE=apps.json (README.md, The apps file)")
     count = put_apps(services.settings, Path(given.file), services.playbook)
     print(f"{count} accounts are registered; in use within five minutes")
     return 0

@@ -10,14 +10,13 @@ import sys
 from collections.abc import Mapping
 from typing import Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.apps import AppsError
 from chalicelib.aws.client import AwsError
 from chalicelib.aws.secret_text import TooLong
 from chalicelib.keys import KeysError
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.services import Services
+from chalicelib.settings import SettingsError
 from infra.ops import (
     access,
     apps,
@@ -34,6 +33,7 @@ from infra.ops import (
     rotate_secret,
 )
 from infra.ops.stage import OpsError, settings_of
+from infra.stack.said import AWS
 
 
 class Command(Protocol):
@@ -60,7 +60,7 @@ COMMANDS: Mapping[str, Command] = {
     "connect": connect,
     "restore": restore,
 }
-REFUSED = (OpsError, AppsError, PlaybookError, AwsError, TooLong, KeysError, ClientError, BotoCoreError, OSError)
+REFUSED = (OpsError, AppsError, PlaybookError, AwsError, SettingsError, TooLong, KeysError, *AWS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,5 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return COMMANDS[given.command].run(given, Services(settings_of(given.stage), lean_aws=access.operators_aws()))
     except REFUSED as error:
-        print(f"{given.command}: {error}", file=sys.stderr)
+        print(f"{given.command}: {access.told(given.stage, error)}", file=sys.stderr)
         return 2
+    except (KeyboardInterrupt, EOFError):
+        print(f"\n{given.command}: stopped; it is safe to run it again", file=sys.stderr)
+        return 130

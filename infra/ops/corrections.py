@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws.client import AwsError
 from chalicelib.codec import from_time
 from chalicelib.services import Services
+from chalicelib.settings import SettingsError
 from chalicelib.staff.desk import LABELS
 from chalicelib.storage.store import Store
 from infra.ops import access
 from infra.ops.stage import OpsError, settings_of
+from infra.stack.said import AWS
 
 
 def corrections(store: Store) -> Iterator[dict[str, Any]]:
@@ -55,8 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.out}: {written} corrected texts")
         if options.answers:
             print(f"{options.answers}: {_write(options.answers, answers(store))} answered questions")
-    except (OpsError, BotoCoreError, ClientError, OSError) as error:
-        print(f"corrections: {error}", file=sys.stderr)
+    except (OpsError, SettingsError, AwsError, *AWS) as error:
+        print(f"corrections: {access.told(options.stage, error)}", file=sys.stderr)
         return 1
     if not written:
         print("corrections: nobody has corrected anything yet; the e-mail's link does it", file=sys.stderr)

@@ -6,6 +6,7 @@ from datetime import datetime
 from chalicelib.conversations.customer import Customer
 from chalicelib.services import Services
 from infra.ops.given import customer_named
+from infra.ops.stage import OpsError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,13 +15,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    customer = customer_named(given.customer)
+    if given.request and given.request not in services.eraser.waiting():
+        raise OpsError(f"no request {given.request} is open: make doctor lists those that are")
     print("taking away what is stored, then looking through the dead letters of every queue")
-    count, taken = erase(services, customer_named(given.customer), services.now(), given.request)
-    print(f"{count} items erased, {taken} dead letters taken out; a second pass follows in 15 minutes")
+    count, taken = erase(services, customer, services.now(), given.request)
+    done = f"{_number(count, 'item')} erased, {_number(taken, 'dead letter')} taken out"
+    print(f"{done}; a second pass follows in 15 minutes")
     if not count:
         print("nothing is stored under this id: is it the one by which this account knows them? (RUNBOOK.md)")
         return 1
     return 0
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def erase(services: Services, customer: Customer, now: datetime, request: str = "") -> tuple[int, int]:

@@ -5,24 +5,30 @@ from datetime import UTC, datetime
 
 from chalicelib.codec import to_span
 from chalicelib.conversations.customer import Customer
+from chalicelib.registry import PRODUCTS
 from infra.ops.stage import OpsError
 
 
-def customer_named(text: str) -> Customer:
-    """The customer in product:account:id; raises OpsError."""
+def customer_named(text: str, called: str = "CUSTOMER") -> Customer:
+    """The customer in product:account:id; raises OpsError, which names the argument as it is `called`."""
     product, colon, rest = text.partition(":")
     account, second, id = rest.partition(":")
     if not (colon and second and product and account and id):
-        raise OpsError("CUSTOMER is product:account:customer, for instance facebook:100200300:77001")
+        raise OpsError(f"{called} is product:account:customer, for instance facebook:100200300:77001")
+    if product not in PRODUCTS:
+        raise OpsError(f"{product} is none of {', '.join(PRODUCTS)}: {called} is product:account:customer")
     return Customer(product, account, id)
 
 
 def since(text: str, now: datetime) -> datetime:
-    """A time: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError."""
+    """A time that has been: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError."""
     with suppress(ValueError):
         return now - to_span(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise OpsError("SINCE is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found >= now:
+        raise OpsError(f"{text} is not in the past: SINCE is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d")
+    return found

@@ -17,13 +17,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    one, other = (_person(customer_named(name)) for name in (given.customer, given.other))
+    one, other = customer_named(given.customer), customer_named(given.other, "OTHER")
     if one == other:
         raise OpsError("CUSTOMER and OTHER are the same")
     if given.undo:
-        print("they are two people again" if unlink(services.store, one, other) else "they were not linked")
+        undone = unlink(services.store, _person(one), _person(other))
+        print("they are two people again" if undone else "they were not linked")
         return 0
-    link(services.store, one, other, given.by, services.now())
+    for customer in (one, other):
+        if services.apps.owner(customer.product, customer.account) is None:
+            raise OpsError(f"the apps file has no account {customer.product}:{customer.account}")
+    if not given.by:
+        raise OpsError("BY is who says so, such as Robin: a link is somebody's word")
+    link(services.store, _person(one), _person(other), given.by, services.now())
     print("from now on both are one person: one profile, and a “stop” to either is one to both")
     return 0
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from getpass import getpass
+from typing import Any
 
 from chalicelib.apps import load_apps
 from chalicelib.aws import secret_text
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    _stored(services.settings, given.platform, given.app)  # before anybody looks for the secret
     ask = getpass if sys.stdin.isatty() else lambda prompt: sys.stdin.readline()
     new = "" if given.finish else ask("the new secret: ").strip()
     if not new and not given.finish:
@@ -36,12 +38,20 @@ def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, fini
 
     Both verify in between, so that no delivery is refused while the platform changes over. Raises OpsError, AppsError.
     """
-    secrets = client("secretsmanager")
-    data = json.loads(secret_text.get(secrets, settings.apps_secret))
-    row = next((a for a in data["apps"] if (a["platform"], str(a["app"])) == (platform, key)), None)
-    if row is None:
-        raise OpsError(f"the apps file has no app {platform}/{key}")
+    data, row = _stored(settings, platform, key)
     row["secrets"] = row["secrets"][:1] if finish else [new, *(s for s in row["secrets"] if s != new)]
     load_apps(text := json.dumps(data), strict=False)
-    secret_text.put(secrets, settings.apps_secret, text)
+    secret_text.put(client("secretsmanager"), settings.apps_secret, text)
     return len(row["secrets"])
+
+
+def _stored(settings: Settings, platform: str, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The stored registrations, and the row of the app in them. Raises OpsError."""
+    if not (platform and key):
+        raise OpsError("APP is platform/key, such as APP=meta/main")
+    data: dict[str, Any] = json.loads(secret_text.get(client("secretsmanager"), settings.apps_secret))
+    row = next((a for a in data["apps"] if (a["platform"], str(a["app"])) == (platform, key)), None)
+    if row is None:
+        known = ", ".join(f"{a['platform']}/{a['app']}" for a in data["apps"]) or "none yet: make apps FILE=apps.json"
+        raise OpsError(f"there is no app {platform}/{key} among the registrations ({known})")
+    return data, row

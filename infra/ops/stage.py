@@ -27,11 +27,16 @@ def settings_of(stage: str) -> Settings:
     access.enter_local(stage)
     if os.environ.get("EARSHOT_TABLE"):
         return read_settings()
+    if stage == "local":
+        raise OpsError("no make run is going on this machine: start it, or name another STAGE")
     stack = f"earshot-{stage}"
     try:
         found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=SETTINGS_OF)
         name = found["StackResourceDetail"]["PhysicalResourceId"]
         answer = client("lambda").get_function_configuration(FunctionName=name)
     except ClientError as error:
-        raise OpsError(f"there is no stack {stack} in this account and region ({error})") from None
+        if "does not exist" not in str(error):
+            raise
+        region = client("cloudformation").meta.region_name
+        raise OpsError(f"there is no stack {stack} in this account and {region}: is STAGE right?") from None
     return read_settings(answer["Environment"]["Variables"])

@@ -14,10 +14,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.apps import Apps, AppsError, read_apps
 from chalicelib.aws.buckets import owned
+from chalicelib.aws.client import AwsError
 from chalicelib.keys import KeysError
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.policy import Playbook
@@ -31,8 +31,11 @@ from chalicelib.reports.span import last_days, policy_of, whole_days
 from chalicelib.reports.stream import FactsOfChanges
 from chalicelib.reports.wording import count, percent
 from chalicelib.services import Services
+from chalicelib.settings import SettingsError
+from infra.ops import access
 from infra.ops.stage import OpsError, client, settings_of
 from infra.reports.made import make
+from infra.stack.said import AWS
 
 DAYS = 28  # of a report, where none are named
 
@@ -52,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder: Path = options.facts or Path("build/facts") / options.stage
         table = None if options.facts else fetch(options.stage, folder, playbook)
         _report(options, folder, playbook, apps, table, now)
-    except (ReportError, OpsError, AppsError, KeysError, PlaybookError, OSError, ClientError, BotoCoreError) as error:
-        print(f"report: {error}", file=sys.stderr)
+    except (ReportError, OpsError, AppsError, KeysError, PlaybookError, SettingsError, AwsError, *AWS) as error:
+        print(f"report: {access.told(options.stage, error)}", file=sys.stderr)
         return 2
     except duckdb.Error as error:
         print(f"report: the facts cannot be read: {str(error).splitlines()[0]}", file=sys.stderr)

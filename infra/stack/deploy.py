@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.apps import load_apps
 from chalicelib.aws import secret_text
 from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
-from infra.stack import cloudformation, layers
+from infra.stack import cloudformation, layers, restored, serving_table
 from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
 from infra.stack.package import BUILD, PackageError, package, report
+from infra.stack.said import AWS, said
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 LARGEST_BODY = 51_200  # bytes of a template that CloudFormation takes in the call
+RELEASE = "EARSHOT_RELEASE"  # no setting: nothing reads it
 SECRETS = ("apps", "keys")  # whose names are the stack's; they outlive it
+NONE = "none"  # takes a value away again that is optional; nothing given keeps what the stack has
+OWN = "own"  # as TABLE: the stack's own again
 PARAMETERS = (
     "MailFrom",
     "MailIdentity",
@@ -91,6 +94,29 @@ def layers_of(template: Mapping[str, Any]) -> list[str]:
     return [Path(properties["ContentUri"]).stem for properties in found]
 
 
+def released(template: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """`template` with a name of this release among the variables of every function, which is another one as soon as
+    anything of the template or a value is. SAM publishes a version when the template's text changes, and a value is no
+    part of that: without it the alias would go on serving the variables of before, with the rights of now.
+
+    Source: https://github.com/aws/serverless-application-model/blob/develop/docs/safe_lambda_deployments.rst
+    """
+    content = json.dumps([template, dict(values)], sort_keys=True).encode()
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    variables[RELEASE] = hashlib.sha256(content).hexdigest()[:16]
+    return template
+
+
+def values_of(
+    template: Mapping[str, Any], found: list[dict[str, Any]], before: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """What each parameter will be: as `parameters` gives it, as the stack `before` has it, or by default."""
+    known = {p["ParameterKey"]: str(p.get("ParameterValue", "")) for p in (before or {}).get("Parameters", [])}
+    given = {p["ParameterKey"]: p["ParameterValue"] for p in found if "ParameterValue" in p}
+    defaults = {name: str(p["Default"]) for name, p in template["Parameters"].items() if "Default" in p}
+    return {name: given.get(name, known.get(name, defaults.get(name, ""))) for name in template["Parameters"]}
+
+
 def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set[str]) -> list[dict[str, Any]]:
     """What CloudFormation is told: the given values, and what the stack has already. Raises DeployError when a value
     is missing or is none that the template allows."""
@@ -99,7 +125,9 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
         allowed = [str(value) for value in parameter.get("AllowedValues", ())]
         if given.get(name) and allowed and given[name] not in allowed:
             raise DeployError(f"{name} is one of {', '.join(allowed)}")
-        if given.get(name):
+        if given.get(name) == NONE and parameter.get("Default") == "":
+            found.append({"ParameterKey": name, "ParameterValue": ""})
+        elif given.get(name):
             found.append({"ParameterKey": name, "ParameterValue": given[name]})
         elif name in known:
             found.append({"ParameterKey": name, "UsePreviousValue": True})
@@ -133,7 +161,8 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     bucket = Bucket(s3, boto3.client("sts").get_caller_identity()["Account"], region)
     key = bucket.put((out / "deployment.zip").read_bytes(), "zip")
     uploaded = {name: bucket.put(layers.build(name).read_bytes(), "zip") for name in layers_of(template)}
-    body = json.dumps(placed(template, bucket.name, key, uploaded), separators=(",", ":")).encode()
+    template = released(placed(template, bucket.name, key, uploaded), values_of(template, values, before))
+    body = json.dumps(template, separators=(",", ":")).encode()
     request: dict[str, Any] = {"StackName": stack, "Parameters": values, "Capabilities": CAPABILITIES}
     if len(body) > LARGEST_BODY:
         key = bucket.put(body, "json")
@@ -143,6 +172,20 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     cloudformation.change(client, request, "UPDATE" if before else "CREATE")
     after = cloudformation.described(client, stack) or {}
     return {o["OutputKey"]: o["OutputValue"] for o in after.get("Outputs", [])}
+
+
+def table_values(name: str) -> dict[str, str]:
+    """The parameters that make the functions serve from the table `name` (OWN: the stack's own; "": as before). Raises
+    DeployError where that table is not as the stack's own is."""
+    if not name:
+        return {}
+    if name == OWN:
+        return {serving_table.NAME: NONE, serving_table.STREAM: NONE}
+    try:
+        stream = restored.stream_of(boto3.client("dynamodb"), name)
+    except restored.NotServable as error:
+        raise DeployError(str(error)) from None
+    return {serving_table.NAME: name, serving_table.STREAM: stream}
 
 
 def check_playbook(stack: str, playbook: Path) -> None:
@@ -186,14 +229,17 @@ def main() -> None:
     for name in PARAMETERS:
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
+    parser.add_argument("--table", default="", help=f"a restored table to serve from; {OWN}: the stack's own again")
     found = vars(parser.parse_args())
-    stage, playbook = found.pop("stage"), found.pop("playbook")
+    stage, playbook, table = found.pop("stage"), found.pop("playbook"), found.pop("table")
     try:
         check_playbook(f"earshot-{stage}", playbook)
         print(report(package(BUILD, playbook)))
-        outputs = deploy(BUILD, stage, found)
-    except (PackageError, LayerError, DeployError, ClientError, BotoCoreError) as error:
-        sys.exit(f"deploy: {error}")
+        outputs = deploy(BUILD, stage, found | table_values(table))
+    except (PackageError, LayerError, DeployError, *AWS) as error:
+        sys.exit(f"deploy: {said(error)}")
+    except KeyboardInterrupt:
+        sys.exit("\ndeploy: stopped; what CloudFormation has begun goes on, and make deploy goes on from there")
     width = max(map(len, outputs), default=0)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in sorted(outputs.items())))
 

@@ -1,7 +1,8 @@
 """`make package`: the template and the zip that `make deploy` hands to CloudFormation, and what they weigh.
 
 Chalice packages the app; before, timer.asl.json and the dashboard go into the merge template; after, an HTTP API takes
-the REST API's place, what Lambda never reads goes out of the zip, and byte code and the model's hash go in.
+the REST API's place and the table becomes a choice, what Lambda never reads goes out of the zip, and byte code and the
+model's hash go in.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack.definitions import REPORTS, RESOURCES, TIMER
 from infra.stack.http_api import with_http_api
+from infra.stack.serving_table import with_serving_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "package"
@@ -165,9 +167,10 @@ def package(out: Path = BUILD, playbook: Path = DEFAULT_PLAYBOOK) -> Path:
             capture_output=True,
             text=True,
         )
-        if run.returncode:
+        if run.returncode or not (Path(scratch) / "sam.json").exists():  # it may end well, without it
             raise PackageError(f"chalice package failed:\n{run.stdout}{run.stderr}")
-        template = versioned(with_http_api(json.loads((Path(scratch) / "sam.json").read_text("utf-8"))))
+        made = json.loads((Path(scratch) / "sam.json").read_text("utf-8"))
+        template = versioned(with_serving_table(with_http_api(made)))
         (out / "sam.json").write_text(json.dumps(template, indent=2), "utf-8")
         finish(Path(scratch) / "deployment.zip", out / "deployment.zip", policy)
     return out

@@ -1,7 +1,8 @@
 """`make rollback STAGE=…`: every function back to the version before, at once, without CloudFormation.
 
 Stored items and queue messages can be read by the release before (tests/storage/test_release_compat.py), so one version
-back is safe, and only one. The next `make deploy` goes on from here.
+back is safe, and only one. A version brings its variables along, but not the rights of its time: one that knew another
+table, queue or sender could do nothing any more, so it is refused. The next `make deploy` goes on from here.
 """
 
 import argparse
@@ -9,9 +10,13 @@ import sys
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from infra.stack.deploy import RELEASE
 from infra.stack.package import ALIAS
+from infra.stack.said import AWS, said
+
+HARMLESS = ("EARSHOT_RETENTION_DAYS", RELEASE)  # variables that name nothing which a right is for
 
 
 class RollbackError(Exception):
@@ -26,20 +31,56 @@ def functions_of(cloudformation: Any, stack: str) -> list[str]:
 
 
 def rollback(stack: str) -> dict[str, tuple[str, str]]:
-    """(from, to) by function. Raises RollbackError, with nothing changed, when a function has no version before."""
+    """(from, to) by function; one that this release brought, or that a run which died took back already, stays. Raises
+    RollbackError, with nothing changed, when there is nothing to go back to or that would not work."""
     functions: Any = boto3.client("lambda")
     steps: dict[str, tuple[str, str]] = {}
-    for name in functions_of(boto3.client("cloudformation"), stack):
+    back = False
+    for name in _found(stack):
         live = str(functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"])
-        pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-        versions = sorted(int(v["Version"]) for p in pages for v in p["Versions"] if v["Version"].isdigit())
-        before = [v for v in versions if v < int(live)]
-        if not before:
-            raise RollbackError(f"{name} has no version before {live}: nothing was changed")
-        steps[name] = (live, str(before[-1]))
+        versions = _versions(functions, name)
+        back = back or live != versions[-1]
+        if live != versions[-1] or len(versions) == 1:
+            continue
+        if moved := _moved(functions, name, live, versions[-2]):
+            raise RollbackError(
+                f"{name}: {' and '.join(moved)} changed since version {versions[-2]}, and the rights with it: "
+                "nothing was changed. Give make deploy the former value, with the release before checked out"
+            )
+        steps[name] = (live, versions[-2])
+    if not steps:
+        why = "is back by one release already, and no more is safe" if back else "has had one release only"
+        raise RollbackError(f"{stack} {why}: nothing was changed. Mend what is wrong and run make deploy")
     for name, (_, to) in steps.items():
         functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=to)
     return steps
+
+
+def _found(stack: str) -> list[str]:
+    try:
+        return functions_of(boto3.client("cloudformation"), stack)
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise RollbackError(f"there is no stack {stack} in this account and region: is STAGE right?") from None
+
+
+def _versions(functions: Any, name: str) -> list[str]:
+    """The published versions, the newest last."""
+    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    found = (str(v["Version"]) for p in pages for v in p["Versions"])
+    return sorted((v for v in found if v.isdigit()), key=int)
+
+
+def _moved(functions: Any, name: str, live: str, before: str) -> list[str]:
+    """The variables that say where things are and differ between the two versions."""
+    now, then = (
+        functions.get_function_configuration(FunctionName=name, Qualifier=version)
+        .get("Environment", {})
+        .get("Variables", {})
+        for version in (live, before)
+    )
+    return sorted(n for n in now.keys() & then.keys() if n not in HARMLESS and now[n] != then[n])
 
 
 def main() -> None:
@@ -48,8 +89,8 @@ def main() -> None:
     stack = f"earshot-{parser.parse_args().stage}"
     try:
         steps = rollback(stack)
-    except (RollbackError, ClientError, BotoCoreError) as error:
-        sys.exit(f"rollback: {error}")
+    except (RollbackError, *AWS) as error:
+        sys.exit(f"rollback: {said(error)}")
     for name, (live, to) in steps.items():
         print(f"{name}: version {live} → {to}")
 

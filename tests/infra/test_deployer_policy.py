@@ -34,7 +34,7 @@ from infra.ops import corrections, doctor
 from infra.ops.commands import COMMANDS, main
 from infra.reports import command as reports
 from infra.stack import cloudformation, layers, rollback
-from infra.stack.deploy import check_playbook, deploy
+from infra.stack.deploy import check_playbook, deploy, table_values
 from infra.stack.package import ROOT, merge_template
 from tests.test_package import expand
 from tests.world import NOW
@@ -231,6 +231,8 @@ def _deploy(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("infra.stack.deploy._refuse_what_remains", lambda stack: None)
         deploy(folder, "local", values)
+    with pytest.raises(cloudformation.DeployError, match="lacks"):
+        table_values("earshot-local-Table")  # the embedded table has no recovery
     check_playbook(STACK, DEFAULT_PLAYBOOK)
     rollback.rollback(STACK)
 
@@ -245,8 +247,16 @@ COMMAND_LINES: Mapping[str, list[list[str]]] = {
     "rotate-key": [[]],
     "playbook": [["--file", str(DEFAULT_PLAYBOOK)], ["--version", "0"], []],
     "link": [
-        ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin"],
-        ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:1:447700900001", "--by", "Robin", "--undo"],
+        ["--customer", f"facebook:{PAGE}:77001", "--other", "whatsapp:106500000000001:447700900001", "--by", "Robin"],
+        [
+            "--customer",
+            f"facebook:{PAGE}:77001",
+            "--other",
+            "whatsapp:106500000000001:447700900001",
+            "--by",
+            "Robin",
+            "--undo",
+        ],
     ],
     "connect": [[]],
     "restore": [["--to", "RECOVERABLE"]],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
@@ -23,7 +24,7 @@ from chalicelib.services import Services
 from chalicelib.settings import variables
 from infra.local.demo_apps import demo_text, write
 from infra.local.embedded import Embedded, client, embedded_aws
-from infra.ops import doctor, redrive, rotate_key, rotate_secret
+from infra.ops import access, doctor, redrive, rotate_key, rotate_secret
 from infra.ops.commands import main
 from infra.ops.given import since
 from infra.ops.stage import OpsError, settings_of
@@ -31,6 +32,7 @@ from infra.ops.stage import client as operators
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import check_playbook
 from infra.stack.package import merge_template
+from infra.stack.said import said
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PAGE = "100200300400500"
@@ -373,6 +375,84 @@ def test_without_a_stack_the_command_says_so(
     assert "no stack earshot-nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("unset", ["AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION"])
+def test_without_credentials_or_a_region_every_command_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unset: str
+) -> None:
+    with embedded_aws():
+        for name in ("EARSHOT_TABLE", "AWS_REGION", "AWS_PROFILE", unset):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("HOME", "/nowhere")
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+        assert main(["doctor"]) == 2
+    assert "set AWS_PROFILE, or the keys, and AWS_DEFAULT_REGION" in capsys.readouterr().err
+
+
+def test_what_aws_refuses_is_said_with_what_to_do() -> None:
+    def refused(code: str) -> str:
+        return said(ClientError({"Error": {"Code": code, "Message": "User x is not authorized"}}, "GetAlias"))
+
+    assert "log in again" in refused("ExpiredTokenException")
+    assert "does not know these credentials" in refused("UnrecognizedClientException")
+    assert "not authorized: the policies" in refused("AccessDenied")
+    assert (
+        said(FileNotFoundError(2, "No such file or directory", "apps.json")) == "apps.json: No such file or directory"
+    )
+
+
+def test_a_local_stage_that_does_not_run_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EARSHOT_TABLE", raising=False)
+    monkeypatch.setattr(access.enter_local, "__defaults__", (tmp_path / "local.json",))
+    assert main(["--stage", "local", "doctor"]) == 2
+    assert "no make run is going" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", "--customer", "facebok:1:2"], "facebok is none of facebook, messenger"),
+        (["erase", "--customer", "facebok:1:2"], "facebok is none of facebook, messenger"),
+        (["erase", "--customer", f"facebook:{PAGE}:2", "--request", "abc"], "no request abc is open"),
+        (
+            ["link", "--customer", f"facebook:{PAGE}:2", "--other", "x", "--by", "R"],
+            "OTHER is product:account:customer",
+        ),
+        (["link", "--customer", f"facebook:{PAGE}:2", "--other", "line:9:2", "--by", "R"], "no account line:9"),
+        (["link", "--customer", f"facebook:{PAGE}:2", "--other", f"facebook:{PAGE}:3", "--by", ""], "BY is who"),
+        (["backfill", "--account", f"facebook:{PAGE}", "--since", "2090-01-01"], "2090-01-01 is not in the past"),
+        (["restore", "--to", "soon"], "TO is a time such as"),
+        (["rotate-secret", "--platform", "", "--app", ""], "APP is platform/key"),
+        (
+            ["rotate-secret", "--platform", "meta", "--app", "mian"],
+            "no app meta/mian among the registrations (meta/main",
+        ),
+        (["rotate-secret", "--platform", "meta", "--app", "mian", "--finish"], "no app meta/mian"),
+        (["apps", "--file", ""], "FILE is the apps file"),
+        (["apps", "--file", "nothing.json"], "nothing.json: No such file"),
+        (["playbook", "--file", "nothing.yaml"], "nothing.yaml: No such file"),
+        (["playbook", "--version", "7"], "7"),
+        (["redrive", "--queue", "inbx"], "QUEUE is one of inbox, due"),
+    ],
+)
+def test_wrong_input_is_refused_with_what_to_write_and_changes_nothing(
+    registered: Operator, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    def stored() -> Any:
+        table = client("dynamodb", registered.aws.endpoint).scan(TableName=registered.aws.settings.table)["Items"]
+        secret = operators("secretsmanager").get_secret_value(SecretId=registered.aws.settings.apps_secret)
+        return table, secret["SecretString"]
+
+    before = stored()
+    capsys.readouterr()
+    assert registered.run(*arguments) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.startswith(f"{arguments[0]}: ") and told.out == ""
+    assert stored() == before
+
+
 def test_stage_and_settings_agree(operator: Operator) -> None:
     assert settings_of("local") == replace(operator.aws.settings)
 
@@ -474,10 +554,11 @@ def test_restore_makes_a_table_with_the_old_items_and_every_setting(
     for _ in range(2):  # again, it goes on with the table that is there
         assert operator.run("restore", "--to", to) == 0
     (name,) = [n for n in dynamodb.list_tables()["TableNames"] if n.startswith(f"{table}-")]
-    assert name in capsys.readouterr().out
+    assert f"make deploy STAGE=local TABLE={name}" in capsys.readouterr().out
     assert item in dynamodb.scan(TableName=name)["Items"]
     old, new = (dynamodb.describe_table(TableName=n)["Table"] for n in (table, name))
     assert new["KeySchema"] == old["KeySchema"] and new["DeletionProtectionEnabled"]
+    assert new["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert {i["IndexName"] for i in new["GlobalSecondaryIndexes"]} == {"overdue", "customer"}
     template = merge_template()["Resources"]["Table"]["Properties"]
     expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]

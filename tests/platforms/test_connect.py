@@ -1,4 +1,16 @@
-"""Connecting an account: what is missing is registered once, what is there already stays, the rest is told."""
+"""Connecting an account: what is missing is registered once, what is there already stays, the rest is told.
+
+The shapes of requests and answers are those of
+- Meta: https://developers.facebook.com/docs/graph-api/reference/app/subscriptions and …/page/subscribed_apps, where all
+  fields count that are named in both; WhatsApp's accounts https://developers.facebook.com/documentation/business-messaging/
+  whatsapp/solution-providers/manage-webhooks; Instagram https://developers.facebook.com/docs/instagram-platform/webhooks
+- Telegram: https://core.telegram.org/bots/api#setwebhook
+- LINE: https://developers.line.biz/en/reference/messaging-api/#set-webhook-endpoint-url
+- X: https://docs.x.com/x-api/webhooks/introduction, https://docs.x.com/x-api/activity/create-x-activity-subscription
+- Discourse: https://github.com/discourse/discourse/blob/main/app/controllers/admin/web_hooks_controller.rb
+- Google: https://developers.google.com/my-business/reference/notifications/rest/v1/NotificationSetting
+Mastodon's webhooks are made on its administrators' pages alone: https://docs.joinmastodon.org/admin/webhooks
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +46,10 @@ class Platforms:
         if path.endswith("/subscribed_apps"):
             if not get:
                 self.page = call.query.get("subscribed_fields", "any").split(",")
+            if path.endswith("/6/subscribed_apps"):  # WhatsApp's: no fields, the app a step deeper
+                return {"data": [{"whatsapp_business_api_data": {"id": "9", "name": "Shop"}}] if self.page else []}
             return {"data": [{"id": "9", "subscribed_fields": self.page}] if self.page else []}
-        if path.endswith("/9/subscriptions"):
+        if path.endswith(("/8/subscriptions", "/9/subscriptions")):
             if not get:
                 self.app[call.data["object"]] = {**call.data, "active": True, "fields": call.data["fields"].split(",")}
             return {"data": list(self.app.values())}
@@ -50,7 +64,9 @@ class Platforms:
             return {"data": [self.hook] if self.hook else []}
         if path.endswith("2/activity/subscriptions"):
             self.events += [] if get else [call.data]
-            return {"data": self.events}
+            first = int(call.query.get("pagination_token", 0))  # two a page
+            more = {"next_token": str(first + 2)} if first + 2 < len(self.events) else {}
+            return {"data": self.events[first : first + 2], "meta": more}
         assert path.endswith("/admin/api/web_hooks.json"), path
         self.hook = self.hook if get else call.data["web_hook"]
         groups = {"post": [{"id": 7, "name": "post_created"}], "topic": [{"id": 8, "name": "topic_created"}]}
@@ -64,10 +80,8 @@ WITH_API = ("facebook", "messenger", "instagram", "whatsapp", "telegram", "line"
 
 def steps(product: str, at: Platforms, **app: Any) -> list[Step]:
     account = Account("5", product, token="t", options=OPTIONS)
-    given: dict[str, Any] = {"app_id": "9", "verify_token": "v", **app}
-    return platforms.product(product).connect(
-        at, App("main", "p", ("first", "second"), accounts=(account,), **given), account, ADDRESS
-    )
+    given: dict[str, Any] = {"secrets": ("first",), "app_id": "9", "verify_token": "v", **app}
+    return platforms.product(product).connect(at, App("main", "p", accounts=(account,), **given), account, ADDRESS)
 
 
 def do(found: list[Step]) -> None:
@@ -107,6 +121,20 @@ def test_telegram_gets_the_first_secret_and_keeps_its_other_updates() -> None:
     do(steps("telegram", at))
     assert at.hook["secret_token"] == "first"
     assert set(at.hook["allowed_updates"]) == {"callback_query", "message", "edited_message"}
+
+
+def test_telegram_gets_the_newest_secret_as_long_as_two_verify() -> None:
+    at = Platforms(hook={"url": ADDRESS})
+    assert steps("telegram", at) == []
+    (found,) = steps("telegram", at, secrets=("newest", "first"))
+    assert found.what.endswith("with the newest secret")
+    do([found])
+    assert at.hook["secret_token"] == "newest"
+
+
+def test_another_app_at_the_same_whatsapp_account_is_not_ours() -> None:
+    at = Platforms(page=["any"], app={"w": {"object": "whatsapp_business_account", "callback_url": ADDRESS}})
+    assert any(step.what == "subscribe 6 to this app" for step in steps("whatsapp", at, app_id="8"))
 
 
 def test_what_meta_needs_of_the_apps_file_is_told() -> None:

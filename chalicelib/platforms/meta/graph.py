@@ -139,6 +139,8 @@ def page_ids(http: Http, app: App, account: Account, user: str) -> tuple[str, ..
 
 # --- checking a registration -----------------------------------------------------------------------------------------
 
+_WHATSAPPS = "whatsapp_business_api_data"
+
 
 def check_account(http: Http, account: Account, node: str, fields: str = "id", host: str = GRAPH) -> list[Finding]:
     """Whether the account's token can read `node`. Raises NotSent or OutcomeUnknown when Graph cannot be asked."""
@@ -159,11 +161,21 @@ def check_fields(
         found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the subscription of {account.product} cannot be read ({error.code})", fix)]
-    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or read.ident(r.get("id")) == app.app_id)]
+    ours = _of_app(app, found)
     if not ours:
         return [Finding(account.id, f"{account.product} is not subscribed to this app", fix)]
     missing = sorted(set(fields) - {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))})
     return [Finding(account.id, f"{account.product} does not send: {', '.join(missing)}", fix)] if missing else []
+
+
+def _of_app(app: App, found: list[Any]) -> list[dict[str, Any]]:
+    """The subscriptions of this app; of any where the apps file has no app_id. WhatsApp's names its app a step deeper.
+
+    Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/solution-providers/manage-webhooks
+    """
+    rows = [read.obj(r) for r in found]
+    named = ((r, read.ident(r.get("id")) or read.ident(read.obj(r.get(_WHATSAPPS)).get("id"))) for r in rows)
+    return [r for r, id in named if not app.app_id or id == app.app_id]
 
 
 def check_webhook(http: Http, app: App, account: Account, object_name: str, fields: Iterable[str]) -> list[Finding]:
@@ -195,7 +207,7 @@ def connect_fields(
     Source: https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
     """
     found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
-    ours = [r for r in found if isinstance(r, dict) and (not app.app_id or read.ident(r.get("id")) == app.app_id)]
+    ours = _of_app(app, found)
     have = {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))}
     missing = sorted(set(fields) - have)
     if ours and not missing:

@@ -146,19 +146,21 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
 
 
 def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
-    """The bot's webhook, with the first secret. Raises ReplyError.
+    """The bot's webhook, with the first secret; anew while there are two, for Telegram does not tell which it has.
+    Raises ReplyError.
 
-    Source: https://core.telegram.org/bots/api#setwebhook
+    Source: https://core.telegram.org/bots/api#setwebhook and https://core.telegram.org/bots/api#webhookinfo
     """
     hook = _ask(http, account, "GET", "getWebhookInfo")
     allowed = {read.text(name) for name in read.rows(hook.get("allowed_updates"))}
-    if read.text(hook.get("url")) == address and (not allowed or allowed >= set(_SUBSCRIBED)):
+    here = read.text(hook.get("url")) == address and (not allowed or allowed >= set(_SUBSCRIBED))
+    if here and len(app.secrets) == 1:
         return []
     data = {"url": address, "secret_token": app.secrets[0]}
     updates = {"allowed_updates": sorted(allowed | set(_SUBSCRIBED))} if allowed else {}
     before = read.text(hook.get("url"))
     instead = f", in place of {before}" if before and before != address else ""
-    what = f"set the bot's webhook to {address}{instead}"
+    what = f"set the bot's webhook to {address}{instead}" + (" with the newest secret" if here else "")
     return [Step(what, lambda: _ask(http, account, "POST", "setWebhook", {**data, **updates}))]
 
 

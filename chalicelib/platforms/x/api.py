@@ -163,7 +163,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
 def _check_webhook(http: Http, app: App, speaker: Account) -> list[Finding]:
     try:
         webhooks = read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))
-        subscriptions = read.rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data"))
+        subscriptions = _subscriptions(http, app, speaker)
     except (TokenInvalid, Refused) as error:
         return [Finding(speaker.id, f"the webhook cannot be read ({error.code})", "check the option app_token")]
     findings = []
@@ -197,10 +197,18 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     elif ours.get("valid") is not True:
         again = f"2/webhooks/{segment(read.ident(ours.get('id')))}"
         steps.append(Step("let X try the webhook again", lambda: _call(http, app, speaker, "PUT", again)))
-    told = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/activity/subscriptions").get("data")))
+    told = map(read.obj, _subscriptions(http, app, speaker))
     mine = [s for s in told if str(read.obj(s.get("filter")).get("user_id")) == account.id]
     have = {read.text(s.get("event_type")) for s in mine if s.get("webhook_id") == ours.get("id")}
     return steps + [_subscribing(http, app, account, speaker, event, address) for event in EVENTS if event not in have]
+
+
+def _subscriptions(http: Http, app: App, speaker: Account) -> list[Any]:
+    """All subscriptions of the app, which one page does not hold where it has many accounts.
+
+    Source: https://docs.x.com/x-api/activity/get-x-activity-subscriptions
+    """
+    return [row for rows, _ in _pages(http, app, speaker, "2/activity/subscriptions", {}) for row in rows]
 
 
 def _subscribing(http: Http, app: App, account: Account, speaker: Account, event: str, address: str) -> Step:
