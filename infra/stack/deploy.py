@@ -30,7 +30,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 LARGEST_BODY = 51_200  # bytes of a template that CloudFormation takes in the call
 RELEASE = "EARSHOT_RELEASE"  # no setting: nothing reads it
 SECRETS = ("apps", "keys")  # whose names are the stack's; they outlive it
-NONE = "none"  # takes a value away again that is optional; nothing given keeps what the stack has
+NONE = "none"  # a value is as if it had never been given; nothing said keeps what the stack has
 OWN = "own"  # as TABLE: the stack's own again
 PARAMETERS = (
     "MailFrom",
@@ -123,10 +123,10 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
     found: list[dict[str, Any]] = []
     for name, parameter in template["Parameters"].items():
         allowed = [str(value) for value in parameter.get("AllowedValues", ())]
-        if given.get(name) and allowed and given[name] not in allowed:
+        if given.get(name) and allowed and given[name] not in (*allowed, NONE):
             raise DeployError(f"{name} is one of {', '.join(allowed)}")
-        if given.get(name) == NONE and parameter.get("Default") == "":
-            found.append({"ParameterKey": name, "ParameterValue": ""})
+        if given.get(name) == NONE and "Default" in parameter:
+            found.append({"ParameterKey": name, "ParameterValue": str(parameter["Default"])})
         elif given.get(name):
             found.append({"ParameterKey": name, "ParameterValue": given[name]})
         elif name in known:

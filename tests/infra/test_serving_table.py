@@ -15,6 +15,7 @@ from infra.ops.restore import restore
 from infra.stack import restored
 from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import parameters, table_values
+from infra.stack.package import merge_template
 from infra.stack.serving_table import with_serving_table
 from tests.test_package import expand
 
@@ -141,8 +142,8 @@ def test_a_table_that_is_not_there_is_refused(aws: Embedded) -> None:
 
 
 def test_own_leads_back_and_nothing_said_stays_as_it_is() -> None:
-    declared = {"TableName": {"Default": ""}, "TableStream": {"Default": ""}}
+    declared = {name: merge_template()["Parameters"][name] for name in ("TableName", "TableStream")}
     template, known = {"Parameters": declared}, set(declared)
     back = parameters(template, table_values("own"), known)
-    assert back == [{"ParameterKey": n, "ParameterValue": ""} for n in declared]
+    assert [p["ParameterValue"] for p in back] == ["", "*"]
     assert all(p["UsePreviousValue"] for p in parameters(template, table_values(""), known))
