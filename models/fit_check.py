@@ -7,6 +7,7 @@ fails when more is wrong than `BOUNDS` allow; no training reads these messages (
 import argparse
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         yield "Messages that a training row says word for word are not counted, the parallel ones apart."
+        each = {lang: Counter(s.row["intent"] for s in of(self.fit, lang)) for lang in LANGUAGES}
+        yield f"questions an intent: {', '.join(f'{lang} {min(n.values(), default=0)}' for lang, n in each.items())}"
         for name, told in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
             yield from questions(name, told)
             yield ""
