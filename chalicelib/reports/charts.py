@@ -146,8 +146,12 @@ def _days(axes: Any, palette: Palette, wide: bool, report: Report, say: Say) -> 
             band = [[getattr(d, name) for d in ahead] for name in (low, high)]
             axes.fill_between(x, *band, color=palette.warm, alpha=alpha, lw=0, label=say(said))
         axes.plot(x, [d.expected for d in ahead], color=palette.warm, lw=1.6, label=say("legend_expected"))
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4 if wide else 2, borderaxespad=0,
-                    handlelength=1.2, columnspacing=1.2)  # fmt: skip
+        order = [say(said) for said in ("legend_asked", "legend_expected", "legend_80", "legend_95")]
+        by_name = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        axes.legend(
+            [by_name[said] for said in order], order, frameon=False, loc="lower left", bbox_to_anchor=(0, 1),
+            ncols=4 if wide else 2, borderaxespad=0, handlelength=1.2, columnspacing=1.2,
+        )  # fmt: skip
     axes.set_ylabel(say("axis_questions"))
     axes.set_ylim(0, _top(report))
     _counts(axes, say)

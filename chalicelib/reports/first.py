@@ -31,9 +31,8 @@ def _figures(report: Report, say: Say) -> Iterator[Figure]:
     replied = say.percent(total.acknowledged / total.asked if total.asked else None)
     told = say("with_earshot_more", late=say.count(late), replied=replied)
     yield Figure(say("with_earshot"), say.count(report.ledger.told_late), (told,), "earshot")
-    waits = say("half", median=say.span(total.median), p90=say.span(total.p90)) if total.median is not None else ""
-    first = (f"{say('first_response')}: {waits}",) if waits else ()
-    yield Figure(say("kept"), say.percent(total.attainment), first, "waits")
+    half = (say("half", median=say.span(total.median), p90=say.span(total.p90)),) if total.median is not None else ()
+    yield Figure(say("kept"), say.percent(total.attainment), half, "waits")
     yield _next(report, say)
     if report.plan:
         peak, hours = report.plan.peak, say.count(report.plan.person_hours)

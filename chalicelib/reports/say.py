@@ -25,6 +25,7 @@ WORDS: Final = Path(__file__).with_name("words")
 LANGUAGES: Final = ("en", "de", "fr", "es")
 _BOLD: Final = re.compile(r"\*([^*]+)\*")
 _TYPED: Final = re.compile(r"`([^`]+)`")
+_SPACED: Final = re.compile(r"(?<=«) | (?=[»:;?!])")  # French sets these marks apart, on the same line
 _TOGETHER: Final = "\N{NO-BREAK SPACE}"
 _AS_THEY_ARE: Final = ("de",)  # names of things keep their capital in the middle of a sentence
 
@@ -51,8 +52,8 @@ class Say:
     def _line(self, key: str, values: Mapping[str, object]) -> str:
         found = self._words[key]
         if isinstance(found, list):
-            return str(found[0 if str(values["n"]) == "1" else 1])
-        return str(found)
+            found = found[0 if str(values["n"]) == "1" else 1]
+        return _SPACED.sub(_TOGETHER, found) if self.language == "fr" else str(found)
 
     @property
     def _words(self) -> Mapping[str, Any]:

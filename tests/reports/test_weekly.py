@@ -49,7 +49,11 @@ def test_it_tells_what_the_page_tells_in_the_leads_language(language: str, repor
     for found in report.advice:
         for text in say.advice(found):
             assert text in email.text and text in _plain(html)
-    assert email.to == TEAM.email and say("title") in email.text and "https://e.example.com/report/x" in email.text
+    assert (
+        email.to == TEAM.email
+        and say("heading", shop=POLICY.shop) in email.text
+        and "https://e.example.com/report/x" in email.text
+    )
     assert set(email.images) == {p.name for p in pictures(report, say)} & {"days", "people", "broken"}
     for name, png in email.images.items():
         assert png.startswith(b"\x89PNG") and f'src="cid:{name}"' in email.html

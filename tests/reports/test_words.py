@@ -263,6 +263,14 @@ def test_one_and_several_are_told_apart_and_values_cannot_become_html() -> None:
     )
 
 
+def test_french_keeps_its_marks_on_the_line() -> None:
+    say = say_in("fr", LONDON)
+    assert say("advice_promise", what="x") == "Pour «\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}», promettre un délai tenable"
+    assert "\N{NO-BREAK SPACE}: " in say("plan_none") and " :" not in str(
+        say.rich("earshot_told", late=1, told=1, share=1)
+    )
+
+
 def test_the_report_is_in_the_language_of_the_team_that_gets_it() -> None:
     book: Playbook = playbook()
     lead = replace(book.teams[book.weekly_report_to], language="fr")
