@@ -123,7 +123,8 @@ class Acknowledgement:
 class Notice:
     """The escalation e-mail of one tier; `sent_at` is when it left. `team` is named where it is not the tier's own
     (handed over, corrected); `fallback`: the team's mailbox sent it back, so it goes to the fallback address.
-    `round` is the ladder, `intent` what its oldest question was about."""
+    `round` is the ladder, `intent` what its oldest question was about, `emails` what those are called in which it
+    stands."""
 
     tier: int
     due_at: datetime
@@ -137,6 +138,7 @@ class Notice:
     round: int = 1
     urgent: bool = False
     intent: str | None = None
+    emails: tuple[str, ...] = ()
 
 
 class Bundle(StrEnum):

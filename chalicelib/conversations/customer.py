@@ -18,12 +18,14 @@ class Customer:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What a later look needs, because an earlier one has taken it away: what the customer was called, under which ids
-    the platform knew them, in which private threads they wrote, and how the e-mails about them are called (`tags`)."""
+    the platform knew them, in which private threads they wrote (`talks`: in which of any kind), and how the e-mails
+    about them are called (`tags`)."""
 
     names: tuple[str, ...] = ()
     known_as: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    talks: tuple[str, ...] = ()
 
     def and_of(
         self,
@@ -32,6 +34,7 @@ class Traces:
         known_as: Iterable[str | None] = (),
         threads: Iterable[str | None] = (),
         tags: Iterable[str | None] = (),
+        talks: Iterable[str | None] = (),
     ) -> "Traces":
         """These and more, each once."""
         return Traces(
@@ -39,6 +42,7 @@ class Traces:
             _distinct(self.known_as, known_as),
             _distinct(self.threads, threads),
             _distinct(self.tags, tags),
+            _distinct(self.talks, talks),
         )
 
     @property

@@ -245,12 +245,14 @@ def record_notice(
     id: str | None = None,
     again_at: datetime | None = None,
     at: datetime | None = None,
+    email: str = "",
 ) -> Conversation:
-    """The outcome of sending notice `key`, `at`, from the one who holds the claim `token` (None: SES's own word); one
-    that was sent stays sent."""
+    """The outcome of sending notice `key`, `at`, in the e-mail called `email`, from the one who holds the claim `token`
+    (None: SES's own word); one that was sent stays sent."""
     notice = conversation.notices.get(key)
     if notice is None or notice.state is Outcome.SENT or (token is not None and notice.token != token):
         return conversation
     sent_at = at if state is Outcome.SENT else notice.sent_at
-    notice = replace(notice, state=state, id=id or notice.id, again_at=again_at, sent_at=sent_at)
+    emails = (*notice.emails, email) if email and email not in notice.emails else notice.emails
+    notice = replace(notice, state=state, id=id or notice.id, again_at=again_at, sent_at=sent_at, emails=emails)
     return replace(conversation, notices={**conversation.notices, key: notice})

@@ -218,7 +218,7 @@ class Notifier:
             self._tell(members, kind, email, "unknown", str(error))
             return None
         for m in members:
-            self._record(m, Outcome.SENT, now, id=id)
+            self._record(m, Outcome.SENT, now, id=id, email=email.tags["notice"])
         self._tell(members, kind, email, "sent")
         self._tell_channels(members, team, email, now)
         return id
@@ -236,11 +236,20 @@ class Notifier:
         self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
 
     def _record(
-        self, m: Member, state: Outcome, now: datetime, *, id: str | None = None, again_at: datetime | None = None
+        self,
+        m: Member,
+        state: Outcome,
+        now: datetime,
+        *,
+        id: str | None = None,
+        again_at: datetime | None = None,
+        email: str = "",
     ) -> None:
         self.store.update_conversation(
             m.key,
-            lambda old: rules.record_notice(old, m.name, state, token=m.notice.token, id=id, again_at=again_at, at=now),
+            lambda old: rules.record_notice(
+                old, m.name, state, token=m.notice.token, id=id, again_at=again_at, at=now, email=email
+            ),
             now,
             seen=m.item,
         )
@@ -275,13 +284,13 @@ class Notifier:
             Once(self.store.table).sent(tags["once"], now)
         for key, name in self.store.notices_in(tags.get("notice", "")):
             if kind == "Send":
-                self._sent(key, name, str(mail.get("messageId", "")), now)
+                self._sent(key, name, str(mail.get("messageId", "")), tags["notice"], now)
             elif kind in ("Bounce", "Reject"):
                 self._bounced(key, name, tags, kind, now)
 
-    def _sent(self, key: ConversationKey, name: str, id: str, now: datetime) -> None:
+    def _sent(self, key: ConversationKey, name: str, id: str, tag: str, now: datetime) -> None:
         self.store.update_conversation(
-            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now), now
+            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now, email=tag), now
         )
 
     def _bounced(self, key: ConversationKey, name: str, tags: Mapping[str, str], kind: str, now: datetime) -> None:

@@ -1,8 +1,9 @@
 """What is stored about one customer of one account, wherever it stands: for erasure and export alike.
 
-The customer index finds what they said, their conversations and the documents about them; each of their threads what
-the brand answered there, and what others say there that names them. Everything comes one by one with the place where it
-stands in the order, so that whoever has no more time can go on behind it.
+The customer index finds their conversations and the documents about them; each conversation what they asked and the
+e-mails about it; each of their threads what the brand answered there, and what others say there that names them. The
+rest (a thanks after the answer, the oldest of very many) only a look at everything finds. Everything comes one by one
+with the place where it stands in the order, so that whoever has no more time can go on behind it.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from chalicelib.operations.masks import masked, without, without_ids
 from chalicelib.reports.community import thanked
 from chalicelib.storage import names
 from chalicelib.storage.forgotten import before
-from chalicelib.storage.item_keys import collection_of, is_conversation, is_interaction
+from chalicelib.storage.item_keys import collection_of, interaction_key, is_conversation, is_interaction, is_of_account
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Item, Key
 
@@ -68,12 +69,31 @@ def footprint(store: Store, customer: Customer, until: datetime) -> Footprint:
         else:
             found.documents.append(item)
     for c in found.conversations:
+        found.documents.extend(noted_emails(store, c))
         for _, role, noun in round_about(store, c, traces, until, lambda id: False):
             if isinstance(noun, Conversation):
                 found.theirs.extend([noun] if role is Role.THEIRS else [])
             elif role is not Role.NOTHING:
                 (found.answers if role is Role.ANSWER else found.mentions).append(noun)
+    _rest(store, customer, until, found)
     return found
+
+
+def _rest(store: Store, customer: Customer, until: datetime, found: Footprint) -> None:
+    """What no conversation names, by a look at everything: what the customer said, and answers to it."""
+    known = {i.id for i in (*found.said, *found.answers, *found.mentions)}
+    answers = []
+    for item in store.table.everything():
+        if is_interaction(item.key) and is_of_account(item.key, customer.product, customer.account):
+            i = load(Interaction, item.doc)
+            if i.id in known or i.erased:
+                continue
+            if is_said(item, customer, until):
+                found.said.append(i)
+            elif i.brand and before(i, until):
+                answers.append(i)
+    said = {i.id for i in found.said}
+    found.answers.extend(i for i in answers if i.parent in said or customer.id in (i.to, i.reply_to))
 
 
 def first_known(store: Store, customer: Customer) -> Customer:
@@ -91,10 +111,18 @@ def first_known(store: Store, customer: Customer) -> Customer:
 def own(store: Store, customer: Customer, after: str = "", *, once_more: bool = False) -> Iterator[tuple[str, Item]]:
     """What the index has of the customer, behind the place `after` (`once_more`: from there on): what they said, their
     conversations, documents about them, and last which of their ids stands for another one."""
-    keys = {_place(key): key for key in store.keys_about(customer.product, customer.account, customer.id)}
+    keys = {_place(key): key for key in _keys(store, customer)}
     for place in sorted(place for place in keys if place > after or (once_more and place == after)):
         if item := store.table.get(keys[place]):
             yield place, item
+
+
+def _keys(store: Store, customer: Customer) -> Iterator[Key]:
+    for key in store.keys_about(customer.product, customer.account, customer.id):
+        yield key
+        if is_conversation(key) and (item := store.table.get(key)):
+            c = load(Conversation, item.doc)
+            yield from (interaction_key(c.product, c.account, id) for id in c.questions)
 
 
 def _place(key: Key) -> str:
@@ -107,9 +135,21 @@ def traces_of(item: Item, customer: Customer, until: datetime, traces: Traces) -
     if is_interaction(item.key):
         named = [item.noun(Interaction).author_name] if is_said(item, customer, until) else []
         return traces.and_of(names=named)
+    if is_conversation(item.key):
+        c = load(Conversation, item.doc)
+        tags = [tag for notice in c.notices.values() for tag in notice.emails]
+        return traces.and_of(tags=tags, talks=[c.thread])
     if other := _other_id(item.key):
         return traces.and_of(known_as=[other])
     return traces.and_of(tags=[names.email_named(collection_of(item.key) or "")])
+
+
+def noted_emails(store: Store, c: Conversation) -> Iterator[Item]:
+    """What is kept of the e-mails that told of a conversation, and of no other one in them."""
+    for tag in dict.fromkeys(tag for notice in c.notices.values() for tag in notice.emails):
+        for item in store.notes_of_email(tag):
+            if ConversationKey.named(item.doc) == key_of(c):
+                yield item
 
 
 def has_for_itself(store: Store, c: Conversation) -> bool:

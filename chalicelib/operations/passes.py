@@ -22,6 +22,7 @@ from chalicelib.operations.footprint import (
     is_identity,
     is_said,
     key_of,
+    noted_emails,
     own,
     round_about,
     tells_of,
@@ -141,7 +142,11 @@ class Passes:
         within = w.within if w.after == place else ""
         for seen in round_about(self.store, c, w.traces, w.until, lambda id: self._is_theirs(id, w), within):
             yield (w := self._seen(w, place, seen, now))
+        emails = list(noted_emails(self.store, c))
         self.store.reduce_conversation(key_of(c), lambda old: _after(old, w.until), now)
+        for item in emails:
+            if not self._stands(item, w.until):
+                self._drop(item)
         self._quiet(c.product, c.account, c.thread, w)
         yield w.at(place, items=1)
 
@@ -224,14 +229,15 @@ class Passes:
     def everywhere(self, w: Work, now: datetime) -> Iterator[Work]:
         """Every item of the account: what the index did not show, and mentions where the customer never spoke."""
         pk, _, sk = w.after.partition("\n")
+        gone = set(self.store.forgotten_ids(self._trace(w), w.customer.product, w.customer.account))
         for item in self.store.table.everything(Key(pk, sk) if pk else None):
-            self._anywhere(item, w, now)
+            self._anywhere(item, w, gone, now)
             yield (w := w.at(f"{item.key.pk}\n{item.key.sk}"))
 
-    def _anywhere(self, item: Item, w: Work, now: datetime) -> None:
+    def _anywhere(self, item: Item, w: Work, gone: set[str], now: datetime) -> None:
         ours = is_of_account(item.key, w.customer.product, w.customer.account)
         if ours and is_interaction(item.key):
-            self._interaction_anywhere(item.noun(Interaction), w, now)
+            self._interaction_anywhere(item.noun(Interaction), w, gone, now)
         elif not ours:
             self._document_anywhere(item, w)
         elif is_thread(item.key):
@@ -241,20 +247,23 @@ class Passes:
         else:
             self._conversation_anywhere(item.noun(Conversation), w, now)
 
-    def _interaction_anywhere(self, i: Interaction, w: Work, now: datetime) -> None:
-        if not i.erased and before(i, w.until) and self._concerns(i, w):
+    def _interaction_anywhere(self, i: Interaction, w: Work, gone: set[str], now: datetime) -> None:
+        elsewhere = i.thread not in w.traces.talks
+        if not i.erased and before(i, w.until) and self._concerns(i, w, gone):
             self._forget(i, w, now)
-        elif not i.erased and tells_of(i, w.traces, elsewhere=True):
-            self._mask(i, w, now, elsewhere=True)
+            gone.add(i.id)
+        elif not i.erased and tells_of(i, w.traces, elsewhere=elsewhere):
+            self._mask(i, w, now, elsewhere=elsewhere)
 
-    def _concerns(self, i: Interaction, w: Work) -> bool:
-        """Whether the customer said it, or the brand to the customer."""
+    def _concerns(self, i: Interaction, w: Work, gone: set[str]) -> bool:
+        """Whether the customer said it, or the brand to the customer; `gone` are the ids of what is forgotten."""
         known = set(w.traces.known_as)
         if not i.brand:
             return i.customer in known
         private = i.private and i.thread in (*w.traces.threads, *known)
         recent = i.parent is not None and i.received_at >= w.until - IN_FLIGHT
-        return bool(private or {i.to, i.reply_to} & known or (recent and self._is_theirs(str(i.parent), w)))
+        under = i.parent in gone or (recent and self._is_theirs(str(i.parent), w))  # `gone` lags by a moment
+        return bool(private or {i.to, i.reply_to} & known or under)
 
     def _conversation_anywhere(self, c: Conversation, w: Work, now: datetime) -> None:
         if c.customer in w.traces.known_as:

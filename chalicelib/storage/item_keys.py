@@ -52,6 +52,11 @@ def customer_key(product: str, account: str, customer: str) -> str:
     return f"{product}:{account}#{customer}"
 
 
+def own_conversation(product: str, account: str, customer: str) -> Key:
+    """Where the conversation stands whose thread the platform calls by its customer, as it does private ones."""
+    return conversation_key(ConversationKey(product, account, customer, customer))
+
+
 def parse_conversation_key(key: Key) -> ConversationKey:
     owner, thread = key.pk.removeprefix("t#").split("#", 1)
     product, account = owner.split(":", 1)
@@ -59,7 +64,8 @@ def parse_conversation_key(key: Key) -> ConversationKey:
 
 
 def brand_key(product: str, account: str, thread: str) -> str:
-    """What the brand said in a thread stands in the same index; no customer's id holds white space."""
+    """Where releases before this one put what the brand said in a thread, in the same index; no customer's id holds
+    white space."""
     return f"{product}:{account}# {thread}"
 
 
@@ -131,21 +137,15 @@ def is_of_account(key: Key, product: str, account: str) -> bool:
     return key.pk.startswith((interaction_key(product, account, "").pk, thread_pk(product, account, "")))
 
 
-def interaction_index(i: Interaction) -> dict[str, Any]:
-    if i.erased:
-        return {}
-    if i.brand:
-        return {"customer": brand_key(i.product, i.account, i.thread)} if i.thread else {}
-    return of_customer(i.product, i.account, i.customer) if i.author or i.thread else {}
-
-
 def of_customer(product: str, account: str, customer: str | None) -> dict[str, Any]:
     """The attribute that puts an item into the customer's index."""
     return {"customer": customer_key(product, account, customer)} if customer else {}
 
 
 def conversation_index(conversation: Conversation) -> dict[str, Any]:
-    index = of_customer(conversation.product, conversation.account, conversation.customer)
+    """Nothing of its customer where the thread is called by them: it is found by its key (`own_conversation`)."""
+    c = conversation
+    index = {} if c.thread == c.customer else of_customer(c.product, c.account, c.customer)
     if wake_at := conversation.wake_at:
         pk = thread_pk(conversation.product, conversation.account, conversation.thread)
         index |= {"shard": crc32(pk.encode()) % SHARDS, "wake_at": wake_at}

@@ -23,12 +23,12 @@ from chalicelib.storage.item_keys import (
     counter_item,
     customer_key,
     documents_pk,
-    interaction_index,
     interaction_key,
     is_conversation,
     is_interaction,
     mark_item,
     of_customer,
+    own_conversation,
     parse_conversation_key,
     thread_pk,
 )
@@ -126,7 +126,7 @@ class Store:
         """Writes the first of `decide(stored)`, unless that is None; the other is the result. A decision is asked again
         when somebody wrote in between, so it changes nothing itself. Raises Contention."""
         key = interaction_key(interaction.product, interaction.account, interaction.id)
-        return self._change(key, Interaction, decide, interaction_index, now, new=True)
+        return self._change(key, Interaction, decide, lambda _: {}, now, new=True)
 
     def forget_interaction(self, interaction: Interaction, trace: str, now: datetime) -> None:
         """Leaves the bare tombstone of `interaction`, found under `trace`. Raises Contention."""
@@ -139,6 +139,11 @@ class Store:
     def forgotten_interactions(self, trace: str) -> list[Item]:
         """The tombstones under `trace`; eventually consistent."""
         return [item for key in self.table.of_customer(trace) if (item := self.table.get(key))]
+
+    def forgotten_ids(self, trace: str, product: str, account: str) -> Iterator[str]:
+        """The ids of the account's tombstones under `trace`; eventually consistent."""
+        prefix = interaction_key(product, account, "").pk
+        return (key.pk.removeprefix(prefix) for key in self.table.of_customer(trace) if key.pk.startswith(prefix))
 
     def is_under(self, trace: str, product: str, account: str, id: str) -> bool:
         """Whether the interaction is a tombstone under `trace`."""
@@ -255,7 +260,7 @@ class Store:
         """Every conversation of a customer at one account, or the first `most`; eventually consistent. `but` is one
         that is at hand: the others are then read as they stood a moment ago, for half the price."""
         at_hand = conversation_key(but) if but else None
-        keys = (k for k in self.table.of_customer(customer_key(product, account, customer)) if is_conversation(k))
+        keys = (key for key in self.keys_about(product, account, customer) if is_conversation(key))
         items = (self.table.get(key, lately=but is not None) for key in islice(keys, most) if key != at_hand)
         return [item.noun(Conversation) for item in items if item]
 
@@ -307,8 +312,11 @@ class Store:
         return (noun for noun in self.everything() if isinstance(noun, Interaction))
 
     def keys_about(self, product: str, account: str, customer: str) -> Iterator[Key]:
-        """The key of every item about a customer of an account; eventually consistent."""
-        return self.table.of_customer(customer_key(product, account, customer))
+        """The key of every conversation of a customer of an account and of every document about them, perhaps of one
+        that there is not; eventually consistent. What they said is found by their conversations, or by a look at
+        everything: an entry for each interaction would double what storing it costs."""
+        yield (own := own_conversation(product, account, customer))
+        yield from (k for k in self.table.of_customer(customer_key(product, account, customer)) if k != own)
 
     def take_away(self, item: Item, *, unchanged: bool = False) -> None:
         """Takes an item away; `unchanged`: unless somebody wrote in between."""
@@ -320,9 +328,14 @@ class Store:
     # --- e-mails ---
 
     def note_email(self, tag: str, notices: Sequence[tuple[ConversationKey, str]], expires_at: datetime) -> None:
-        """Keeps which notices stand in the e-mail called `tag`; an erasure takes a customer's along."""
+        """Keeps which notices stand in the e-mail called `tag`; an erasure takes a customer's along, which it finds by
+        the notices or by a look at everything."""
         for number, (key, name) in enumerate(notices):
-            self.put_document(names.notice(tag), f"{number:04}", {**dump(key), "notice": name}, expires_at, key)
+            self.put_document(names.notice(tag), f"{number:04}", {**dump(key), "notice": name}, expires_at)
+
+    def notes_of_email(self, tag: str) -> list[Item]:
+        """The items of `note_email`."""
+        return self.table.partition(documents_pk(names.notice(tag)))
 
     def notices_in(self, tag: str) -> list[tuple[ConversationKey, str]]:
         """The notices that stand in the e-mail called `tag`."""
@@ -399,7 +412,7 @@ class Store:
         raise Contention("a thread")
 
     def ids_of_brand(self, product: str, account: str, thread: str) -> Iterator[str]:
-        """The ids of everything that the brand said in the thread; eventually consistent."""
+        """The ids of what the brand said in the thread and a release before this one stored; eventually consistent."""
         prefix = interaction_key(product, account, "").pk
         return (key.pk.removeprefix(prefix) for key in self.table.of_customer(brand_key(product, account, thread)))
 

@@ -359,11 +359,11 @@ def test_a_process_that_ends_while_the_author_becomes_known_leaves_nobody_waitin
         def __getattr__(self, name: str) -> Any:
             method = getattr(plain, name)
 
-            def call(*args: Any) -> Any:
+            def call(*args: Any, **named: Any) -> Any:
                 Ends.calls += 1
                 if Ends.calls == at:
                     raise Dies
-                return method(*args)
+                return method(*args, **named)
 
             return call
 

@@ -21,6 +21,7 @@ from infra.ops.given import customer_named
 from tests.aws_world import AwsWorld
 from tests.handlers.test_placing import BOTH, NUMBER, WHATSAPP, echo, whatsapp
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery
+from tests.world import message as direct
 
 WORDS, NAME, ID = "canarywords", "Canary Name", "770099887766"
 WHO = Customer("facebook", PAGE, ID)
@@ -232,3 +233,50 @@ def test_notify_gives_an_erasure_back_before_its_time_is_up() -> None:
         assert not entry.notify(sqs_event([message(due.body)], "escalations"), Context())["batchItemFailures"]
     (again,) = [d for d in world.virtual_clock._heap if "erase" in d.body]
     assert json.loads(again.body)["after"]
+
+
+# --- what no conversation names: an entry of its own for each interaction would double what storing it costs ---
+
+
+@pytest.mark.parametrize("looks", [1, 1000])
+def test_what_no_conversation_names_is_exported_and_erased_as_well(looks: int) -> None:
+    world = MemoryWorld()
+    world.post(said("c1", f"Can I return this {WORDS} dress?"))
+    world.run(timedelta(minutes=2))
+    for n in range(60):  # more than a conversation, or what a thread remembers of the brand, holds
+        world.post(said(f"q{n:02}", f"and {WORDS} number {n}?", parent="c1"))
+        at = world.virtual_clock.now + timedelta(seconds=20)
+        world.post(said(f"r{n:02}", f"Dear {NAME}, {WORDS} {n}", author=PAGE, parent=f"q{n:02}", at=at))
+        world.run(timedelta(minutes=3))
+    now = world.virtual_clock.now
+    world.post(said("thanks", "Beautiful, I love this dress so much!", parent="c1", at=now))
+    world.run(timedelta(minutes=1))
+    world.post(said("r99", f"Dear {NAME}, you are welcome", author=PAGE, parent="thanks", at=world.virtual_clock.now))
+    world.run(timedelta(minutes=1))
+    (c,) = world.conversations()
+    assert "thanks" not in c.questions and "q00" not in c.questions and len(c.questions) <= 41
+    exported = {d["document"].get("id") for d in world.services.eraser.export(WHO, world.services.now())}
+    assert exported >= {"c1", "thanks", "r99", *(f"q{n:02}" for n in range(60)), *(f"r{n:02}" for n in range(60))}
+
+    world.services.eraser.request([WHO], "code1", world.services.now())
+    while due := world.virtual_clock.next(world.virtual_clock.now + TWENTY):
+        if due.name == "escalations" and "erase" in due.body:
+            world.services.eraser.work(erase_of(due.body), world.services.now(), Clock(looks))
+    assert "erased" in world.services.eraser.state("code1")
+    assert not [canary for canary in (WORDS, NAME, ID) if canary in kept(world)]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_the_first_pass_takes_the_conversation_its_questions_and_the_notes_of_its_emails(private: bool) -> None:
+    world = MemoryWorld()
+    words = f"{BY_HAND} {WORDS}"
+    world.post(direct("m1", words, author=ID) if private else said("c1", words))
+    world.run(timedelta(hours=3), sweep=True)
+    assert len(world.emails) >= 2 and ID in kept(world)
+    who = Customer("messenger" if private else "facebook", PAGE, ID)
+    exported = world.services.eraser.export(who, world.services.now())
+    assert {d["kind"] for d in exported} == {"said", "conversation", "document"}
+    assert len([d for d in exported if d["kind"] == "document"]) == len(world.emails)
+    world.services.eraser.erase(who, "code1", world.services.now())
+    left = repr([i for i in world.store.table.everything() if not i.key.pk.startswith(("e#", "d#erasure"))])
+    assert ID not in left and WORDS not in left
