@@ -85,7 +85,7 @@ def _rest(store: Store, customer: Customer, until: datetime, found: Footprint) -
     answers = []
     for item in store.table.everything():
         if is_interaction(item.key) and is_of_account(item.key, customer.product, customer.account):
-            i = load(Interaction, item.doc)
+            i = item.noun(Interaction)
             if i.id in known or i.erased:
                 continue
             if is_said(item, customer, until):
@@ -121,7 +121,7 @@ def _keys(store: Store, customer: Customer) -> Iterator[Key]:
     for key in store.keys_about(customer.product, customer.account, customer.id):
         yield key
         if is_conversation(key) and (item := store.table.get(key)):
-            c = load(Conversation, item.doc)
+            c = item.noun(Conversation)
             yield from (interaction_key(c.product, c.account, id) for id in c.questions)
 
 
@@ -136,7 +136,7 @@ def traces_of(item: Item, customer: Customer, until: datetime, traces: Traces) -
         named = [item.noun(Interaction).author_name] if is_said(item, customer, until) else []
         return traces.and_of(names=named)
     if is_conversation(item.key):
-        c = load(Conversation, item.doc)
+        c = item.noun(Conversation)
         tags = [tag for notice in c.notices.values() for tag in notice.emails]
         return traces.and_of(tags=tags, talks=[c.thread])
     if other := _other_id(item.key):

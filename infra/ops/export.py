@@ -3,6 +3,7 @@
 import argparse
 import base64
 import json
+import sys
 from typing import Any
 
 from chalicelib.services import Services
@@ -14,6 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    print("looking at everything that the table holds: a minute or two for a million items", file=sys.stderr)
     print(
         json.dumps(
             services.eraser.export(customer_named(given.customer), services.now()),
