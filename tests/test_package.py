@@ -382,6 +382,30 @@ def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_upl
         parameters(template, {"LogDays": "31"}, set())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("Stage", "My Shop", "Stage cannot be My Shop: Name of this deployment"),
+        ("MailFrom", "earshot", "MailFrom cannot be earshot: Address that escalations come from"),
+        ("RetentionDays", "a year", "RetentionDays is a whole number from 1"),
+        ("RespondConcurrency", "1", "RespondConcurrency is a whole number from 2 to 1000"),
+        ("Endpoint", "url", "Endpoint is one of function-url, http-api, both"),
+        ("ReplyDomain", "reply shop", "ReplyDomain cannot be reply shop"),
+    ],
+)
+def test_what_cloudformation_would_refuse_is_refused_at_once(name: str, value: str, said: str) -> None:
+    template = {"Parameters": {name: merge_template()["Parameters"][name]}}
+    with pytest.raises(DeployError, match=said):
+        parameters(template, {name: value}, set())
+
+
+def test_none_takes_a_value_away_and_what_has_no_default_is_asked_for() -> None:
+    found = parameters(TEMPLATE, {"LogDays": "none"}, {"Stage", "MailFrom", "LogDays"})
+    assert {"ParameterKey": "LogDays", "ParameterValue": "30"} in found
+    with pytest.raises(DeployError, match="MailFrom"):
+        parameters(TEMPLATE, {"MailFrom": "none"}, {"Stage", "MailFrom", "LogDays"})
+
+
 def test_every_route_of_the_app_is_a_route_of_the_http_api(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text("utf-8"))["Resources"]
     routes = {r["Properties"]["RouteKey"] for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Route"}

@@ -7,6 +7,7 @@ the change finds decides what happens: infra/stack/cloudformation.py.
 import argparse
 import hashlib
 import json
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -107,6 +108,14 @@ def released(template: dict[str, Any], values: Mapping[str, str]) -> dict[str, A
     return template
 
 
+def _check_domain(values: Mapping[str, str]) -> None:
+    """Raises DeployError for a domain without a certificate."""
+    if values.get("DomainName") and not values.get("CertificateArn"):
+        raise DeployError(
+            "DomainName needs CertificateArn, of a certificate of ACM in this region (DEPLOYING.md, Deploy)"
+        )
+
+
 def values_of(
     template: Mapping[str, Any], found: list[dict[str, Any]], before: Mapping[str, Any] | None
 ) -> dict[str, str]:
@@ -122,10 +131,10 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
     is missing or is none that the template allows."""
     found: list[dict[str, Any]] = []
     for name, parameter in template["Parameters"].items():
-        allowed = [str(value) for value in parameter.get("AllowedValues", ())]
-        if given.get(name) and allowed and given[name] not in (*allowed, NONE):
-            raise DeployError(f"{name} is one of {', '.join(allowed)}")
-        if given.get(name) == NONE and "Default" in parameter:
+        _check(name, parameter, given.get(name, ""))
+        if given.get(name) == NONE:
+            if "Default" not in parameter:
+                raise DeployError(f"{name} cannot be {NONE}: {parameter.get('Description', 'it is needed')}")
             found.append({"ParameterKey": name, "ParameterValue": str(parameter["Default"])})
         elif given.get(name):
             found.append({"ParameterKey": name, "ParameterValue": given[name]})
@@ -134,6 +143,21 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
         elif "Default" not in parameter:
             raise DeployError(f"the first time, {name} is needed as well: see DEPLOYING.md")
     return found
+
+
+def _check(name: str, parameter: Mapping[str, Any], value: str) -> None:
+    """Refuses what CloudFormation would refuse after minutes. Raises DeployError."""
+    if not value or value == NONE:
+        return
+    allowed = [str(v) for v in parameter.get("AllowedValues", ())]
+    if allowed and value not in allowed:
+        raise DeployError(f"{name} is one of {', '.join(allowed)}")
+    if parameter.get("Type") == "Number":
+        least, most = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**9)
+        if not (value.isdigit() and least <= int(value) <= most):
+            raise DeployError(f"{name} is a whole number from {least} to {most}: {parameter.get('Description', '')}")
+    elif not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
+        raise DeployError(f"{name} cannot be {value}: {parameter.get('Description', '')}")
 
 
 # What a stack had before there was a parameter for it: an update must not take it away unasked, least of all an address
@@ -155,6 +179,7 @@ def deploy(out: Path, stage: str, given: Mapping[str, str]) -> dict[str, str]:
     known = {p["ParameterKey"] for p in before.get("Parameters", [])} if before else set()
     given = unchanged(given, known) if before else given
     values = parameters(template, {**given, "Stage": stage}, known)
+    _check_domain(values_of(template, values, before))
     if before is None:
         _refuse_what_remains(stack)
     region = client.meta.region_name

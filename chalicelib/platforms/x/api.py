@@ -34,7 +34,10 @@ from chalicelib.platforms.rest import Verdicts, call, pages, seconds_to
 API = "https://api.x.com"
 MAX_REPLY = 280  # weighted characters of a post
 MAX_DIRECT = 10_000  # characters
-EVENTS = ("post.mention.create", "post.reply.create", "post.create", "dm.received", "dm.sent")
+EVENTS = (
+    *("post.mention.create", "post.reply.create", "post.quote.create", "post.create", "post.delete"),
+    *("dm.received", "dm.sent"),
+)
 MAX_PAGES = 10
 
 _LINK_WEIGHT = 23  # every link counts as t.co's
