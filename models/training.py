@@ -1,6 +1,7 @@
 """Rows → a finished model: weights on all of them, decisions on rows that were held out. No command line."""
 
 import hashlib
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +25,7 @@ from models.weights import SHIPPED, Machines, Recipe, Weights, fit, fit_language
 Floats = NDArray[np.float64]
 
 # Of the project's own rows, which are hard on purpose: see models/CARD.md for what that is worth on other messages.
+MANY: Final = 5_000  # rows from which on learning them takes more than moments
 SHIPPED_PROMISE: Final = Promise(
     precision=0.95,
     topic=0.95,
@@ -92,8 +94,10 @@ def train(rows: Sequence[Row], plan: Plan, held_out: Sequence[Row] = ()) -> Trai
     if len({row.intent for row in rows}) < 2:
         raise RowError(f"{rows[0].origin if rows else 'no file:0'}: at least two intents are needed")
     rows, held_out = _sorted(rows), _sorted(held_out)
+    _tell(rows, f"learning {len(rows):,} rows")
     whole = Learnt(fit(rows, plan.recipe), fit_languages(rows, plan.recipe), held_out)
     parts = [whole] if held_out else list(_parts(rows, plan.recipe))
+    _tell(rows, "choosing confidences and thresholds")
     calibrated = calibrate(whole.machines.intents.labels, parts, plan)
     draft = calibrated.header(plan)
     judged = _judge(parts, calibrated, draft, plan)
@@ -109,9 +113,16 @@ def train(rows: Sequence[Row], plan: Plan, held_out: Sequence[Row] = ()) -> Trai
     return Trained(calibrated.pack(whole, header), decisions, header)
 
 
+def _tell(rows: Sequence[Row], said: str) -> None:
+    """Progress, where it takes long."""
+    if len(rows) >= MANY:
+        print(f"  {said} …", file=sys.stderr, flush=True)
+
+
 def _parts(rows: Sequence[Row], recipe: Recipe) -> list[Learnt]:
     learnt = []
-    for kept, held in folds(rows, recipe.folds):
+    for number, (kept, held) in enumerate(folds(rows, recipe.folds), 1):
+        _tell(rows, f"learning without part {number} of {recipe.folds}, to judge it")
         if held:
             known = [rows[number] for number in kept]
             unseen = hasty([rows[number] for number in held], recipe)

@@ -120,6 +120,20 @@ def test_the_threshold_comes_from_the_validation_rows_and_never_from_the_test_ro
     assert other.read_bytes() == trained.read_bytes()
 
 
+def test_learning_much_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, plan = (
+        utterances(small_folder(tmp_path / "some")),
+        training.Plan(Recipe(bits=10, copies=0, folds=3), Promise(0.8)),
+    )
+    training.train(rows, plan)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(training, "MANY", 10)
+    training.train(rows, plan)
+    assert "learning without part 3 of 3" in capsys.readouterr().err
+
+
 def test_rows_without_splits_are_calibrated_out_of_fold(tmp_path: Path) -> None:
     rows = [{"text": row["text"], "intent": row["intent"]} for row in written_rows()]
     out = tmp_path / "m.model"
@@ -347,7 +361,8 @@ class TestCorrections:
         after = IntentModel.load(shop / "current.model")
         assert after.hash != before.hash
         assert after.classify("gizmo there soon")[0] == "stock"
-        assert "corrections learnt" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "corrections learnt" in printed and "1 of 3: " in printed and "3 of 3: " in printed
 
     def test_corrections_that_lower_precision_are_refused(self, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
         before = (shop / "current.model").read_bytes()
