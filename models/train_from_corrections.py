@@ -158,7 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         intents = {row.intent for row in shipped}
         for row in staff:
             if row.intent not in intents:
-                raise RowError(f"{row.origin}: no intent {row.intent!r}; there are {', '.join(sorted(intents))}")
+                known = ", ".join(sorted({*intents, NO_REPLY}))
+                raise RowError(f"{row.origin}: no intent {row.intent!r}; there are {known}")
         if len(staff) < FEW:
             print(f"{len(staff)} corrections: little will change, they begin to help near {FEW:,}", flush=True)
         staff = weighed(shipped, staff, options.weight, PLAN.recipe)

@@ -16,6 +16,7 @@ from chalicelib.playbook.parts import INTENTS, NEVER_ACKNOWLEDGED, Answer, Place
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.reading.guards import guarded
+from infra.local.local_run import DEMO_PLAYBOOK
 from tests.counting import calls
 
 TEXT = DEFAULT_PLAYBOOK.read_text("utf-8")
@@ -599,6 +600,17 @@ def test_the_default_names_every_intent_that_the_model_knows() -> None:
     assert set(re.findall(r"^\| ([a-z_]+) \|", table, re.MULTILINE)) - {"intent"} == set(INTENTS)
     assert set(SHOP.intents) == set(INTENTS)
     assert not [intent for intent in NEVER_ACKNOWLEDGED if SHOP.intents[intent].acknowledge]
+
+
+def test_the_demo_says_what_the_default_says() -> None:
+    """Its times and teams are its own, its texts are a copy."""
+    demo = load_playbook(DEMO_PLAYBOOK.read_text("utf-8"))
+
+    def texts(shop: Playbook) -> str:
+        said = ({name: policy.replies for name, policy in shop.intents.items()}, shop.topics, shop.wording)
+        return re.sub(r"https://[^/]+", "", repr(said)).replace(shop.shop.name, "the shop")
+
+    assert texts(demo) == texts(SHOP)
 
 
 def test_no_mailbox_of_the_default_could_be_anybodys() -> None:
