@@ -84,6 +84,12 @@ def shape() -> Shape:
     )
 
 
+def minutes_with(events: float) -> float:
+    """In how many minutes of a month at least one of so many things happens, when they happen evenly. Those of a shop
+    crowd into its hours and come several at once, so that it is fewer."""
+    return MINUTES * -math.expm1(-events / MINUTES)
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """`n` questions of customers, with what each uses and the template's `stack`."""
@@ -114,9 +120,8 @@ class Month:
 
     @property
     def timers(self) -> float:
-        """Executions: the minutes in which at least one falls due, when they fall evenly. Those of a shop crowd into
-        its hours, and are fewer."""
-        return MINUTES * -math.expm1(-self.n * self.used["timers"] / MINUTES)
+        """Executions, one for a minute in which anything falls due."""
+        return minutes_with(self.n * self.used["timers"])
 
     @property
     def changes(self) -> float:
@@ -126,7 +131,7 @@ class Month:
     @property
     def fact_files(self) -> float:
         """Invocations of the facts, each with one object put: a batching window of a minute, or a full batch."""
-        return max(min(self.changes, MINUTES), self.changes / self.use["fact_batch"])
+        return max(minutes_with(self.changes), self.changes / self.use["fact_batch"])
 
     def amounts(self) -> Amounts:
         """Everything that is charged."""
