@@ -47,7 +47,9 @@ deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK= TAB
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
 	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" \
-	  --ReceiveConcurrency "$(RECEIVE_CONCURRENCY)" --Endpoint "$(ENDPOINT)" --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
+	  --ReceiveConcurrency "$(RECEIVE_CONCURRENCY)" --Endpoint "$(ENDPOINT)" \
+	  --TableCapacity "$(TABLE_CAPACITY)" --TableUnits "$(TABLE_UNITS)" \
+	  --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \
 	  --ReplyDomain "$(REPLY_DOMAIN)" --table "$(TABLE)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)")
 
 rollback: setup ## every function back to the version before, at once

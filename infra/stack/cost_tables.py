@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from infra.stack.costs import VOLUMES, lines, month, read_usage, without_mail
+from infra.stack.costs import VOLUMES, lines, month, read_usage, table_otherwise, without_mail
 from infra.stack.prices import read_prices, regions
+from infra.stack.provisioned import ALARMS_A_POLICY
 
 TARGETS = {10_000: 400, 1_000_000: 20, 100_000_000: 12}  # US dollars a million questions, e-mail apart, in us-east-1
 BEFORE = "7acf047"
@@ -43,6 +44,19 @@ def million() -> str:
     return "\n".join(rows)
 
 
+def capacity() -> str:
+    """The table billed otherwise, at the larger volumes: what its requests and storage cost a month, each way."""
+    rows = ["| the table's requests and storage, US dollars | on demand | provisioned | Standard-IA, on demand |"]
+    rows.append("|---|---:|---:|---:|")
+    for region in regions():
+        for n in VOLUMES[1:]:
+            ways = table_otherwise(n, read_prices(region))
+            rows.append(f"| {region}, {n:,} questions | " + " | ".join(f"{usd:,.2f}" for usd in ways) + " |")
+    use, alarms = read_prices().use["provisioned_use"], f"{ALARMS_A_POLICY} alarms a policy of scaling"
+    counted = f"Provisioned units are used to {use:.0%} on the average; {alarms} and TableUnits' default are counted in"
+    return "\n".join([*rows, "", f"{counted}. DEPLOYING.md says when it pays."])
+
+
 def usage() -> str:
     """What a question uses, before and now, side by side, and what the stack has."""
     then, now = read_usage()["before"], read_usage()["now"]
@@ -71,7 +85,7 @@ def main() -> None:
     parser.add_argument("--region", default="", help=f"one of {', '.join(regions())}; the first without it")
     region = parser.parse_args().region
     try:
-        tables = [components(region), million(), usage()]
+        tables = [components(region), million(), capacity(), usage()]
     except ValueError as error:
         sys.exit(f"costs: {error}")
     print("\n\n".join(tables))

@@ -14,6 +14,7 @@ from chalicelib.outcomes.telemetry import METRICS
 from infra.stack.definitions import holds
 from infra.stack.package import merge_template
 from infra.stack.prices import Prices, read_prices
+from infra.stack.provisioned import ALARMS_A_POLICY
 
 USAGE = Path(__file__).with_name("usage.yaml")
 VOLUMES = (10_000, 1_000_000, 100_000_000)
@@ -233,3 +234,20 @@ def lines(n: float, when: str = "now", prices: Prices | None = None, *, free: bo
 def without_mail(column: list[Line]) -> float:
     """Dollars a month, e-mail apart."""
     return sum(line.usd for line in column if line.component not in APART)
+
+
+def table_otherwise(n: float, prices: Prices) -> tuple[float, float, float]:
+    """Dollars a month for the table's requests and storage at `n` questions: on demand, provisioned with auto scaling
+    (and its alarms), and on demand in the class for what is seldom read."""
+    amounts = {name: amount for _, name, amount in month(n, use=prices.use).amounts() if name.startswith("dynamodb_")}
+    writes, reads, stored = (amounts[f"dynamodb_{part}"] for part in ("write", "read", "storage"))
+    of, other = prices.of, prices.capacity
+    kept = of["dynamodb_storage"].cost(stored, of["dynamodb_storage"].free)
+    template, an_hour = merge_template(), 3600 * prices.use["provisioned_use"]
+    policies = sum(r["Type"].endswith("::ScalingPolicy") for r in template["Resources"].values())
+    least = HOURS * policies / 2 * template["Parameters"]["TableUnits"]["Default"]
+    provisioned = of["alarm"].cost(policies * ALARMS_A_POLICY)  # the stack's own use up the free ones
+    for name, units in (("write_hour", writes), ("read_hour", reads)):
+        provisioned += other[name].cost(max(least, units / an_hour), other[name].free)
+    rare = other["rare_write"].cost(writes) + other["rare_read"].cost(reads) + other["rare_storage"].cost(stored)
+    return of["dynamodb_write"].cost(writes) + of["dynamodb_read"].cost(reads) + kept, provisioned + kept, rare

@@ -43,6 +43,8 @@ PARAMETERS = (
     "SilenceHours",
     "ReceiveConcurrency",
     "Endpoint",
+    "TableCapacity",
+    "TableUnits",
     "DomainName",
     "CertificateArn",
     "ReplyDomain",

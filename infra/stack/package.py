@@ -28,6 +28,7 @@ from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack.definitions import REPORTS, RESOURCES, TIMER
 from infra.stack.http_api import with_http_api
+from infra.stack.provisioned import with_provisioned
 from infra.stack.serving_table import with_serving_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -66,7 +67,7 @@ def merge_template() -> dict[str, Any]:
     """infra/stack/resources.yaml with timer.asl.json and the dashboard put in."""
     template: dict[str, Any] = yaml.safe_load(RESOURCES.read_text("utf-8"))
     template = merged(template, yaml.safe_load(REPORTS.read_text("utf-8")))
-    resources = template["Resources"]
+    resources = with_provisioned(template)["Resources"]
     definition = json.loads(TIMER.read_text("utf-8"))
     resources["TimerStateMachine"]["Properties"]["Definition"] = definition
     resources["Dashboard"]["Properties"]["DashboardBody"] = dashboard_body(resources)

@@ -29,10 +29,12 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Those of one region; `use` is what of a month nobody can record, and `noted` when the prices were."""
+    """Those of one region; `capacity` are the table's other ways to bill, `use` is what of a month nobody can record,
+    and `noted` when the prices were."""
 
     region: str
     of: Mapping[str, Price]
+    capacity: Mapping[str, Price]
     use: Mapping[str, float]
     noted: str
 
@@ -48,8 +50,10 @@ def read_prices(region: str = "", path: Path = PRICES) -> Prices:
     region = region or data["regions"][0]
     if region not in data["regions"]:
         raise ValueError(f"REGION is one of {', '.join(data['regions'])}: {path.name} has no prices of {region}")
-    found = {name: _price(row, region) for name, row in data["prices"].items()}
-    return Prices(region, found, data["use"], str(data["noted"]))
+    found, otherwise = (
+        {name: _price(row, region) for name, row in data[part].items()} for part in ("prices", "capacity")
+    )
+    return Prices(region, found, otherwise, data["use"], str(data["noted"]))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from infra.stack.cost_tables import TARGETS, components, million, usage
-from infra.stack.costs import VOLUMES, lines, month, read_usage, shape, without_mail
+from infra.stack.costs import VOLUMES, lines, month, read_usage, shape, table_otherwise, without_mail
+from infra.stack.definitions import holds
 from infra.stack.package import merge_template
 from infra.stack.prices import Prices, read_prices, regions
 from tests.metered import Shop, record
@@ -80,6 +81,7 @@ def test_every_price_is_used_and_every_chargeable_resource_is_counted() -> None:
         "Permission",
         "DomainName",
         "ApiMapping",
+        *("ScalableTarget", "ScalingPolicy"),  # the alarms of scaling: table_otherwise
         "Url",  # charged by the invocation, as every function is
     }
     kinds = {r["Type"].rpartition("::")[2] for r in merge_template()["Resources"].values()}
@@ -151,3 +153,25 @@ def test_what_the_template_has_only_under_a_condition_is_not_charged_to_who_does
     queues = [r for r in merge_template()["Resources"].values() if r["Type"] == "AWS::SQS::Queue"]
     read = sum("RedrivePolicy" in r["Properties"] for r in queues)
     assert shape().polled_queues == read - 1  # nobody reads the queue of incoming mail without a domain for it
+
+
+def test_provisioned_capacity_pays_for_a_large_stage_only_and_the_rare_class_for_none(prices: Prices) -> None:
+    million, hundred = (table_otherwise(n, prices) for n in VOLUMES[1:])
+    assert hundred[1] < 0.75 * hundred[0]
+    assert million[1] > million[0]  # what it never goes below, and the alarms of scaling
+    assert hundred[2] > hundred[0]  # writes are most of it, and cost a quarter more there
+
+
+def test_the_table_and_each_index_scale_apart_only_where_that_is_asked_for() -> None:
+    template = merge_template()
+    table = template["Resources"]["Table"]["Properties"]
+    scaled = [r for r in template["Resources"].values() if "ApplicationAutoScaling" in r["Type"]]
+    assert {r["Condition"] for r in scaled} == {"Provisioned"}
+    ids = [r["Properties"]["ResourceId"]["Fn::Join"][1][2:] for r in scaled if r["Type"].endswith("Target")]
+    indexes = [["index", str(index["IndexName"])] for index in table["GlobalSecondaryIndexes"]]
+    assert sorted(ids) == sorted([[], *indexes] * 2)
+    assert holds(template, "Provisioned", {"TableCapacity": "provisioned"})
+    assert not holds(template, "Provisioned")
+    for part in (table, *table["GlobalSecondaryIndexes"]):
+        assert part["ProvisionedThroughput"]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    assert table["BillingMode"] == {"Fn::If": ["Provisioned", "PROVISIONED", "PAY_PER_REQUEST"]}

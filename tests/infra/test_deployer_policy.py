@@ -332,6 +332,7 @@ UNUSED = re.compile(
             r"^s3:Put(Analytics|Inventory|Metrics|Replication|IntelligentTiering|Accelerate|ObjectLock)Configuration",
             r"^s3:PutBucket(CORS|Notification|Replication|Website|Logging|Versioning|ObjectLock\w*|Abac|Acl)$",
             r"^s3:DeleteBucket(Website|Analytics\w*|Cors|Metrics\w*|Replication)$",
+            r"^application-autoscaling:(Put|Delete)ScheduledAction",
             r"^secretsmanager:(Replicate|Remove)|^sns:PutDataProtectionPolicy",
             r"^ses:\w+(Tracking|Delivery|Vdm|Archiving)Options",
         ]
@@ -341,6 +342,7 @@ UNUSED = re.compile(
 _HERE = f"{REGION}:{ACCOUNT}"
 # By service: what the stack earshot-prod is called there, and what is somebody else's
 OURS: Mapping[str, list[str]] = {
+    "application-autoscaling": [f"arn:aws:application-autoscaling:{_HERE}:scalable-target/0a1b"],
     "apigateway": [f"arn:aws:apigateway:{REGION}::/apis/a1b2/routes", f"arn:aws:apigateway:{REGION}::/domainnames/x"],
     "cloudwatch": [
         f"arn:aws:cloudwatch:{_HERE}:alarm:earshot-prod-token",
