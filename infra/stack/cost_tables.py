@@ -40,6 +40,12 @@ def million() -> str:
             prices = read_prices(region)
             each = [without_mail(lines(n, when, prices, free=free)) / n * 1e6 for n in VOLUMES]
             rows.append(_row(f"{region}, {name}", each))
+        ways = [table_otherwise(n, prices) for n in VOLUMES]
+        each = [
+            (without_mail(lines(n, prices=prices)) - table + provisioned) / n * 1e6
+            for n, (table, provisioned, _) in zip(VOLUMES, ways, strict=True)
+        ]
+        rows.append(_row(f"{region}, now, the table provisioned", each))
     rows.append("| aimed at, by us-east-1's prices | " + " | ".join(f"{TARGETS[n]:,}" for n in VOLUMES) + " |")
     return "\n".join(rows)
 
