@@ -8,6 +8,7 @@ The current key signs, the current and the previous one verify, so that a rotati
 import hashlib
 import hmac
 import json
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 SHORTEST = 32  # characters of a key
@@ -78,5 +79,9 @@ def _fresh() -> str:
 
 def _sign(key: str, purpose: str, message: bytes) -> bytes:
     """HMAC-SHA256 under a key derived by name (HKDF's expand step, one block: RFC 5869)."""
-    derived = hmac.digest(key.encode(), f"earshot {purpose} v1".encode() + b"\x01", hashlib.sha256)
-    return hmac.digest(derived, message, hashlib.sha256)
+    return hmac.digest(_derived(key, purpose), message, hashlib.sha256)
+
+
+@lru_cache(maxsize=64)  # a handful of keys and purposes
+def _derived(key: str, purpose: str) -> bytes:
+    return hmac.digest(key.encode(), f"earshot {purpose} v1".encode() + b"\x01", hashlib.sha256)

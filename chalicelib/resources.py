@@ -61,6 +61,7 @@ class Overrides(TypedDict, total=False):
     timer: "Timer"
     mailer: "Mailer"
     mail_bucket: "MailBucket"
+    emails_are_read: bool
     http: "Http"
     telemetry: "Outcomes"
 
@@ -109,6 +110,11 @@ class Resources:
     def now(self) -> datetime:
         """The time, aware, in UTC, to the millisecond, as it is kept."""
         return to_milliseconds(self.clock())
+
+    @cached_property
+    def emails_are_read(self) -> bool:
+        """Whether anybody reads what stands in the escalation e-mails; a replay may only tell that they were sent."""
+        return True
 
     @cached_property
     def new_token(self) -> "Callable[[], str]":

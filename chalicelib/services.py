@@ -88,6 +88,7 @@ class Services(Resources):
             public_url=self.settings.public_url,
             reply_domain=self.settings.reply_domain,
             http=self.http,
+            emails_are_read=self.emails_are_read,
         )
 
     @property

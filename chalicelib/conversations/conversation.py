@@ -73,8 +73,9 @@ class Question:
     @property
     def pending(self) -> bool:
         """Whether a person still has to answer."""
-        done = self.closed or self.resolved or self.deleted or self.hidden or self.answered_at
-        return self.needs_answer and not done
+        if not self.needs_answer or self.answered_at or self.resolved or self.deleted:  # asked more than all else
+            return False
+        return not ((self.closed_text_at and self.closed) or (self.hidden_at and self.hidden))
 
     @property
     def asked(self) -> datetime:

@@ -149,16 +149,19 @@ def schedule(conversation: Conversation, clocks: Clocks) -> Conversation:
     that somebody has claimed or put off waits until then."""
     c = conversation
     questions = {i: _promised(q, clocks) for i, q in c.questions.items()}
+    waiting: dict[int, list[tuple[str, Question]]] = {}
+    for i, q in questions.items():
+        if q.pending:
+            waiting.setdefault(q.round, []).append((i, q))
     ladders: dict[str, Ladder] = {}
     for number, ladder in c.ladders.items():
-        waiting = [(i, q) for i, q in questions.items() if q.pending and q.round == int(number)]
-        if waiting:
-            times = [_call(c, i, q, ladder, clocks) for i, q in _first_of_each(c, waiting)]
-            due_at = min((t for t in times if t), default=None)
+        if on_it := waiting.get(int(number)):
+            times = [_call(c, i, q, ladder, clocks) for i, q in _first_of_each(c, on_it)]
+            due_at = min([t for t in times if t], default=None)
             ladders[number] = ladder if ladder.due_at == due_at else replace(ladder, due_at=due_at)
     newest = ladders.get(str(c.round))
     tier = newest.tier if newest else c.tier
-    due_at = min((ladder.due_at for ladder in ladders.values() if ladder.due_at), default=None)
+    due_at = min([ladder.due_at for ladder in ladders.values() if ladder.due_at], default=None)
     if (questions, ladders, tier, due_at) == (c.questions, c.ladders, c.tier, c.due_at):
         return c
     return replace(c, questions=questions, ladders=ladders, tier=tier, due_at=due_at)
@@ -178,6 +181,8 @@ def _promised(q: Question, clocks: Clocks) -> Question:
 
 def _first_of_each(c: Conversation, waiting: list[tuple[str, Question]]) -> list[tuple[str, Question]]:
     """The oldest of each intent, because the others fall due later; and whatever is put off."""
+    if len(waiting) == 1:
+        return waiting
     first: dict[str | None, tuple[str, Question]] = {}
     held = [(i, q) for i, q in waiting if c.held_until(i)]
     for i, q in waiting:
@@ -189,6 +194,8 @@ def _first_of_each(c: Conversation, waiting: list[tuple[str, Question]]) -> list
 def _call(c: Conversation, id: str, q: Question, ladder: Ladder, clocks: Clocks) -> datetime | None:
     closes = c.window_closes_at if c.window_closes_at and c.window_closes_at > q.since else None
     at = clocks.next_call(q.intent, q.since, closes, ladder)
+    if not c.acts and not ladder.not_before:
+        return at
     later = [t for t in (c.held_until(id), ladder.not_before if not ladder.tier else None) if t]
     return max(at, *later) if at and later else at
 

@@ -32,8 +32,6 @@ def render_many(
     """(subject, text, HTML) of one e-mail about several conversations, each with its buttons, and `more` that are only
     counted; `most` is how many e-mails an hour a mailbox gets before a digest."""
     say, count = phrases(language, emails[0].timezone), len(emails) + more
-    names = {"count": count, "where": say.place(emails[0].product), "account": name(emails[0].account)}
-    title = say(f"subject_{kind}", **names, team=name(team))
     viewer = Viewer(say, GROUPED_WORDS)
     view = {
         "say": say,
@@ -43,7 +41,8 @@ def render_many(
         "views": [viewer.view(email) for email in emails],
         "shop": emails[0].shop,
     }
-    return f"[Earshot] {title}", _template("many.txt").render(view), _template("many.html").render(view)
+    title = subject_of_many(emails[0], kind, language, team, count)
+    return title, _template("many.txt").render(view), _template("many.html").render(view)
 
 
 def subject(email: EscalationEmail, language: str = "en") -> str:
@@ -58,6 +57,13 @@ def subject(email: EscalationEmail, language: str = "en") -> str:
         account=name(email.account),
     )
     return clean(f"{'' if email.first else 'Re: '}[Earshot] {words}", 150, one_line=True)
+
+
+def subject_of_many(first: EscalationEmail, kind: Bundle, language: str, team: str, count: int) -> str:
+    """The subject of an e-mail about `count` conversations, of which it shows `first` first."""
+    say = phrases(language, first.timezone)
+    names = {"count": count, "where": say.place(first.product), "account": name(first.account)}
+    return f"[Earshot] {say(f'subject_{kind}', **names, team=name(team))}"
 
 
 def _template(file: str) -> Any:

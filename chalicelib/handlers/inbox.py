@@ -8,12 +8,13 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chalicelib.aws.queues import MAX_MESSAGE, Queue, encode
 from chalicelib.codec import dump, from_time, load, to_time
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.interaction import Interaction
 
 VERSION = 1

@@ -19,7 +19,7 @@ from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import EscalationEmail
-from chalicelib.emails.rendering import render, render_many
+from chalicelib.emails.rendering import render, render_many, subject, subject_of_many
 from chalicelib.handlers.bundles import LISTED, Bundles, Gathering
 from chalicelib.handlers.channels import Channels
 from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode
@@ -59,7 +59,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Notifier:
     """What notify works with. `public_url` is where the links lead under which staff act on a conversation; without it
-    the e-mail has none. `reply_domain` receives answers by e-mail; without it Reply-To is the team itself."""
+    the e-mail has none. `reply_domain` receives answers by e-mail; without it Reply-To is the team itself. Unless
+    `emails_are_read` only their subjects are made."""
 
     store: Store
     playbook: Playbook
@@ -72,6 +73,7 @@ class Notifier:
     public_url: str = ""
     reply_domain: str = ""
     http: Http | None = None
+    emails_are_read: bool = True
 
     def notify(self, message: SendNotice, now: datetime) -> None:
         """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again."""
@@ -317,12 +319,9 @@ class Notifier:
         tag = hashlib.sha256(f"{inside}|{to}".encode()).hexdigest()[:32]
         self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
         reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
-        told = [self._told(m, team, to, bool(reply_to), now) for m in members]
-        if kind is None:
-            subject, text, html = render(told[0], team.language)
-        else:
-            most = self.playbook.bundling.emails_per_hour
-            subject, text, html = render_many(tuple(told), kind, team.language, team.name.replace("_", " "), most, more)
+        shown = members if self.emails_are_read else members[:1]
+        told = tuple([self._told(m, team, to, bool(reply_to), now) for m in shown])
+        subject, text, html = self._words(told, kind, team, len(members), more)
         return Email(
             to=to,
             subject=subject,
@@ -337,6 +336,18 @@ class Notifier:
             reply_to=reply_to or team.email,
             headers=_headers(members, kind, team),
         )
+
+    def _words(
+        self, told: tuple[EscalationEmail, ...], kind: Bundle | None, team: Team, count: int, more: int
+    ) -> tuple[str, str, str]:
+        """(subject, text, HTML) of the e-mail about `count` conversations and `more` that are only counted."""
+        name = team.name.replace("_", " ")
+        if not self.emails_are_read:
+            only = subject_of_many(told[0], kind, team.language, name, count + more) if kind else None
+            return only or subject(told[0], team.language), "", ""
+        if kind is None:
+            return render(told[0], team.language)
+        return render_many(told, kind, team.language, name, self.playbook.bundling.emails_per_hour, more)
 
     def _told(self, m: Member, team: Team, to: str, by_mail: bool, now: datetime) -> EscalationEmail:
         page = f"{self.public_url}/act/{links.make(self.keys, m.conversation, now, m.name)}" if self.public_url else ""

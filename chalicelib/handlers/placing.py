@@ -4,11 +4,11 @@ Platforms know a person under several ids, tell two accounts of the brand of one
 under another comment. Each is settled once, by a document that the first one writes and all others read.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib.apps import Apps
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.storage import names
 from chalicelib.storage.store import Parents, Store

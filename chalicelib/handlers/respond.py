@@ -6,7 +6,6 @@ only what is missing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.conversations import answers, rules, staff_rules
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
 from chalicelib.conversations.why import Why

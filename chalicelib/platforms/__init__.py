@@ -1,5 +1,6 @@
 """Every platform, imported when its first delivery comes; the names stand in chalicelib.registry."""
 
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import cast
@@ -26,5 +27,6 @@ def title(name: str, language: str = "en") -> str:
     return product(name).named(language) if name in registry.PRODUCTS else name
 
 
+@cache
 def _module(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")

@@ -105,7 +105,11 @@ class Playbook(Replies):
         """Every tier of such a question, the first one included."""
         if urgent or self.is_urgent(intent):
             return self.urgency.tiers
-        return (Tier(self._tell_after(intent)), *self.later_tiers)
+        return self._usual_tiers(intent)
+
+    @cached_property
+    def _usual_tiers(self) -> Callable[[str | None], Sequence[Tier]]:
+        return lru_cache(maxsize=256)(lambda intent: (Tier(self._tell_after(intent)), *self.later_tiers))
 
     def team(self, intent: str | None, tier: int, *, urgent: bool = False) -> Team:
         """Whose mailbox gets the e-mail of `tier` (from 1); beyond the last tier it is the last one's."""

@@ -9,9 +9,10 @@ import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.conversations.changed import replace
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.reading.phrases import ANY, LANGUAGES, found_in, named
 

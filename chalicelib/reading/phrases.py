@@ -53,10 +53,16 @@ def found_in(key: str, text: str) -> Iterator[tuple[str, str]]:
         if found := _compiled(phrase.text).search(text):
             yield phrase.guard, found[0]
     for word in _WORD.finditer(text):
-        for size in range(1, min(_HEAD, len(word[0])) + 1):
-            for phrase in table.by_head.get(word[0][:size], ()):
-                if found := _compiled(phrase.text).match(text, word.start()):
-                    yield phrase.guard, found[0]
+        for phrase in _beginning(key, word[0][:_HEAD]):
+            if found := _compiled(phrase.text).match(text, word.start()):
+                yield phrase.guard, found[0]
+
+
+@lru_cache(maxsize=8_192)
+def _beginning(key: str, word: str) -> Sequence[Phrase]:
+    """The phrases of the file `key` that may begin with a word of these first letters."""
+    by_head = _table(key).by_head
+    return [phrase for size in range(1, len(word) + 1) for phrase in by_head.get(word[:size], ())]
 
 
 @lru_cache

@@ -8,12 +8,12 @@ from io import StringIO
 from typing import Any
 
 import app
+from chalicelib.apps import Apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from infra.local.deliveries import USUAL, Delivery, author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.local.gateway import Gateway
-from infra.local.loopback import Call
 from infra.replay.memory import VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
@@ -23,20 +23,25 @@ from infra.replay.services import ReplayServices
 
 DELIVERIES = 10_000
 REQUESTS = 2_000
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
 def main() -> int:
     apps, playbook = demo_apps(), load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
-    start = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-    made = [_comment(apps, number, start) for number in range(DELIVERIES)]
-    recorded = [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]
+    recorded = comments(apps, DELIVERIES)
     seconds = _timed(lambda: replay(recorded, apps, playbook, timedelta(hours=72), StringIO()))
     print(f"replay: {DELIVERIES:,} deliveries and the 72 hours after them in {seconds:.1f} s")
     print(f"        {DELIVERIES / seconds:,.0f} deliveries a second, {_peak_mb():.0f} MB at the most")
-    bare, receive = _bare(made[0][1]), _receive(apps, playbook, made[0][1], start)
+    bare, receive = _bare(recorded[0]), _receive(apps, playbook, recorded[0])
     print(f"receive: {receive * 1e6 / REQUESTS:,.0f} µs a delivery (verify, parse, queue), a bare Chalice view")
     print(f"         {bare * 1e6 / REQUESTS:,.0f} µs: {receive / bare:.1f} times")
     return 0
+
+
+def comments(apps: Apps, count: int) -> list[Recorded]:
+    """So many questions and other comments under one post, one each two seconds."""
+    made = [_comment(apps, number, START) for number in range(count)]
+    return [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]
 
 
 def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Delivery]:
@@ -45,16 +50,16 @@ def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Deliver
     return at, deliver(apps, SimulatedMessage(USUAL, text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at))
 
 
-def _bare(delivery: Delivery) -> float:
+def _bare(delivery: Recorded) -> float:
     """Seconds for REQUESTS through a view that does nothing."""
     empty = app.Earshot(app_name="bare")
     empty.route("/webhooks/{platform}/{key}", methods=["POST"])(lambda platform, key: "ok")
     return _timed(lambda: _many(Gateway(empty), delivery))
 
 
-def _receive(apps: Any, playbook: Any, delivery: Delivery, start: datetime) -> float:
+def _receive(apps: Any, playbook: Any, delivery: Recorded) -> float:
     """Seconds for REQUESTS through receive, with the inbox in memory."""
-    virtual_clock = VirtualClock(start)
+    virtual_clock = VirtualClock(START)
     previous, app.services = (
         app.services,
         ReplayServices(apps, playbook, virtual_clock, Outcomes(StringIO(), virtual_clock)),
@@ -65,8 +70,8 @@ def _receive(apps: Any, playbook: Any, delivery: Delivery, start: datetime) -> f
         app.services = previous
 
 
-def _many(gateway: Gateway, delivery: Delivery) -> None:
-    call = Call("POST", delivery.path, "", tuple(delivery.headers.items()), delivery.body)
+def _many(gateway: Gateway, delivery: Recorded) -> None:
+    call = delivery.call()
     for _ in range(REQUESTS):
         gateway.answer(call)
 

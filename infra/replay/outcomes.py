@@ -9,6 +9,8 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from infra.replay.memory import VirtualClock
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Outcomes:
     """Stands where telemetry stands in Lambda: hears every outcome and writes it to `out`, in the order of time."""
@@ -154,4 +156,4 @@ class Outcomes:
 
     def _write(self, type: str, **fields: Any) -> None:
         row = {"at": from_time(self._clock.now), "type": type, **fields}
-        self._out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._out.write(_encode(row) + "\n")

@@ -61,6 +61,26 @@ def outcomes(files: Path, type: str = "") -> list[dict[str, Any]]:
     return [row for row in rows if not type or row["type"] == type]
 
 
+def test_whether_an_email_is_read_changes_nothing_else(tmp_path: Path) -> None:
+    """Without --bodies nobody reads the e-mails, so their words are not made: neither those of one conversation nor
+    those of many under a post."""
+    asked = [("5001", 1), *((f"60{n:02}", 2) for n in range(12))]
+    rows = [
+        line(delivery(comment(f"c{n}", "and what about the blue one?", author=a, post=f"{PAGE}_{post}")), NOW)
+        for n, (a, post) in enumerate(asked)
+    ]
+    (tmp_path / "deliveries.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
+    (tmp_path / "apps.json").write_text(json.dumps(APPS), "utf-8")
+    assert run(tmp_path) == 0
+    unread = outcomes(tmp_path)
+    assert run(tmp_path, "--bodies") == 0
+    read = outcomes(tmp_path)
+    emails = [row for row in read if row["type"] == "email"]
+    assert {row["kind"] for row in emails} == {"notice", "group"}
+    assert all("blue one" in row.pop("text") and "blue one" in row.pop("html") for row in emails)
+    assert read == unread
+
+
 def test_a_recorded_afternoon_tells_what_would_have_happened(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(files, "--until", "72h") == 0
     assert [row["status"] for row in outcomes(files, "delivery")] == [200, 200, 401, 200, 200, 200]
