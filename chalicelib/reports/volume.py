@@ -25,7 +25,6 @@ class Volume:
     days: tuple[tuple[date, int], ...]
     heat: Heat
     before: int
-    history: tuple[tuple[date, int], ...]
 
     @property
     def total(self) -> int:
@@ -33,7 +32,7 @@ class Volume:
 
 
 def volume(asked: Asked) -> Volume:
-    """The volume of `asked`; `history` are all days that the lake has up to its end, for the forecast."""
+    """The volume of `asked`. Only a forecast asks for `history`, which reads every day that is known."""
     first, last = asked.since.astimezone(asked.zone).date(), (asked.until - _TICK).astimezone(asked.zone).date()
     counted = dict(asked.rows("SELECT day, count(*) FROM asked GROUP BY day"))
     cells = [[0.0] * 24 for _ in range(7)]
@@ -45,7 +44,7 @@ def volume(asked: Asked) -> Volume:
         cells[weekday - 1][hour] = count / max(occurs[weekday - 1], 1)
     days = tuple((d, counted.get(d, 0)) for d in _every_day(first, last))
     before = asked.rows("SELECT count(*) FROM before")[0][0]
-    return Volume(days, Heat(tuple(tuple(c) for c in cells), weeks), before, history(asked))
+    return Volume(days, Heat(tuple(tuple(c) for c in cells), weeks), before)
 
 
 def history(asked: Asked) -> tuple[tuple[date, int], ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.reports import lake
 from chalicelib.reports.staffing import attained, people, plan, waiting_probability
-from chalicelib.reports.volume import Heat, volume
+from chalicelib.reports.volume import Heat, history, volume
 from infra.reports.synthetic import Shape, draw
 from tests.reports.test_ledger import START, asked, fact
 
@@ -78,4 +78,4 @@ def test_a_day_without_questions_counts_as_none(tmp_path: Path) -> None:
     lake.write(tmp_path, [fact("a"), fact("b", asked_at=START + timedelta(days=3))], "a")
     found = volume(asked(tmp_path, days=5))
     assert [n for _, n in found.days] == [1, 0, 0, 1, 0]
-    assert [n for _, n in found.history] == [1, 0, 0, 1, 0]
+    assert [n for _, n in history(asked(tmp_path, days=5))] == [1, 0, 0, 1, 0]
