@@ -3,7 +3,7 @@
 Every one can be replaced by a keyword argument: replay, the local run and the tests bring their own.
 """
 
-import uuid
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -118,7 +118,7 @@ class Resources:
 
     @cached_property
     def new_token(self) -> "Callable[[], str]":
-        return lambda: uuid.uuid4().hex
+        return lambda: os.urandom(16).hex()
 
     @cached_property
     def client(self) -> "Callable[[str, dict[str, Any]], Any]":

@@ -16,6 +16,7 @@ from typing import NamedTuple
 LONGEST_HEAD = 64 * 1024  # bytes of status line and headers
 LONGEST_BODY = 16 * 1024 * 1024  # bytes of an answer
 _CHUNK = 64 * 1024
+_OFF_BY_S = 0.05  # that a time-out may come late
 
 
 class NotConnected(Exception):
@@ -132,8 +133,9 @@ def _head(
 
 def _exchange(connection: socket.socket, method: str, head: bytes, body: bytes, ends: float) -> tuple[Received, bool]:
     """The answer, and whether the connection can be used again."""
-    connection.settimeout(max(0.001, ends - monotonic()))
+    _wait_until(connection, ends)
     connection.sendall(head + body)
+    _wait_until(connection, ends)
     buffer = bytearray()
     _take(connection, buffer)
     while True:
@@ -155,6 +157,14 @@ def _exchange(connection: socket.socket, method: str, head: bytes, body: bytes, 
     else:
         content, keep = _rest(connection, buffer, ends), False
     return Received(status, headers, content), keep and not buffer
+
+
+def _wait_until(connection: socket.socket, ends: float) -> None:
+    """Asks the system for another time-out only where the one that it has is off: that is a call of its own."""
+    left = max(0.001, ends - monotonic())
+    set_to = connection.gettimeout()
+    if set_to is None or not 0 <= set_to - left < _OFF_BY_S:
+        connection.settimeout(left)
 
 
 def _parse(head: bytes) -> tuple[int, str, dict[str, str]]:
