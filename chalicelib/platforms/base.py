@@ -128,8 +128,7 @@ class Finding(NamedTuple):
     fix: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What is left to do before deliveries of an account come: `do` does it through the platform's API and raises
     ReplyError; without one a person has to."""
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, Self
 from urllib.parse import urlencode
 
 from chalicelib.wire import Lost, NotConnected, Wire
@@ -20,15 +21,20 @@ class NoAnswer(Exception):
     """The request may have arrived, its answer did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiCall:
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class ApiCall(NamedTuple):
     """One request to a platform's API; `url` without the query. Only method and address are ever printed."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = _NONE
+    query: Mapping[str, str] = _NONE
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"ApiCall({self.method!r}, {self.url!r})"
 
     @property
     def place(self) -> str:

@@ -4,10 +4,10 @@ A platform with error codes of its own (Meta) classes by those instead.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Unpack
+from types import MappingProxyType
+from typing import Any, NamedTuple, Unpack
 
 from chalicelib.apps import Account
 from chalicelib.platforms import read
@@ -22,13 +22,12 @@ def nowhere_else(answer: Answer) -> Any:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What a platform means by its failures, where that is not what most mean: `statuses` by HTTP status. `seconds` is
     where it says how long to wait besides the header Retry-After, `usual_s` how long where it says nothing, `longest_s`
     what nobody waits longer than."""
 
-    statuses: Mapping[int, type[ReplyError]] = field(default_factory=dict)
+    statuses: Mapping[int, type[ReplyError]] = MappingProxyType({})
     seconds: Callable[[Answer], Any] = nowhere_else
     usual_s: int = 60
     longest_s: int = 3600

@@ -22,6 +22,7 @@ from infra.local.lambda_runtime import bare_chalice, function
 from infra.local.loopback import Call
 
 RUNS = 10
+POWERTOOLS = "respond's library"
 PROBE = """import sys
 
 from app import app, respond, escalate, notify, sweep, mail_events, incoming_mail, doctor
@@ -31,7 +32,8 @@ NAMES = dict(app=app, respond=respond, escalate=escalate, notify=notify)
 
 def handler(event, context):
     NAMES[event["function"]](event["event"], context)
-    return sorted(m for m in sys.modules if m.partition(".")[0] in sys.stdlib_module_names)
+    ours = sys.stdlib_module_names | {"aws_lambda_powertools"}
+    return sorted(m for m in sys.modules if m.partition(".")[0] in ours)
 """
 FLOOR = """import importlib
 
@@ -77,11 +79,13 @@ def table(running: Deployed, scratch: Path) -> list[str]:
     task = running.task
     bare = bare_chalice(task, _folder(scratch, "bare"))
     floors = {name: _floor(running, name, events[name](), scratch) for name in ("app", "respond")}
-    rows = {name: Row(name) for name in ("bare", *(f"floor {n}" for n in floors), *events)}
+    with_powertools = _floor(running, "respond", events["respond"](), scratch, powertools=True)
+    rows = {name: Row(name) for name in ("bare", *(f"floor {n}" for n in floors), POWERTOOLS, *events)}
     for _ in range(RUNS):
         _measure(rows["bare"], bare, "app.app", {"AWS_DEFAULT_REGION": "eu-central-1"}, _root)
         for name, folder in floors.items():
             _measure(rows[f"floor {name}"], folder, "floor.handler", {}, lambda: {})
+        _measure(rows[POWERTOOLS], with_powertools, "floor.handler", {}, lambda: {})
         for name, event in events.items():
             _measure(rows[name], task, f"app.{name}", running.variables(name), event)
     return [*_lines(rows, set(floors)), "", *_memory(rows)]
@@ -131,6 +135,8 @@ def _lines(rows: Mapping[str, Row], floors: set[str]) -> list[str]:
     for name, row in rows.items():
         init, first = min(row.init), min(row.first)
         shown = f"{name:<18}{init:>7.0f}{first:>8.0f}{min(row.second):>8.1f}"
+        if name == POWERTOOLS:
+            shown += f"{init - min(rows['floor respond'].init):>18.0f}  (powertools' logger, metrics and batches alone)"
         if name in floors:
             over = init - min(rows[f"floor {name}"].init)
             shown += f"{over:>18.0f}{over + first:>12.0f}{init / bare:>13.1f}"
@@ -138,18 +144,28 @@ def _lines(rows: Mapping[str, Row], floors: set[str]) -> list[str]:
     return lines
 
 
-def _floor(running: Deployed, name: str, event: Any, scratch: Path) -> Path:
-    """A folder with a handler that imports the standard library's modules of `name`, and nothing else."""
-    probe = _folder(scratch, f"probe-{name}")
+def _floor(running: Deployed, name: str, event: Any, scratch: Path, *, powertools: bool = False) -> Path:
+    """A folder with a handler that imports the standard library's modules of `name`, and nothing else; or what it
+    imports of `powertools` too."""
+    kind = f"{name}-powertools" if powertools else name
+    probe = _folder(scratch, f"probe-{kind}")
     with ExitStack() as stack:
-        for path in running.task.iterdir():
-            (probe / path.name).symlink_to(path)
+        _link(running.task, probe)
         (probe / "probe.py").write_text(PROBE)
         environment = stack.enter_context(function(probe, "probe.handler", running.variables(name)))
         modules = environment.invoke({"function": name, "event": event})
-    folder = _folder(scratch, f"floor-{name}")
+    folder = _folder(scratch, f"floor-{kind}")
+    if powertools:
+        _link(running.task, folder)
+    else:
+        modules = [module for module in modules if not module.startswith("aws_lambda_powertools")]
     (folder / "floor.py").write_text(FLOOR.format(modules=modules))
     return folder
+
+
+def _link(task: Path, folder: Path) -> None:
+    for path in task.iterdir():
+        (folder / path.name).symlink_to(path)
 
 
 def _folder(scratch: Path, name: str) -> Path:

@@ -2,7 +2,8 @@
 takes with nothing round it (the delivery's HMAC, the message as JSON, its signature, the bytes out and the answer in).
 
 The queue is a process of its own that answers as SQS does, so that only receive's side is counted; once in plain HTTP,
-once with TLS.
+once with TLS. It has a processor to itself where there are two: on AWS it is another machine, and where both take turns
+on one, each answer finds what the other has left in its caches.
 """
 
 import hmac
@@ -50,7 +51,8 @@ def main() -> int:
 def measure(scheme: str) -> tuple[float, float]:
     """Seconds of CPU a call: (raw socket, receive), the least of many small blocks taken in turn: whoever else works on
     this machine lengthens some blocks of both, and the least ones least."""
-    with tempfile.TemporaryDirectory() as folder, _queue(scheme, Path(folder)) as (port, trusted):
+    with tempfile.TemporaryDirectory() as folder, _apart() as other, _queue(scheme, Path(folder), other) as at_queue:
+        port, trusted = at_queue
         apps = demo_apps()
         said = SimulatedMessage(USUAL, "Can I return this dress?", author="70009", id="1")
         delivery = deliver(apps, said)
@@ -109,12 +111,30 @@ def _connected(scheme: str, port: int, context: ssl.SSLContext) -> Iterator[sock
 
 
 @contextmanager
-def _queue(scheme: str, folder: Path) -> Iterator[tuple[int, ssl.SSLContext | None]]:
-    """A process that answers every request as SQS would; its port, and the context that trusts it."""
+def _apart() -> Iterator[set[int]]:
+    """This process on one processor; those that are left to the queue, none where there is only this one."""
+    if not hasattr(os, "sched_setaffinity"):  # Linux has it
+        yield set()
+        return
+    usual = os.sched_getaffinity(0)
+    mine, *others = sorted(usual)
+    os.sched_setaffinity(0, {mine})
+    try:
+        yield set(others)
+    finally:
+        os.sched_setaffinity(0, usual)
+
+
+@contextmanager
+def _queue(scheme: str, folder: Path, processors: set[int]) -> Iterator[tuple[int, ssl.SSLContext | None]]:
+    """A process on one of these `processors` that answers every request as SQS would; its port, and the context that
+    trusts it."""
     server, trusted = made(folder) if scheme == "https" else (None, None)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         process = get_context("fork").Process(target=_serve, args=(listening, server), daemon=True)
         process.start()
+        if processors and process.pid:
+            os.sched_setaffinity(process.pid, processors)
         try:
             yield listening.getsockname()[1], trusted
         finally:

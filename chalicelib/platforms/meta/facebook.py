@@ -82,8 +82,7 @@ def _interaction(
     context: PartContext, field: str, item: str, verb: str, kind: Kind, value: dict[str, Any]
 ) -> Interaction:
     account, entry_at = context.account.id, context.entry_at
-    post_ids = (*(value.get(key) for key in _POST_IDS), read.obj(value.get("post")).get("id"))
-    post = next(filter(None, map(read.ident, post_ids)), "")
+    post = _post(value)
     is_comment = item == "comment" or bool(value.get("comment_id"))
     id = read.need_ident(value.get("comment_id")) if is_comment else read.need_ident(post)
     parent = (read.ident(value.get("parent_id")) or post) if is_comment else ""  # a share's is what it shares
@@ -114,7 +113,7 @@ def _interaction(
         text_at=entry_at if kind is Kind.EDIT else at,
         parent=parent or None,
         post=post or None,
-        attachments=sum(1 for key in _ATTACHMENTS if value.get(key)),
+        attachments=len([key for key in _ATTACHMENTS if value.get(key)]),
         link=f"https://www.facebook.com/{id}",
         hidden_at=entry_at if verb == "hide" else None,
         shown_at=entry_at if verb == "unhide" else None,
@@ -122,12 +121,21 @@ def _interaction(
     )
 
 
+def _post(value: dict[str, Any]) -> str:
+    """The id of the post that it is, or stands under; "" where none is named."""
+    for key in _POST_IDS:
+        if key in value and (found := read.ident(value[key])):
+            return found
+    return read.ident(read.obj(value.get("post")).get("id"))
+
+
 def _is_kind_word(value: dict[str, Any]) -> bool:
     """A recommendation, or four and more stars, without a word."""
-    wrote = read.text(value.get("message")) or read.text(value.get("review_text"))
+    if read.text(value.get("message")) or read.text(value.get("review_text")):
+        return False
     stars = value.get("rating")
     high = isinstance(stars, int) and stars >= 4
-    return not wrote and (high or read.text(value.get("recommendation_type")).casefold() == "positive")
+    return high or read.text(value.get("recommendation_type")).casefold() == "positive"
 
 
 def _is_post(parent: str, id: str, post: str, account: str) -> bool:

@@ -5,10 +5,10 @@ Source: https://developers.facebook.com/docs/graph-api/overview
 
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.apps import Account, App
 from chalicelib.ids import segment
@@ -33,8 +33,7 @@ MAX_PAGES = 20  # of one list that a backfill reads
 
 
 # Tables of error codes, one for all products but WhatsApp
-@dataclass(frozen=True, slots=True)
-class Errors:
+class Errors(NamedTuple):
     """Which `error.code` (`windows`: also which `error_subcode`) means what. `refused` are those that prove that
     nothing was posted; after any other code the reply may be out, whatever the HTTP status says."""
 

@@ -4,9 +4,8 @@ Source: https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.apps import Account, App
 from chalicelib.platforms import read
@@ -35,8 +34,7 @@ PartParser = Callable[[PartContext, dict[str, Any]], Iterable[Parsed]]
 Owner = Callable[[App, str, dict[str, Any]], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Who parses the parts of one list in an entry. `owner` says whose they are, where that is not the entry's id."""
 
     product: str
@@ -146,8 +144,8 @@ def _part(
 
 
 def _is_sample(value: Mapping[str, Any]) -> bool:
-    authors = (read.obj(value.get(key)).get("id") for key in ("sender", "from"))
-    return value.get("post_id") == _SAMPLE_POST or any(str(a) in _SAMPLE_AUTHORS for a in authors)
+    authors = [str(read.obj(value.get(key)).get("id")) for key in ("sender", "from")]
+    return value.get("post_id") == _SAMPLE_POST or not _SAMPLE_AUTHORS.isdisjoint(authors)
 
 
 # --- the local run ---------------------------------------------------------------------------------------------------
