@@ -94,7 +94,7 @@ def test_an_urgent_question_reaches_its_people_at_once() -> None:
     told = told_after(fault)
     assert len(told) == 1
     assert told[0] <= timedelta(seconds=1)
-    assert {"MemoryTable.put", "MemoryQueue.send", "MemoryTimer.wake", "TimedMailer.send", "registrations"} <= {
+    assert {"ComparedTable.put", "MemoryQueue.send", "MemoryTimer.wake", "TimedMailer.send", "registrations"} <= {
         *fault.names
     }
 
