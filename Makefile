@@ -89,8 +89,8 @@ export: setup ## CUSTOMER=product:account:customer: print everything stored abou
 link: setup ## CUSTOMER=product:account:customer OTHER=the same BY=name: both are one person; UNDO=1: they are not
 	@$(OPS) link --customer "$(CUSTOMER)" --other "$(OTHER)" --by "$(BY)" $(if $(UNDO),--undo)
 
-backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed
-	@$(OPS) backfill --account "$(ACCOUNT)" --since "$(SINCE)"
+backfill: setup ## ACCOUNT=product:id SINCE=36h: ask the platform for what was missed; or TABLE=name: a table that served before
+	@$(OPS) backfill --account "$(ACCOUNT)" --table "$(TABLE)" --since "$(SINCE)"
 
 restore: setup ## TO=2026-11-21T10:00Z or 36h: the table as it was then, as a new table
 	@$(OPS) restore --to "$(TO)"

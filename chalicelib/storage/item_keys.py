@@ -78,6 +78,11 @@ def forgotten_item(pseudonym: str) -> Key:
     return Key(f"e#{pseudonym}", "e")
 
 
+def is_forgotten(key: Key) -> bool:
+    """Whether it is the mark of somebody who asked to be erased."""
+    return key.pk.startswith("e#")
+
+
 def mark_item(name: str) -> Key:
     return Key(f"m#{name}", "m")
 

@@ -1,4 +1,4 @@
-"""`make backfill`: asks a platform for what was missed."""
+"""`make backfill`: asks a platform for what was missed, or a table that served before."""
 
 import argparse
 import sys
@@ -10,17 +10,25 @@ from chalicelib.handlers.inbox import Envelope
 from chalicelib.platforms.base import Poison, ReplyError, Unsupported
 from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
+from chalicelib.storage.table import DynamoTable
+from infra.ops.former_table import carry
 from infra.ops.given import since
 from infra.ops.stage import OpsError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", required=True)
-    parser.add_argument("--since", required=True)
+    parser.add_argument("--account", default="", help="product:id, whose platform is asked")
+    parser.add_argument("--table", default="", help="a table that served before, in the place of a platform")
+    parser.add_argument("--since", default="", help="without TABLE")
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
     now = services.now()
+    if given.table:
+        if given.account or given.table == services.settings.table:
+            raise OpsError("TABLE is a table that served before, not the one in use, and goes without ACCOUNT")
+        print(carry(services, DynamoTable(services.lean_aws, given.table), now))
+        return 0
     count = backfill(services, given.account, since(given.since, now), now)
     print(f"{count} interactions were listed and are on the inbox; those that are known change nothing")
     return 0

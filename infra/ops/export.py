@@ -15,15 +15,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    customer = customer_named(given.customer)
     print("looking at everything that the table holds: a minute or two for a million items", file=sys.stderr)
-    print(
-        json.dumps(
-            services.eraser.export(customer_named(given.customer), services.now()),
-            indent=2,
-            ensure_ascii=False,
-            default=_plain,
-        )
-    )
+    found = services.eraser.export(customer, services.now())
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=_plain))
     return 0
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
@@ -260,7 +260,7 @@ COMMAND_LINES: Mapping[str, list[list[str]]] = {
     ],
     "connect": [[]],
     "restore": [["--to", "RECOVERABLE"]],
-    "backfill": [["--account", f"facebook:{PAGE}", "--since", "36h"]],
+    "backfill": [["--account", f"facebook:{PAGE}", "--since", "36h"], ["--table", "FORMER"]],
 }
 
 
@@ -278,6 +278,7 @@ def _operate(folder: Path) -> None:
     for text in (json.dumps([token_hex(40) for _ in range(2000)]), "{}"):  # registrations that filled two parts
         secret_text.put(boto3.client("secretsmanager"), f"{STACK}/apps", text)
     words = {"APPS": str(write(folder / "apps.json")), "RECOVERABLE": _recoverable("earshot-local-Table")}
+    words["FORMER"] = f"earshot-local-Table-{datetime.fromisoformat(words['RECOVERABLE']):%Y%m%dT%H%M%S}"
     for command, lines in COMMAND_LINES.items():
         for line in lines:
             main(["--stage", "local-stack", command, *(words.get(word, word) for word in line)])

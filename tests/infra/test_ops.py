@@ -22,6 +22,9 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
 from chalicelib.settings import variables
+from chalicelib.storage.item_keys import counter_item
+from chalicelib.storage.store import Store
+from chalicelib.storage.table import DynamoTable
 from infra.local.demo_apps import demo_text, write
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.ops import access, doctor, redrive, rotate_key, rotate_secret
@@ -534,9 +537,27 @@ def test_connect_changes_nothing_without_do_and_one_refusal_stops_no_other(
 # --- restore ---
 
 
+def _what_came_since_is_brought_back(operator: Operator, restored: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the roles of the two tables turned round: the restored one served, and this one is in use."""
+    former = Store(DynamoTable(operator.services.lean_aws, restored))
+    asked = Interaction("facebook", PAGE, "c9", Kind.NEW, NOW, NOW, thread="c9", author="77001", text="Hello?")
+    former.change_interaction(asked, lambda old: asked, NOW)
+    former.table.count(counter_item("facebook"), 9, NOW + timedelta(days=1))
+    former.mark("doctor", "found", NOW)
+    capsys.readouterr()
+    assert operator.run("backfill", "--table", restored) == 0
+    assert "1 interactions are on the inbox, 1 notes copied" in capsys.readouterr().out
+    assert operator.aws.counts("InboxQueue") == 1
+    assert operator.run("backfill", "--table", operator.aws.settings.table) == 2
+    assert "not the one in use" in capsys.readouterr().err
+    assert operator.run("backfill", "--table", "earshot-nowhere") == 2
+    assert operator.run("backfill", "--table", restored, "--account", f"facebook:{PAGE}") == 2
+
+
 def test_restore_makes_a_table_with_the_old_items_and_every_setting(
-    operator: Operator, capsys: pytest.CaptureFixture[str]
+    registered: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    operator = registered
     dynamodb, table = client("dynamodb", operator.aws.endpoint), operator.aws.settings.table
     assert operator.run("restore", "--to", "1s") == 2
     assert "no point-in-time recovery" in capsys.readouterr().err
@@ -556,6 +577,7 @@ def test_restore_makes_a_table_with_the_old_items_and_every_setting(
     (name,) = [n for n in dynamodb.list_tables()["TableNames"] if n.startswith(f"{table}-")]
     assert f"make deploy STAGE=local TABLE={name}" in capsys.readouterr().out
     assert item in dynamodb.scan(TableName=name)["Items"]
+    _what_came_since_is_brought_back(operator, name, capsys)
     old, new = (dynamodb.describe_table(TableName=n)["Table"] for n in (table, name))
     assert new["KeySchema"] == old["KeySchema"] and new["DeletionProtectionEnabled"]
     assert new["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
