@@ -17,7 +17,18 @@ from chalicelib.intents import DEFAULT_MODEL, IntentModel
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reading.guards import guards
-from models.fit_tables import contact_table, nobody_table, of, questions, right_ones, share, spoilt_table, trap_table
+from models.chatter import chatter
+from models.fit_tables import (
+    chatter_table,
+    contact_table,
+    nobody_table,
+    of,
+    questions,
+    right_ones,
+    share,
+    spoilt_table,
+    trap_table,
+)
 from models.hurried import SPOILT, hurried
 from models.policy import kind
 from models.rows import utterances
@@ -34,6 +45,7 @@ class Bounds:
 
     wrong: float = 0.02  # of the replies to ordinary questions
     traps: float = 0.08  # of the traps, answered at all
+    chatter: float = 0.015  # of the posts that are nothing to a shop, answered at all
     acknowledged: float = 0.45  # of the ordinary questions in English, rightly
     contacts_right: float = 0.95  # of all replies to first contacts
     contacts_needless: float = 0.02  # of the first contacts that need no answer, answered
@@ -81,8 +93,10 @@ class Report:
     controls: Sequence[Said]
     parallel: Sequence[Said]
     contacts: Sequence[Said]
+    posts: Sequence[Said]
     traps: Sequence[Said]
     urgent: Sequence[Said]
+    chatter: Sequence[Said]
     spoilt: Mapping[str, Sequence[Said]]
     guards: Mapping[str, GuardShares]
 
@@ -93,11 +107,14 @@ class Report:
         for name, told in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
             yield from questions(name, told)
             yield ""
-        yield from contact_table(self.contacts)
-        yield ""
+        for name, told in (("first contacts", self.contacts), ("posts", self.posts)):
+            yield from contact_table(name, told)
+            yield ""
         yield from spoilt_table(self.spoilt)
         yield ""
         yield from trap_table(self.traps)
+        yield ""
+        yield from chatter_table(self.chatter)
         yield ""
         yield from nobody_table(self._nobody())
         yield ""
@@ -115,15 +132,19 @@ class Report:
         wrong = [s for s in replies if s.verdict == "wrong"]
         if len(wrong) > bounds.wrong * len(replies):
             yield f"{len(wrong)} of {len(replies)} replies to questions are wrong, more than {bounds.wrong:.0%}"
-        answered = [s for s in self.contacts if s.rung]
-        if right_ones(answered) < bounds.contacts_right * len(answered):
-            yield f"only {right_ones(answered)} of {len(answered)} replies to first contacts are right"
-        needless = [s for s in self.contacts if kind(s.row["intent"]) == "needless"]
-        if sum(s.rung is not None for s in needless) > bounds.contacts_needless * len(needless):
-            yield f"more than {bounds.contacts_needless:.0%} of the first contacts that need no answer get one"
+        for name, told in (("first contacts", self.contacts), ("posts", self.posts)):
+            answered = [s for s in told if s.rung]
+            if right_ones(answered) < bounds.contacts_right * len(answered):
+                yield f"only {right_ones(answered)} of {len(answered)} replies to {name} are right"
+            needless = [s for s in told if kind(s.row["intent"]) == "needless"]
+            if sum(s.rung is not None for s in needless) > bounds.contacts_needless * len(needless):
+                yield f"more than {bounds.contacts_needless:.0%} of the {name} that need no answer get one"
         answered = [s for s in self.traps if s.rung]
         if len(answered) > bounds.traps * len(self.traps):
             yield f"{len(answered)} of {len(self.traps)} traps are answered, more than {bounds.traps:.0%}"
+        answered = [s for s in self.chatter if s.rung]
+        if len(answered) > bounds.chatter * len(self.chatter):
+            yield f"{len(answered)} of {len(self.chatter)} posts that are nothing to a shop are answered"
         if urgent := [s for s in self.urgent if s.rung]:
             yield f"{len(urgent)} urgent messages get an automatic reply"
         lost = [s for kind, some in self._nobody().items() if kind not in MAY_WAIT for s in some if s.closed]
@@ -151,8 +172,9 @@ class Report:
 
     def _nobody(self) -> dict[str, list[Said]]:
         """The messages by whether they may wait for nobody."""
-        needless = [s for s in self.contacts if kind(s.row["intent"]) == "needless"]
-        wanting = [s for s in self.contacts if kind(s.row["intent"]) != "needless"]
+        contacts = (*self.contacts, *self.posts)
+        needless = [s for s in contacts if kind(s.row["intent"]) == "needless"]
+        wanting = [s for s in contacts if kind(s.row["intent"]) != "needless"]
         may = [needless, *([s for s in self.traps if s.row["kind"] == name] for name in MAY_WAIT[1:])]
         asked = [*self.fit, *self.controls, *self.parallel]
         must = {"questions": asked, "first contacts that want something": wanting, "urgent": list(self.urgent)}
@@ -178,9 +200,11 @@ def check(model: IntentModel, playbook: Playbook) -> Report:
         controls=told("controls"),
         parallel=told("parallel", also_seen=True),
         contacts=told("contacts"),
+        posts=told("posts"),
         traps=told("traps", "contact_traps"),
         spoilt=spoilt(read, playbook),
         urgent=told(*(f"urgent_{language}" for language in LANGUAGES)),
+        chatter=[say(row, read, playbook, model.bounds) for row in chatter()],
         guards={language: guard_shares(language) for language in LANGUAGES},
     )
 
@@ -214,9 +238,11 @@ def main(arguments: Sequence[str]) -> int:
     report = check(IntentModel.load(options.model), playbook)
     print("\n".join(report.lines()))
     if options.wrong:
-        for s in (*report.fit, *report.controls, *report.parallel, *report.contacts, *report.traps, *report.urgent):
+        contacts = (*report.contacts, *report.posts)
+        silent = (*report.traps, *report.urgent, *report.chatter)
+        for s in (*report.fit, *report.controls, *report.parallel, *contacts, *silent):
             if s.verdict == "wrong" and s.rung:
-                wanted = s.row.get("intent", s.row.get("kind"))
+                wanted = s.row.get("intent", s.row.get("kind", "nothing"))
                 print(f"wrong: {s.row['language']} {wanted} got {s.reply}: {s.row['text']}")
     failures = list(report.failures())
     print("\n".join(["", *(f"FAILED: {failure}" for failure in failures)] if failures else ["", "every bound holds"]))

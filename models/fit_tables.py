@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chalicelib.conversations.interaction import Rung
+from models.calibration import clopper_pearson
 from models.policy import kind as kind_of
 from models.said import LANGUAGES, Said
 
@@ -27,9 +28,9 @@ def questions(name: str, told: Sequence[Said]) -> Iterator[str]:
         )
 
 
-def contact_table(told: Sequence[Said]) -> Iterator[str]:
+def contact_table(name: str, told: Sequence[Said]) -> Iterator[str]:
     """One line a language and kind of first contact: the common questions, what is for people, what needs no answer."""
-    yield "first contacts       messages  replied    right | right of replies"
+    yield f"{name:20} messages  replied    right | right of replies"
     for language in LANGUAGES:
         for kind in ("public", "aside", "needless"):
             some = [s for s in told if s.row["language"] == language and kind_of(s.row["intent"]) == kind]
@@ -60,6 +61,20 @@ def trap_table(told: Sequence[Said]) -> Iterator[str]:
         rungs = Counter(s.rung for s in some if s.rung)
         own, topic, general = (share(rungs[rung], len(some)) for rung in Rung)
         yield f"{kind or 'all':20} {len(some):8}    {share(rungs.total(), len(some))} | {own} {topic}  {general}"
+
+
+def chatter_table(told: Sequence[Said]) -> Iterator[str]:
+    """One line a language: how many posts that are nothing to a shop are answered, at most, and called urgent."""
+    yield "nothing to a shop    messages  answered  95 % sure below  called urgent"
+    for language in (*LANGUAGES, ""):
+        some = [s for s in told if language in ("", s.row["language"])]
+        silent = sum(s.rung is None for s in some)
+        most = 1 - clopper_pearson(silent, len(some))
+        answered, urgent = len(some) - silent, sum(s.urgent for s in some)
+        yield (
+            f"{language or 'all':20} {len(some):8}    {share(answered, len(some))}          {most:6.1%}         "
+            f"{share(urgent, len(some))}"
+        )
 
 
 def nobody_table(told: Mapping[str, Sequence[Said]]) -> Iterator[str]:

@@ -34,10 +34,13 @@ _MENTION: Final = re.compile(r"(?<!\w)@[\w.]+")
 _URL: Final = re.compile(r"https?://\S+|www\.\S+")
 _NUMBER: Final = re.compile(r"(?<![\w.,])#?[a-z]{0,4}[-_]?\d(?:[-/]?\d){5,30}[a-z]{0,3}(?![\w])")
 _DIGITS: Final = re.compile(r"\d+")
+_DIGIT: Final = re.compile(r"[0-9]")
 _REPEAT: Final = re.compile(r"([^\W\d])\1{2,}|([^\w\s])\2+")
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # once they are apart
 _APOSTROPHE: Final = re.compile(r"(?<=\w)['’`´](?=\w)")
 _TOKEN: Final = re.compile(rf"\w{{1,{WORD_CAP}}}|[?!$£€]|[^\x00-\u2fff\u3000-\u303f]|[\u2600-\u27bf]")
+_SIGNS: Final = ("?", "!", "$")  # what else is a token in a text of ASCII letters
+_BLANKED: Final = bytes(n if n < 128 and (chr(n).isalnum() or chr(n) in "?!$_") else 32 for n in range(256))
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 _WORD_SEED: Final = zlib.crc32(b"word")
 PIECE_SEED: Final = zlib.crc32(b"char")
@@ -142,7 +145,7 @@ def normalise(text: str | bytes) -> str:
     ascii = text.isascii()
     if not ascii or "'" in text or "`" in text:
         text = _APOSTROPHE.sub("", text)
-    if _DIGITS.search(text):
+    if (_DIGIT if ascii else _DIGITS).search(text):
         text = _DIGITS.sub(lambda run: "0" * min(len(run[0]), 5), _NUMBER.sub(f" {NUMBER} ", text))
     if _repeats(text):
         text = _REPEAT.sub(lambda run: (run[1] or "") * 2 or run[2], text)
@@ -175,13 +178,24 @@ def _left(rest: str, whole: str) -> str:
     return rest if len(_WORD.findall(rest)) >= LEAST_WORDS else whole
 
 
+def _tokens(text: str) -> list[str]:
+    """What `_TOKEN` finds, six times as fast where all letters are ASCII."""
+    if not text.isascii():
+        return _TOKEN.findall(text)
+    for sign in _SIGNS:
+        if sign in text:
+            text = text.replace(sign, f" {sign} ")
+    found = text.encode().translate(_BLANKED).decode().split()
+    return found if len(max(found, key=len, default="")) <= WORD_CAP else _TOKEN.findall(text)
+
+
 def words(text: str | bytes) -> list[str]:
     """The words, signs and emoji that are looked at, in their order."""
     text = normalise(text)
-    found = _TOKEN.findall(text)
+    found = _tokens(text)
     tail = found[-TAIL:]
     if not _ENDINGS.isdisjoint(tail) or _GREETING.match(text):  # true of few messages
-        found = _TOKEN.findall(core(text, tail))
+        found = _tokens(core(text, tail))
     if MAIL not in text and NUMBER not in text:
         return found
     telling = [word for word in found if word != MAIL and word != NUMBER]

@@ -10,6 +10,7 @@ from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.intents import IntentModel
 from chalicelib.playbook.parts import INTENTS
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from models.chatter import chatter
 from models.fit_check import BOUNDS, Report, check, main
 from models.hurried import SPOILT, hurried
 from models.rows import utterances
@@ -72,6 +73,21 @@ def test_first_contacts_and_their_traps_are_enough_and_no_training_row_says_them
     assert len(traps) >= 120 and {row["language"] for row in traps} == set(LANGUAGES)
     assert {row["right"][0] for row in contacts if row["intent"] in ("other", "legal_safety", "praise")} == {SILENCE}
     assert len(report().contacts) == len(contacts)
+
+
+def test_posts_that_are_nothing_to_a_shop_are_thousands_and_the_same_each_time() -> None:
+    told = report().chatter
+    assert len(told) == len({s.row["text"] for s in told}) >= 4_500
+    assert {s.row["language"] for s in told} == set(LANGUAGES)
+    assert [row["text"] for row in chatter()] == [s.row["text"] for s in told]
+
+
+def test_posts_are_enough_in_every_language_and_most_of_them_want_something() -> None:
+    posts = rows("posts")
+    assert len(posts) >= 500 and {row["language"] for row in posts} == set(LANGUAGES)
+    wanted = [row for row in posts if row["right"] != [SILENCE]]
+    assert len(posts) / 2 < len(wanted) < 2 / 3 * len(posts)
+    assert len(report().posts) > 0.95 * len(posts)
 
 
 def test_a_question_is_spoilt_in_the_same_way_whatever_stands_beside_it() -> None:
