@@ -20,9 +20,7 @@ USAGE = Path(__file__).with_name("usage.yaml")
 VOLUMES = (10_000, 1_000_000, 100_000_000)
 MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 SECONDS = MINUTES * 60
-POLLS_A_QUEUE = (
-    MINUTES * 15
-)  # Lambda's five pollers a queue wait up to 20 s each: 15 receives a minute while it is idle
+POLLERS, POLL_S = 5, 20  # Lambda's on each queue, and how long one waits for a message
 MEMORY_GB = 0.5
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
 WEEKS = 30 / 7
@@ -89,6 +87,15 @@ def minutes_with(events: float) -> float:
     """In how many minutes of a month at least one of so many things happens, when they happen evenly. Those of a shop
     crowd into its hours and come several at once, so that it is fewer."""
     return MINUTES * -math.expm1(-events / MINUTES)
+
+
+def idle_polls(messages: float, busy: float) -> float:
+    """Receives a month that find nothing, on a queue whose `messages` all come in the `busy` share of it, and there at
+    random: a poll ends with a message or after POLL_S."""
+    rate = messages / (busy * SECONDS)
+    expected = rate * POLL_S / POLLERS  # while one of them waits
+    empty = rate / math.expm1(min(expected, 500.0)) if expected > 1e-9 else POLLERS / POLL_S
+    return SECONDS * (busy * empty + (1 - busy) * POLLERS / POLL_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +171,13 @@ class Month:
         return cpu + waits + receive + (SWEEPS + self.timers) * use["sweep_ms"] + starts
 
     def _queues(self) -> Amounts:
-        """Each message is sent, received and deleted; respond's in batches. Polls are counted as if nothing came."""
+        """Each message is sent, received and deleted; respond's in batches. Some polls find nothing."""
         messages = self.n * self.used["queue_messages"] * (1 + 2 / self.batch) + 2 * self.emails + 3 * self.timers
+        read = [self.told, self.timers, self.emails, self.emails]  # inbox, due, escalations, mail events
+        read += [0.0] * (self.stack.polled_queues - len(read))
+        idle = sum(idle_polls(each, self.use["busy_share"]) for each in read)
         return [
-            ("SQS", "sqs_request", messages + self.stack.polled_queues * POLLS_A_QUEUE),
+            ("SQS", "sqs_request", messages + idle),
             ("Step Functions", "state_transition", self.timers * self.use["transitions_a_timer"]),
         ]
 

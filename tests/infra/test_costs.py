@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from infra.stack.cost_tables import TARGETS, components, million, usage
-from infra.stack.costs import VOLUMES, lines, month, read_usage, shape, table_otherwise, without_mail
+from infra.stack.costs import VOLUMES, idle_polls, lines, month, read_usage, shape, table_otherwise, without_mail
 from infra.stack.definitions import holds
 from infra.stack.package import merge_template
 from infra.stack.prices import Prices, read_prices, regions
@@ -153,6 +153,14 @@ def test_what_the_template_has_only_under_a_condition_is_not_charged_to_who_does
     queues = [r for r in merge_template()["Resources"].values() if r["Type"] == "AWS::SQS::Queue"]
     read = sum("RedrivePolicy" in r["Properties"] for r in queues)
     assert shape().polled_queues == read - 1  # nobody reads the queue of incoming mail without a domain for it
+
+
+def test_a_queue_that_is_idle_is_polled_fifteen_times_a_minute_and_a_busy_one_never_in_vain() -> None:
+    whole = 30 * 24 * 60 * 15
+    assert idle_polls(0, 1.0) == idle_polls(0, 0.5) == whole
+    assert idle_polls(1e9, 1.0) == pytest.approx(0)
+    assert idle_polls(1e9, 0.5) == pytest.approx(whole / 2)
+    assert whole > idle_polls(1e4, 0.5) > idle_polls(1e5, 0.5) > idle_polls(1e6, 0.5) > whole / 2
 
 
 def test_provisioned_capacity_pays_for_a_large_stage_only_and_the_rare_class_for_none(prices: Prices) -> None:
