@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from chalicelib.aws.client import AwsError, LeanAws, Service
+from chalicelib.reports.facts import Deriver
+from chalicelib.reports.stream import FactsOfChanges, work
 from tests.aws_world import AwsWorld
 from tests.world import NOW, PAGE, comment, delivery, message
 
@@ -56,6 +58,8 @@ class Meter:
 
     used: Counter[str] = field(default_factory=Counter)
     items: dict[tuple[str, str], Attributes] = field(default_factory=dict)
+    stream: list[dict[str, Any]] = field(default_factory=list)
+    """The changes that no facts were made of yet, as Lambda hands them over."""
     largest: Counter[str] = field(default_factory=Counter)
 
     def wrote(self, key: tuple[str, str], new: Attributes | None) -> None:
@@ -65,8 +69,12 @@ class Meter:
         kind = _kind(key)
         self._write(f"write units: {kind}", _units(bytes, 1024))
         self.used["bytes written"] += bytes
-        if kind == "conversation" or (kind == "interaction" and old and new):
-            self.used["fact changes"] += 1  # what reports.yaml's stream hands to the facts
+        if kind == "conversation" or (kind == "interaction" and old and new):  # as reports.yaml filters them
+            self.used["fact changes"] += 1
+            images = {name: image for name, image in (("OldImage", old), ("NewImage", new)) if image}
+            keys = {name: {"S": value} for name, value in zip(("pk", "sk"), key, strict=True)}
+            number = f"{self.used['fact changes']:021}"
+            self.stream.append({"dynamodb": {"Keys": keys, "SequenceNumber": number, **images}})
         self.largest[kind] = max(self.largest[kind], bytes)
         for index, names in INDEXES.items():
             before, after = _entry(old, names), _entry(new, names)
@@ -218,6 +226,7 @@ class Shop:
         for q in self.asked:
             self._deliver(self._question(q.number, q.text, private=q.private))
             self._echo(q.number, private=q.private)
+        self._facts()
         for minute in MINUTES:
             self.world.services.time = NOW + timedelta(minutes=minute)
             for q in self.asked:
@@ -227,6 +236,17 @@ class Shop:
             self.world.sweep()
             self.swept = self.meter.used - before  # of the last sweep, at which nothing is due any more
             self.world.work()
+            self._facts()
+
+    def _facts(self) -> None:
+        """The minute's changes become facts, as one batch; what that reads is counted apart."""
+        services, before = self.world.services, Counter(self.meter.used)
+        records, self.meter.stream = self.meter.stream, []
+        deriver = Deriver(services.playbook, services.keys)
+        work({"Records": records}, FactsOfChanges(services.store.table, deriver), lambda key, content: None)
+        read = self.meter.used["read units"] - before["read units"]
+        self.meter.used = before
+        self.meter.used["fact reads"] += read
 
     def _question(self, number: int, text: str, *, private: bool) -> bytes:
         id, author = f"q{number:014}", f"77{number:013}"
@@ -289,6 +309,7 @@ def record() -> dict[str, float]:
         "index_bytes": sum(200 for _, item in stored for names in INDEXES.values() if _entry(item, names)),
         "queue_messages": used["sqs.SendMessage"] + used["sqs.SendMessageBatch"],
         "fact_changes": used["fact changes"],
+        "fact_read_units": used["fact reads"],
         "timers": timers(),
     }
     by_question = {name: round(value / n, 3) for name, value in found.items()}

@@ -42,10 +42,12 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class FactsOfChanges:
-    """Derives the facts of changes; `table` is where a conversation's interactions are read."""
+    """Derives the facts of changes; `table` is where a conversation's interactions are read. `seen` keeps what was
+    found there while one batch is worked on: whatever changes after it comes with a change of its own."""
 
     table: Table
     deriver: Deriver
+    seen: dict[Key, Item] | None = None
 
     def facts(self, changes: Iterable[Changed]) -> list[Fact]:
         """The newest fact of each question that `changes` tell of, and of each day that it was counted under."""
@@ -84,7 +86,7 @@ class FactsOfChanges:
             yield from self._conversation(change)
         elif is_interaction(change.key) and change.old and change.new:  # a new one comes with its conversation
             i = change.new.noun(Interaction)
-            item = self.table.get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
+            item = self._get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
             if item:
                 yield from self._derived(item)
 
@@ -110,7 +112,7 @@ class FactsOfChanges:
         newest = sorted((o for o in found if o.customer != c.customer), key=_last, reverse=True)
         for other in newest[:NEIGHBOURS]:
             for id in other.questions:
-                if item := self.table.get(interaction_key(c.product, c.account, id)):
+                if item := self._get(interaction_key(c.product, c.account, id)):
                     yield item.noun(Interaction)
 
     def names(self, wanted: Collection[str]) -> dict[str, str]:
@@ -125,8 +127,14 @@ class FactsOfChanges:
         return found
 
     def _interaction(self, c: Conversation, id: str) -> Revised[Interaction] | None:
-        item = self.table.get(interaction_key(c.product, c.account, id))
+        item = self._get(interaction_key(c.product, c.account, id))
         return Revised(item.noun(Interaction), item.rev) if item else None
+
+    def _get(self, key: Key) -> Item | None:
+        item = (self.seen or {}).get(key) or self.table.get(key)
+        if item and self.seen is not None:
+            self.seen[key] = item
+        return item
 
     def _erased(self, old: Item, ids: Collection[str], *, whole: bool) -> Iterator[Fact]:
         """The facts without the customer's name of those questions of `ids` that an erasure took out of the
@@ -178,7 +186,8 @@ def work(event: Mapping[str, Any], facts: FactsOfChanges, put: Put) -> int:
     records = event["Records"]
     if not records:
         return 0
-    found = sorted(facts.facts(changed(r) for r in records), key=lambda f: (f.day, f.question))
+    batch = replace(facts, seen={})
+    found = sorted(batch.facts(changed(r) for r in records), key=lambda f: (f.day, f.question))
     first, last = (r["dynamodb"]["SequenceNumber"] for r in (records[0], records[-1]))
     for day, rows in groupby(found, key=lambda f: f.day):
         put(f"facts/day={day}/{first}-{last}.jsonl", to_lines(rows))

@@ -21,6 +21,7 @@ VOLUMES = (10_000, 1_000_000, 100_000_000)
 MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 SECONDS = MINUTES * 60
 POLLERS, POLL_S = 5, 20  # Lambda's on each queue, and how long one waits for a message
+MAIL_BATCH, MAIL_WINDOW_S = 10, 10  # of mail events: app.py, resources.yaml
 MEMORY_GB = 0.5
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
 WEEKS = 30 / 7
@@ -127,6 +128,11 @@ class Month:
         return min(self.use["respond_batch"], max(1.0, self.told / SECONDS))
 
     @property
+    def mail_batch(self) -> float:
+        """SES's events that one invocation takes: the window in resources.yaml waits for more."""
+        return min(MAIL_BATCH, 1 + self.emails / SECONDS * MAIL_WINDOW_S)
+
+    @property
     def timers(self) -> float:
         """Executions, one for a minute in which anything falls due."""
         return minutes_with(self.n * self.used["timers"])
@@ -146,7 +152,8 @@ class Month:
         return [*self._functions(), *self._queues(), *self._table(), *self._facts(), *self._mail(), *self._watching()]
 
     def _functions(self) -> Amounts:
-        invocations = self.deliveries + self.told / self.batch + 2 * self.emails + SWEEPS + self.timers
+        mail = self.emails * (1 + 1 / self.mail_batch)  # each sent alone, what became of them told together
+        invocations = self.deliveries + self.told / self.batch + mail + SWEEPS + self.timers
         reports = self.use["reports_gb_seconds"] + LOOKS * self.use["look_s"] * MEMORY_GB
         reports += self.changes * self.use["fact_change_ms"] / 1000 * MEMORY_GB
         out = self.deliveries * self.use["answer_kb"] + self.n * self.used["acknowledged"] * self.use["post_kb"]
@@ -172,7 +179,8 @@ class Month:
 
     def _queues(self) -> Amounts:
         """Each message is sent, received and deleted; respond's in batches. Some polls find nothing."""
-        messages = self.n * self.used["queue_messages"] * (1 + 2 / self.batch) + 2 * self.emails + 3 * self.timers
+        messages = self.n * self.used["queue_messages"] * (1 + 2 / self.batch) + 3 * self.timers
+        messages += self.emails * (1 + 1 / self.mail_batch)  # put by SNS; received, and deleted together
         read = [self.told, self.timers, self.emails, self.emails]  # inbox, due, escalations, mail events
         read += [0.0] * (self.stack.polled_queues - len(read))
         idle = sum(idle_polls(each, self.use["busy_share"]) for each in read)
@@ -188,7 +196,7 @@ class Month:
         reads = self.n * self.used["read_units"] + (SWEEPS + self.timers) * self.used["sweep_read_units"]
         return [
             ("DynamoDB writes", "dynamodb_write", self.n * self.used["write_units"]),
-            ("DynamoDB reads", "dynamodb_read", reads + self.changes + WEEKS * counted),
+            ("DynamoDB reads", "dynamodb_read", reads + self.n * self.used["fact_read_units"] + WEEKS * counted),
             ("DynamoDB storage", "dynamodb_storage", stored),
             ("DynamoDB backup", "dynamodb_backup", kept * self.used["bytes_stored"]),
         ]

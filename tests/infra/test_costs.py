@@ -5,8 +5,20 @@ from itertools import pairwise
 
 import pytest
 
+import app as entry
 from infra.stack.cost_tables import TARGETS, components, million, usage
-from infra.stack.costs import VOLUMES, idle_polls, lines, month, read_usage, shape, table_otherwise, without_mail
+from infra.stack.costs import (
+    MAIL_BATCH,
+    MAIL_WINDOW_S,
+    VOLUMES,
+    idle_polls,
+    lines,
+    month,
+    read_usage,
+    shape,
+    table_otherwise,
+    without_mail,
+)
 from infra.stack.definitions import holds
 from infra.stack.package import merge_template
 from infra.stack.prices import Prices, read_prices, regions
@@ -183,3 +195,11 @@ def test_the_table_and_each_index_scale_apart_only_where_that_is_asked_for() -> 
     for part in (table, *table["GlobalSecondaryIndexes"]):
         assert part["ProvisionedThroughput"]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
     assert table["BillingMode"] == {"Fn::If": ["Provisioned", "PROVISIONED", "PAY_PER_REQUEST"]}
+
+
+def test_mail_events_wait_for_each_other_as_the_template_says() -> None:
+    source = merge_template()["Resources"]["MailEvents"]["Properties"]["Events"]["MailEventsSqsEventSource"]
+    assert source["Properties"]["MaximumBatchingWindowInSeconds"] == MAIL_WINDOW_S
+    assert {s.name: s.batch_size for s in entry.app.event_sources if hasattr(s, "batch_size")}[
+        "mail_events"
+    ] == MAIL_BATCH
