@@ -406,6 +406,24 @@ def test_none_takes_a_value_away_and_what_has_no_default_is_asked_for() -> None:
         parameters(TEMPLATE, {"MailFrom": "none"}, {"Stage", "MailFrom", "LogDays"})
 
 
+NAMES = (
+    *("Name", "AlarmName", "BucketName", "DashboardName", "LogGroupName", "QueueName", "RoleName", "RuleSetName"),
+    *("TableName", "TopicName"),
+)
+
+
+def test_two_stages_in_one_account_share_no_name_and_no_second_api_is_made(package: Path) -> None:
+    found = expand(json.loads((package / "sam.json").read_text("utf-8")))["Resources"]
+    fixed = {
+        name
+        for name, resource in found.items()
+        for key, value in resource.get("Properties", {}).items()
+        if key in NAMES and not any(w in json.dumps(value) for w in ("AWS::StackName", '"Ref"', "Fn::GetAtt"))
+    }
+    assert fixed <= {n for n, r in found.items() if r["Type"] == "AWS::Lambda::Alias"}  # a function's own
+    assert not [n for n, r in found.items() if r["Type"].startswith("AWS::ApiGateway::")]
+
+
 def test_every_route_of_the_app_is_a_route_of_the_http_api(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text("utf-8"))["Resources"]
     routes = {r["Properties"]["RouteKey"] for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Route"}

@@ -67,6 +67,11 @@ class Platforms:
             first = int(call.query.get("pagination_token", 0))  # two a page
             more = {"next_token": str(first + 2)} if first + 2 < len(self.events) else {}
             return {"data": self.events[first : first + 2], "meta": more}
+        if path.endswith("/notificationSetting"):  # a field that the mask does not name stays
+            self.hook = (
+                self.hook if get else {**self.hook, **{n: call.data[n] for n in call.query["updateMask"].split(",")}}
+            )
+            return self.hook
         assert path.endswith("/admin/api/web_hooks.json"), path
         self.hook = self.hook if get else call.data["web_hook"]
         groups = {"post": [{"id": 7, "name": "post_created"}], "topic": [{"id": 8, "name": "topic_created"}]}
@@ -78,8 +83,8 @@ OPTIONS = {"page_id": "5", "waba_id": "6", "app_token": "b", "base_url": "https:
 WITH_API = ("facebook", "messenger", "instagram", "whatsapp", "telegram", "line", "x", "discourse")
 
 
-def steps(product: str, at: Platforms, **app: Any) -> list[Step]:
-    account = Account("5", product, token="t", options=OPTIONS)
+def steps(product: str, at: Platforms, id: str = "5", **app: Any) -> list[Step]:
+    account = Account(id, product, token="t", options=OPTIONS)
     given: dict[str, Any] = {"secrets": ("first",), "app_id": "9", "verify_token": "v", **app}
     return platforms.product(product).connect(at, App("main", "p", accounts=(account,), **given), account, ADDRESS)
 
@@ -135,6 +140,23 @@ def test_telegram_gets_the_newest_secret_as_long_as_two_verify() -> None:
 def test_another_app_at_the_same_whatsapp_account_is_not_ours() -> None:
     at = Platforms(page=["any"], app={"w": {"object": "whatsapp_business_account", "callback_url": ADDRESS}})
     assert any(step.what == "subscribe 6 to this app" for step in steps("whatsapp", at, app_id="8"))
+
+
+def test_google_tells_of_reviews_once_its_topic_is_set_and_of_what_it_told_before() -> None:
+    location, topic = "accounts/1/locations/2", "projects/shop/topics/reviews"
+    assert [s.do for s in steps("google", Platforms(), location)] == [None, None]  # the topic and its push are by hand
+    at = Platforms(hook={"pubsubTopic": topic, "notificationTypes": ["NEW_QUESTION"]})
+    do(steps("google", at, location))
+    assert at.hook == {"pubsubTopic": topic, "notificationTypes": ["NEW_QUESTION", "NEW_REVIEW", "UPDATED_REVIEW"]}
+    (change,) = at.changes
+    assert (change.method, change.query) == ("PATCH", {"updateMask": "notificationTypes"})
+    assert steps("google", at, location) == []
+
+
+@pytest.mark.parametrize("product", ["mastodon", "standard"])
+def test_where_there_is_no_api_it_is_told_to_be_done_by_hand(product: str) -> None:
+    found = steps(product, Platforms())
+    assert found and all(step.do is None for step in found)
 
 
 def test_what_meta_needs_of_the_apps_file_is_told() -> None:
