@@ -33,7 +33,8 @@ def to_time(text: str) -> datetime:
 
 def to_milliseconds(time: datetime) -> datetime:
     """`time` as it is kept: what lies below a millisecond is not."""
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+    below = time.microsecond % 1000
+    return time.replace(microsecond=time.microsecond - below) if below else time
 
 
 @lru_cache(maxsize=4096)

@@ -202,8 +202,8 @@ def _call(c: Conversation, id: str, q: Question, ladder: Ladder, clocks: Clocks)
 
 def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conversation:
     """The next tier of every ladder that is overdue, with its notice pending; notices without an outcome are set to be
-    queued again; otherwise unchanged."""
-    c = arrange(conversation, conversation, clocks, now)
+    queued again; otherwise unchanged. The conversation is an arranged one: `rules.apply_replies` comes before."""
+    c = conversation
     notices = {
         key: replace(n, state=Outcome.PENDING, again_at=now + NOTICE_RETRY) if n.again_at and n.again_at <= now else n
         for key, n in c.notices.items()

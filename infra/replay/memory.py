@@ -52,7 +52,7 @@ class MemoryTable:
         if old is None:
             self._numbers.setdefault(item.key, len(self._numbers) + 1)
             self._families.setdefault(item.key.pk, {})[item.key.sk] = None
-        if old is None or _indexed(old) != _indexed(new):
+        if old is None or old.wake_at != new.wake_at or old.shard != new.shard or old.customer != new.customer:
             self._unindex(old)
             self._index(new)
         return new
@@ -112,10 +112,6 @@ class MemoryTable:
         if old.shard is not None and old.wake_at:
             rows = self._overdue[old.shard]
             del rows[bisect_left(rows, (old.wake_at, old.key.pk, old.key.sk))]
-
-
-def _indexed(item: Item) -> tuple[Any, ...]:
-    return item.customer, item.shard, item.wake_at
 
 
 class Due(NamedTuple):

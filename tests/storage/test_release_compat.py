@@ -61,7 +61,8 @@ def test_a_conversation_of_the_release_before_goes_on_where_it_was() -> None:
     assert stored.state is State.OPEN
     assert (stored.tier, stored.round) == (1, 1)
     assert stored.notices["1.1"].state is Outcome.SENT
-    again = ladders.escalate(stored, playbook(), NOW + timedelta(hours=1))
+    later = NOW + timedelta(hours=1)
+    again = ladders.escalate(ladders.arrange(stored, stored, playbook(), later), playbook(), later)
     assert again.tier == 2
     assert set(again.notices) == {"1.1", "1.2"}
     settled = rules.apply_replies(stored, load(Thread, written("thread")), playbook(), NOW)
