@@ -204,7 +204,7 @@ def words(text: str | bytes) -> list[str]:
 
 def pieces(word: bytes) -> Collection[bytes]:
     """The different 3- and 4-grams of a word with a space on either side; `zlib.crc32(piece, PIECE_SEED)` is a hash."""
-    return dict.fromkeys(_cut(len(word))(word))
+    return set(_cut(len(word))(word))
 
 
 @cache
@@ -221,7 +221,7 @@ def word_hash(word: str) -> int:
 
 @lru_cache(maxsize=4_096)  # words come back
 def _kept_hashes(word: str) -> Sequence[int]:
-    return tuple(zlib.crc32(piece, PIECE_SEED) for piece in pieces(f" {word} ".encode()))
+    return sorted(zlib.crc32(piece, PIECE_SEED) for piece in pieces(f" {word} ".encode()))  # sets have no order
 
 
 def features(text: str | bytes) -> Features:

@@ -18,6 +18,7 @@ WORDS: Final = 3_000  # that are at hand, and as many from before
 _LANE: Final = 2  # bytes a number occupies
 ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
 _LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
+_integer: Final = int.from_bytes
 
 Weighed = tuple[int, bytes, int]
 """What is kept of a word: its hash, its bytes behind a space (for the hash of a pair), and one long integer: its own
@@ -94,8 +95,8 @@ class Sums:
 
     def row(self, bucket: int) -> int:
         """A row that is asked for the first time. Big-endian: naming the other order costs as much as the reading."""
-        start = bucket * self._step
-        row = self._rows[bucket] = int.from_bytes(self._lanes[start : start + self._step])
+        start = bucket * (step := self._step)
+        row = self._rows[bucket] = _integer(self._lanes[start : start + step])
         return row
 
     def _many(self, block: Sequence[tuple[bytes, int]]) -> Sequence[int]:
