@@ -46,10 +46,8 @@ SELECT *,
 FROM (
   SELECT *, ended NOT IN ('resolved', 'closed', 'no_answer_needed', 'withdrawn') AS needs
   FROM (
-    SELECT question, conversation, customer, platform, account, post, team, language,
-      coalesce(intent, 'other') AS intent, confidence, private, urgent, asked_at, received_at, acknowledged_at, rung,
-      promised_by, told_at, tier, edited,
-      follow_ups, reaction, campaign, spike, helped_by, closed_why, answered_by, hand_overs, reach,
+    SELECT {{more}}customer, platform, account, team, coalesce(intent, 'other') AS intent, confidence, urgent, asked_at,
+      received_at, acknowledged_at, promised_by, told_at, follow_ups, reaction,
       timezone($zone, timezone('UTC', asked_at)) AS local_at,
       CASE WHEN first_response_by IN ({_BY}) THEN first_response_at END AS by_person,
       CASE WHEN state = 'withdrawn' THEN 'withdrawn'
@@ -62,12 +60,17 @@ FROM (
            ELSE 'waiting' END AS ended
     FROM facts WHERE asked_at >= $since AND asked_at < $until))
 """
+# What only the span itself is asked for: the one before it is read for its figures alone, and so in half the time.
+_OF_THE_SPAN: Final = (
+    "question, conversation, post, language, private, rung, tier, edited, campaign, spike, helped_by, closed_why,"
+    " answered_by, hand_overs, reach, "
+)
 
 
 @dataclass(slots=True)
 class Asked:
     """The questions of [`since`, `until`) in `lake`, as they stand at `now`. Days and hours are the shop's own, in
-    `zone`. The span of the same length before it is the table `before`."""
+    `zone`. The span of the same length before it is the table `before`, which has only what figures are made of."""
 
     lake: Lake
     since: datetime
@@ -88,17 +91,17 @@ class Asked:
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What `sql` finds over `asked` and `before`."""
         if not self._made:
-            self._make("asked", self.since, self.until)
-            self._make("before", self.since - self.length, self.since)
+            self._make("asked", self.since, self.until, _OF_THE_SPAN)
+            self._make("before", self.since - self.length, self.since, "")
             self._made = True
         return self.lake.rows(sql, parameters)
 
     def count(self) -> int:
         return int(self.rows("SELECT count(*) FROM asked")[0][0])
 
-    def _make(self, name: str, since: datetime, until: datetime) -> None:
+    def _make(self, name: str, since: datetime, until: datetime, more: str) -> None:
         values = {"since": _utc(since), "until": _utc(until), "now": _utc(self.now), "zone": self.zone.key}
-        self.lake.rows(_ASKED.replace("{name}", name), values)
+        self.lake.rows(_ASKED.replace("{name}", name).replace("{more}", more), values)
 
 
 def _utc(at: datetime) -> datetime:

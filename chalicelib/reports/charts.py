@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -154,6 +154,10 @@ def _days(axes: Any, palette: Palette, wide: bool, report: Report, say: Say) -> 
             [by_name[said] for said in order], order, frameon=False, loc="lower left", bbox_to_anchor=(0, 1),
             ncols=4 if wide else 2, borderaxespad=0, handlelength=1.2, columnspacing=1.2,
         )  # fmt: skip
+    least = days[0][0] + timedelta(days=14)  # a day alone would be one block
+    axes.set_xlim(
+        days[0][0] - timedelta(days=1), max([least, days[-1][0], *(d.day for d in ahead)]) + timedelta(days=1)
+    )
     axes.set_ylabel(say("axis_questions"))
     axes.set_ylim(0, _top(report))
     _counts(axes, say)
@@ -278,7 +282,9 @@ def _days_in_words(report: Report, say: Say) -> str:
 def _week_in_words(report: Report, say: Say) -> str:
     cells = report.volume.heat.cells
     n, day, hour = max((n, d, h) for d, row in enumerate(cells) for h, n in enumerate(row))
-    return say("says_week", day=say.weekday(day + 1), hour=say.hour(hour), count=say.count(n))
+    return say(
+        "says_week", day=say.weekday(day + 1), hour=say.hour(hour), count=say.count(int(n) if n == int(n) else n)
+    )
 
 
 def _people_in_words(report: Report, say: Say) -> str:

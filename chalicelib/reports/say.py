@@ -96,6 +96,12 @@ class Say:
         """3 November 2026"""
         return self.phrases.day_of(at)
 
+    def between(self, first: date, last: date) -> str:
+        """From the first day to the last; one day alone where they are the same."""
+        if (first.year, first.month, first.day) == (last.year, last.month, last.day):
+            return self.day(first)
+        return self("span", since=self.day(first), last=self.day(last))
+
     def short_day(self, at: date) -> str:
         """3 Nov"""
         return self("short_day", day=at.day, month=self._words["months_short"][at.month - 1])

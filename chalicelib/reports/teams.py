@@ -141,7 +141,9 @@ FROM (SELECT *, coalesce(left_at, CASE WHEN by_person >= given_at THEN by_person
 GROUP BY of, "to" ORDER BY n DESC, of, "to"
 """
 _PRIORITIES: Final = f"""
-WITH told AS (SELECT * FROM asked UNION ALL SELECT * FROM before),
+WITH told AS (
+  SELECT customer, platform, account, asked_at, needs, by_person FROM asked UNION ALL
+  SELECT customer, platform, account, asked_at, needs, by_person FROM before),
 waits AS (SELECT *, date_diff('microsecond', asked_at, $now::TIMESTAMP) / 1e6 AS waited FROM asked WHERE {_OPEN}),
 repeats AS (
   SELECT waits.question, count(*) AS repeat FROM waits JOIN told ON told.customer = waits.customer

@@ -26,7 +26,7 @@ def weekly(report: Report, team: Team, page: str, valid_until: datetime, claim: 
     view = {
         "say": say,
         "shop": report.policy.shop,
-        "span": say("span", since=say.day(report.since.astimezone(report.policy.zone)), last=say.day(report.last)),
+        "span": say.between(report.since.astimezone(report.policy.zone), report.last.astimezone(report.policy.zone)),
         "figures": () if report.empty else figures(report, say),
         "advice": [say.advice(a) for a in report.advice],
         "pictures": [(p.name, say(f"picture_{p.name}"), p.says) for p in drawn],

@@ -254,6 +254,12 @@ def test_figures_and_times_are_written_as_the_language_does(
     assert say.moment(at.replace(tzinfo=None)) == say.moment(at)  # the files' times have no zone and are UTC
 
 
+def test_a_day_alone_is_said_once() -> None:
+    say, at = say_in("en", LONDON), datetime(2026, 12, 5, 9, tzinfo=UTC)
+    assert say.between(at, at + timedelta(hours=9)) == "5 December 2026"
+    assert say.between(at, at + timedelta(days=1)) == "5 December 2026 to 6 December 2026"
+
+
 def test_one_and_several_are_told_apart_and_values_cannot_become_html() -> None:
     say = say_in("en", LONDON)
     assert (say("spike_hours", n=1), say("spike_hours", n=2)) == ("1 hour", "2 hours")
