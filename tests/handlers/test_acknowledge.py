@@ -292,6 +292,18 @@ def test_a_guard_leaves_silence_and_its_name_is_kept(text: str, reason: str, gua
     assert stored and stored.reading and guard in stored.reading.guards
 
 
+@pytest.mark.parametrize("text", ["Thank you!", "Merci beaucoup", "❤️"])
+def test_thanks_and_nothing_else_call_nobody_and_close_no_question(text: str) -> None:
+    world = asked(body=message("m1", text))
+    world.run(timedelta(days=3))
+    assert world.platforms.posted == [] and world.emails == []
+    world = asked(body=message("m1", COMMON))
+    world.post(message("m2", text, at=NOW + timedelta(minutes=1)))  # for the automatic reply, perhaps
+    world.run(timedelta(hours=2))
+    assert len(world.platforms.posted) == 1
+    assert world.emails and world.conversations()[0].questions["m1"].pending
+
+
 def test_an_acknowledgement_says_which_rung_it_is() -> None:
     world = asked()
     assert [(r["rung"], r["person"]) for r in world.records("reply")] == [("own", None)]
