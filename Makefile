@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself. `make` alone lists them.
 PYTHON := .venv/bin/python
 
-.PHONY: help setup stories breaks demo pictures run test lint bench storm replay report study scale facts train evaluate fit
+.PHONY: help setup stories breaks demo pictures run test lint bench storm replay report study scale quiet backtest facts train evaluate fit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ scale: setup ## a year of a million questions: seconds, memory, and every figure
 
 quiet: setup ## how often the watch for spikes is wrong in quiet weeks, and how soon it sees one
 	@$(PYTHON) -m infra.reports.quiet
+
+backtest: setup ## the forecast on the past of invented shops: how far off, and what its intervals covered, year by year
+	@$(PYTHON) -m infra.reports.backtest
 
 facts: setup ## STAGE=prod: write the facts of all that the stack's table holds anew
 	@$(PYTHON) -m infra.reports --refill --stage $(STAGE)

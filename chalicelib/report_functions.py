@@ -68,13 +68,17 @@ def watch(event: Mapping[str, Any], context: Any) -> dict[str, int]:
 
 def forecast(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """After it: the next four weeks, from the counts that it kept."""
+    # start-up time: only the forecast asks for the shop's clock here
+    from zoneinfo import ZoneInfo
+
     from chalicelib.reports.bucket import COUNTS, FORECAST, history
     from chalicelib.reports.forecast import NOTHING, Forecast, Series
     from chalicelib.reports.forecast import forecast as expected
     from chalicelib.reports.span import policy_of
 
     kept, now = _bucket(), services.now()
-    days = history(kept.get_json(COUNTS) or {}, now.date())
+    today = now.astimezone(ZoneInfo(services.playbook.shop.timezone)).date()  # UTC's may be one that is not over there
+    days = history(kept.get_json(COUNTS) or {}, today)
     if days:
         policy = policy_of(services.playbook, now, years=range(days[0][0].year, now.year + 2))
         found = expected(Series.of(days, policy.special))

@@ -2,7 +2,9 @@
 
 Every method forecasts the logarithm of a day's count (plus one), so that weekdays, seasons and holidays multiply. The
 intervals are the method's own errors in the back-test (split conformal, by week of the horizon), not a formula's: they
-cover what they say whatever the errors look like. A method that does not beat seasonal naive is not used.
+cover what they say whatever the errors look like. Only the RECENT ones count, because a method that has seen two years
+errs less than it did before; `python -m infra.reports.backtest` counts how many days lay within. A method that does not
+beat seasonal naive is not used.
 
 Sources: R. Hyndman, G. Athanasopoulos, "Forecasting: principles and practice", 5.8 and 5.10 (back-test), 5.2 (seasonal
 naive); V. Assimakopoulos, K. Nikolopoulos, "The theta model", 2000; V. Vovk et al., "Algorithmic learning in a random
@@ -10,7 +12,7 @@ world", 2005 (conformal intervals).
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil, exp, log1p
@@ -26,7 +28,10 @@ NOT_RUN: Final = "not_run"  # the nightly forecast
 DAYS: Final = "days"  # more of questions are needed
 LEAST: Final = 21  # days of history without which nothing is forecast
 FIRST_ORIGIN: Final = 14  # days that a back-test's first forecast knows
-ORIGINS: Final = 40  # at most, so that three years take seconds
+ORIGINS: Final = 52  # at most, a week apart
+WEEK: Final = 7  # days between two origins, fewer where the history is short
+ENOUGH: Final = 26  # forecasts with two years of history, from which on their errors alone count
+RECENT: Final = 48 * WEEK  # days back, whose errors make the intervals
 TWO_YEARS: Final = 730
 _CLIP: Final = 0.7  # an error in the log beyond this is a spike or an outage: it does not move the level
 
@@ -162,7 +167,7 @@ def forecast(
             tell(f"{name}: off by {scores[name].error:.1f} questions a day, {scores[name].ratio:.2f} × seasonal naive")
     best = min(scores.values(), key=lambda s: (s.ratio, s.method != "seasonal naive")).method
     expected = _quietly(METHODS[best][0], series, horizon)
-    logs = [[e for f in errors[best] for e in f.errors(week)] for week in range(ceil(horizon / 7))]
+    logs = [[e for f in _alike(errors[best], n) for e in f.errors(week)] for week in range(ceil(horizon / 7))]
     days = tuple(
         _day(series.start + timedelta(n + h), float(expected[h]), _known(logs, h // 7)) for h in range(horizon)
     )
@@ -183,11 +188,22 @@ class Tried:
         return [float(e) for e in self.came[span] - self.expected[span]]
 
 
-def backtest(series: Series, method: Method, needs: int, horizon: int, origins: int) -> list[Tried]:
-    """Forecasts from many origins, each knowing only what came before it: rolling origin, oldest first."""
+def backtest(
+    series: Series,
+    method: Method,
+    needs: int,
+    horizon: int,
+    origins: int,
+    *,
+    first: int | None = None,
+    step: int = WEEK,
+) -> list[Tried]:
+    """Forecasts from up to `origins` days, the newest a week ago, each knowing only what came before it: rolling
+    origin, oldest first. `step` days lie between two, fewer where the history is short; `first` is the earliest,
+    without it half of the history, at most two years."""
     n = len(series.counts)
-    first = max(FIRST_ORIGIN, needs, min(TWO_YEARS, n // 2))
-    step = max(1, ceil((n - 7 - first) / origins))
+    first = max(FIRST_ORIGIN, needs, min(TWO_YEARS, n // 2) if first is None else first, n - 7 - step * origins)
+    step = min(step, max(1, ceil((n - 7 - first) / origins)))
     y = np.log1p(series.counts)
     found = []
     for origin in range(first, n - 6, step):
@@ -197,21 +213,42 @@ def backtest(series: Series, method: Method, needs: int, horizon: int, origins: 
 
 
 def score(name: str, tried: Sequence[Tried], naive: float) -> Score:
-    """The back-test's error and coverage; an interval is made of the errors of forecasts that had ended before."""
-    hits80 = hits95 = days = 0
+    """The back-test's error and coverage."""
+    found, error = list(covered(tried)), _error(tried)
+    shares = [sum(c) / len(found) if found else None for c in ([d.in80 for d in found], [d.in95 for d in found])]
+    return Score(name, error, error / naive if naive else 1.0, shares[0], shares[1], len(tried))
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Whether what came on a `day` (of the series, from 0) lay within the intervals of one forecast."""
+
+    day: int
+    in80: bool
+    in95: bool
+
+
+def covered(tried: Sequence[Tried]) -> Iterator[Covered]:
+    """Each day of each forecast of a back-test against the intervals that were known then: of the RECENT errors, of
+    forecasts that had ended."""
     for number, one in enumerate(tried):
-        ended = [t for t in tried[:number] if t.origin + len(t.came) <= one.origin]
+        ended = [t for t in tried[:number] if one.origin - RECENT < t.origin + len(t.came) <= one.origin]
+        ended = _alike(ended, one.origin)
         if len(ended) < 4:
             continue
         for week in range(ceil(len(one.came) / 7)):
             known = [e for t in ended for e in t.errors(week)]
-            for error in one.errors(week) if len(known) >= 20 else ():
-                days += 1
-                hits80 += _bounds(known, 0.80)[0] <= error <= _bounds(known, 0.80)[1]
-                hits95 += _bounds(known, 0.95)[0] <= error <= _bounds(known, 0.95)[1]
-    error = _error(tried)
-    covered = (hits80 / days, hits95 / days) if days else (None, None)
-    return Score(name, error, error / naive if naive else 1.0, covered[0], covered[1], len(tried))
+            if len(known) < 20:
+                continue
+            (low80, high80), (low95, high95) = _bounds(known, 0.80), _bounds(known, 0.95)
+            for n, error in enumerate(one.errors(week)):
+                yield Covered(one.origin + 7 * week + n, low80 <= error <= high80, low95 <= error <= high95)
+
+
+def _alike(tried: Sequence[Tried], days: int) -> Sequence[Tried]:
+    """Those made with as much history as `days` are: with two years or with less. All, while the former are few."""
+    whole = [t for t in tried if t.origin >= TWO_YEARS]
+    return whole if days >= TWO_YEARS and len(whole) >= ENOUGH else tried
 
 
 def _error(tried: Sequence[Tried]) -> float:

@@ -1,7 +1,7 @@
 """The volume: how many questions came when. Counts only; what they will be is `forecast.py`'s."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 from chalicelib.reports.asked import Asked
 
@@ -54,7 +54,7 @@ def history(asked: Asked) -> tuple[tuple[date, int], ...]:
         " WHERE asked_at < $until GROUP BY d ORDER BY d"
     )
     until = asked.until.astimezone(asked.zone)
-    found = asked.lake.rows(sql, {"zone": asked.zone.key, "until": asked.until.replace(tzinfo=None)})
+    found = asked.lake.rows(sql, {"zone": asked.zone.key, "until": asked.until.astimezone(UTC).replace(tzinfo=None)})
     if not found:
         return ()
     whole = until.date() - timedelta(1)

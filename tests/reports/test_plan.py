@@ -1,11 +1,14 @@
 """Volume and people: counts equal the truth, and Erlang C equals what has been published."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from chalicelib.reports import lake
+from chalicelib.reports.asked import Asked
+from chalicelib.reports.lake import Lake
 from chalicelib.reports.staffing import attained, people, plan, waiting_probability
 from chalicelib.reports.volume import Heat, history, volume
 from infra.reports.synthetic import Shape, draw
@@ -79,3 +82,14 @@ def test_a_day_without_questions_counts_as_none(tmp_path: Path) -> None:
     found = volume(asked(tmp_path, days=5))
     assert [n for _, n in found.days] == [1, 0, 0, 1, 0]
     assert [n for _, n in history(asked(tmp_path, days=5))] == [1, 0, 0, 1, 0]
+
+
+def test_days_before_are_whole_ones_by_the_shops_clock_however_the_end_is_written(tmp_path: Path) -> None:
+    """An end that is given in the shop's own time is the same moment in UTC."""
+    zone = ZoneInfo("America/Los_Angeles")
+    end = datetime(2026, 11, 5, tzinfo=zone)
+    late = end - timedelta(hours=1)  # 07:00 UTC of the next day
+    lake.write(tmp_path, [fact("a", asked_at=late), fact("b", asked_at=end - timedelta(days=2))], "a")
+    for until in (end, end.astimezone(UTC)):
+        found = history(Asked(Lake(tmp_path), until - timedelta(days=3), until, until, zone))
+        assert found == ((date(2026, 11, 3), 1), (date(2026, 11, 4), 1))
