@@ -232,8 +232,8 @@ def covered(tried: Sequence[Tried]) -> Iterator[Covered]:
     """Each day of each forecast of a back-test against the intervals that were known then: of the RECENT errors, of
     forecasts that had ended."""
     for number, one in enumerate(tried):
-        ended = [t for t in tried[:number] if one.origin - RECENT < t.origin + len(t.came) <= one.origin]
-        ended = _alike(ended, one.origin)
+        before = [t for t in tried[:number] if one.origin - RECENT < t.origin + len(t.came) <= one.origin]
+        ended = _alike(before, one.origin)
         if len(ended) < 4:
             continue
         for week in range(ceil(len(one.came) / 7)):

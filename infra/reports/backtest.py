@@ -83,7 +83,8 @@ def share(days: list[Covered]) -> tuple[float, float]:
 def shop(seed: int) -> Series:
     """An invented shop's five years; holidays are known, campaigns and outages are not."""
     random, days = np.random.default_rng(seed), YEARS * 365
-    campaigns, outages = {}, {}
+    campaigns: dict[int, float] = {}
+    outages: dict[int, float] = {}
     for year in range(YEARS):
         outages[365 * year + int(random.integers(20, 340))] = float(random.uniform(0.1, 0.4))
         for _ in range(2):
