@@ -29,6 +29,8 @@ from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.reports.facts import Deriver
+from chalicelib.reports.stream import FactsOfChanges
 from infra.local.deliveries import author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryMailer, MemoryTable, VirtualClock
@@ -169,7 +171,8 @@ def messages(apps: Apps, count: int) -> list[Recorded]:
 
 def storm(apps: Apps, playbook: Playbook, count: int) -> bool:
     """The hour under one post; whether everything stayed within its bounds."""
-    services, out = played(comments(apps, count), apps, playbook, Meter())
+    meter = Meter()
+    services, out = played(comments(apps, count), apps, playbook, meter)
     sent = services.mailer.sent  # type: ignore[attr-defined]
     caps, bundling = playbook.caps, playbook.bundling
     by_hour = Counter((e.to, n) for e, n in zip(sent, services.mailer.hours, strict=True))  # type: ignore[attr-defined]
@@ -184,7 +187,17 @@ def storm(apps: Apps, playbook: Playbook, count: int) -> bool:
         end="",
     )
     print(f" the bound is {bound}: emails.digest_over and a digest a quarter of an hour")
-    return ok and max(by_hour.values(), default=0) <= bound
+    return ok and max(by_hour.values(), default=0) <= bound and reconciled(services, playbook, meter.table, count)
+
+
+def reconciled(services: ReplayServices, playbook: Playbook, table: CountedTable, count: int) -> bool:
+    """Whether each question has one fact after it, and each fact a stored question."""
+    facts = FactsOfChanges(table, Deriver(playbook, services.keys))
+    derived, stored = [f.question for f in facts.everything()], set(facts.stored())
+    exact = len(derived) == len(stored) == count and set(derived) == stored
+    print(f"  the ledger         {len(derived):,} facts of {len(stored):,} stored questions: ", end="")
+    print("exact" if exact else f"NOT exact: {len(stored - set(derived)):,} have none")
+    return exact
 
 
 def _tier(services: ReplayServices, tier: str, count: int) -> bool:

@@ -1,12 +1,14 @@
 """What the model did not know, clustered: proposals for new intents, as rows that `make train OWN=` takes.
 
-The file holds customers' own words and stays on this machine; addresses, numbers and account names in them are masked.
+The file holds customers' own words and stays on this machine; addresses, numbers and account names in them are masked,
+and each word that fewer than USED_BY customers have used: names are such words.
 The names of the clusters, which the report shows, are words that several customers used.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from models.rows import PROPOSED
 
 SMALLEST = 5  # messages, of as many customers
 ALIKE = 0.85  # distance (1 − cosine) up to which two messages belong together
+USED_BY = 3  # customers, of all that asked, before a word of theirs stays
 MOST = 3000  # messages, the newest: clustering compares each with each
 _MASKS = (
     (re.compile(r"https?://\S+|www\.\S+"), "LINK"),
@@ -22,6 +25,8 @@ _MASKS = (
     (re.compile(r"(?<!\w)@\w+"), "NAME"),
     (re.compile(r"\+?\d[\d\s./-]{3,}\d|\b\w*\d\w*\d\w*\d\w*\b"), "NUMBER"),
 )
+_NAMES = frozenset(name for _, name in _MASKS)
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,17 @@ class Proposal:
         return Cluster(self.name, len(self.rows))
 
 
-def proposals(unknown: Sequence[Asked], smallest: int = SMALLEST) -> list[Proposal]:
-    """The clusters of at least `smallest` messages of as many customers, the largest first."""
+def proposals(unknown: Sequence[Asked], smallest: int = SMALLEST, everything: Sequence[Asked] = ()) -> list[Proposal]:
+    """The clusters of at least `smallest` messages of as many customers, the largest first. `everything` that was asked
+    tells which words are common."""
     # start-up time: scikit-learn takes seconds, and many reports have nothing unknown
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    rows = [Asked(a.intent, a.language, a.customer, masked(a.text), a.confidence) for a in unknown[-MOST:]]
+    common = words_of_many(everything or unknown)
+    rows = [
+        Asked(a.intent, a.language, a.customer, of_many(masked(a.text), common), a.confidence) for a in unknown[-MOST:]
+    ]
     if len(rows) < max(2, smallest):
         return []
     features = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
@@ -68,6 +77,22 @@ def masked(text: str) -> str:
     for pattern, name in _MASKS:
         text = pattern.sub(name, text)
     return " ".join(text.split())
+
+
+def words_of_many(asked: Iterable[Asked]) -> set[str]:
+    """The words that at least USED_BY customers have used."""
+    used: dict[str, set[str]] = defaultdict(set)
+    for a in asked:
+        for word in _WORD.findall(masked(a.text)):
+            if len(by := used[word.casefold()]) < USED_BY:
+                by.add(a.customer)
+    return {word for word, by in used.items() if len(by) >= USED_BY}
+
+
+def of_many(text: str, common: Collection[str]) -> str:
+    """`text` with “…” in place of each word that is not `common` nor a mask."""
+    kept = _WORD.sub(lambda w: w[0] if w[0].casefold() in common or w[0] in _NAMES else "…", text)
+    return re.sub(r"…(\s+…)+", "…", kept)
 
 
 def _name(rows: Sequence[Asked], written_by: int) -> str:

@@ -90,7 +90,7 @@ def worth_answering(span: Span, playbook: Playbook, asked: Sequence[Asked], file
     counts = dict(span.rows("SELECT intent, count(*) FROM asked GROUP BY intent"))
     language = playbook.languages[0]
     found = answered(playbook, counts, asked, language)
-    proposed = clusters.proposals(unknown(asked)) if asked else []
+    proposed = clusters.proposals(unknown(asked), everything=asked) if asked else []
     if proposed:
         clusters.write(proposed, files.proposals)
     questions = Questions(found, tuple(p.cluster for p in proposed[:SHOWN]), not found, language)

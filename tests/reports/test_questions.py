@@ -169,6 +169,29 @@ def test_the_file_is_taken_once_it_is_labelled_and_what_is_not_is_named_by_line(
         own_rows(file, 3.0)
 
 
+FOUR = {
+    "en": ("can you gift wrap it", "my name is Wilhelmina Quackenbush, 12 Elm Row, Little Puddleby"),
+    "de": ("packt ihr das als Geschenk ein", "ich heiße Gundula Österreicher-Zwack, Birkenstieg 4, Hintertupfing"),
+    "fr": ("faites-vous un paquet cadeau", "je m'appelle Hyacinthe Dufresnoy, 3 ruelle des Lutins, Trifouillis"),
+    "es": ("lo podéis envolver para regalo", "me llamo Eduvigis Zurbarán, calle Limonero 9, Villaquieta"),
+}
+
+
+@pytest.mark.parametrize("language", FOUR)
+def test_nobodys_name_or_address_stands_in_a_proposal(tmp_path: Path, language: str) -> None:
+    """What one customer alone has written is not proposed, in any language, whatever it is."""
+    question, personal = FOUR[language]
+    rows = [Asked("other", language, f"p{n}", question) for n in range(8)]
+    rows += [Asked("other", language, f"c{n}", f"{question}, {personal}, {CANARIES[n]}") for n in range(2)]
+    found = proposals(rows)
+    assert len(found) == 1 and len(found[0].rows) == 10
+    write(found, tmp_path / "own.jsonl")
+    written = (tmp_path / "own.jsonl").read_text("utf-8") + found[0].name
+    for part in re.findall(r"\w{4,}", personal + " " + " ".join(CANARIES)):
+        assert part.casefold() not in written.casefold() or part.casefold() in question.casefold()
+    assert question in written
+
+
 def test_one_loud_customer_makes_no_cluster() -> None:
     assert proposals([Asked("other", "en", "loud", f"gift wrap now {n}") for n in range(30)]) == []
     assert proposals([]) == [] and proposals([Asked("other", "en", "a", "…")] * 9) == []
