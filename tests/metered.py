@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.client import AwsError, LeanAws, Service
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges, work
@@ -170,6 +171,22 @@ _NOTES: Mapping[str, Callable[[Meter, Mapping[str, Any], Mapping[str, Any]], Non
 
 # --- the mix: twenty questions, half under posts and half in private messages ---
 
+APPS = Apps(  # a shop with two Pages, and one app at Meta for both
+    (
+        App(
+            "meta",
+            "main",
+            secrets=("current", "previous"),
+            app_id="424242",
+            accounts=(
+                Account(PAGE, "facebook", "Example Shop", "token-a"),
+                Account(PAGE, "messenger", "Example Shop", "token-a"),
+                Account("999", "facebook", "Example Shop Leeds", "token-b"),
+            ),
+        ),
+    )
+)
+
 ASKED = (  # text, when a person of the brand answers on the platform (minutes after it; None: nobody has to)
     ("Can I return this dress?", 5),
     ("Do you ship to Norway?", 6),
@@ -213,7 +230,7 @@ class Shop:
 
     def __init__(self, asked: Sequence[Question] = MIX) -> None:
         self.asked = asked
-        self.world, self.meter = AwsWorld(), Meter()
+        self.world, self.meter = AwsWorld(apps=APPS), Meter()
         services = self.world.services
         services.__dict__["lean_aws"] = MeteredAws(services.lean_aws, self.meter)
         self.world.sweep()  # the first one notes the playbook's clocks: once a playbook, not once a question

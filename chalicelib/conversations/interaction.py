@@ -104,9 +104,9 @@ class Interaction:
     `raw` is the platform's own JSON of this interaction while it is worked on; it is not stored. `erased`: its author,
     or the customer whom it answered, asked to be forgotten.
 
-    The last three settle where it is stored and are not kept (chalicelib/handlers/placing.py): `known_as` are all ids
-    of the customer, `shared` says that other accounts are told of it under the same id, `threads` are other names of
-    its thread. The kind `same_person` only brings `known_as`.
+    These settle where it is stored and are not kept (chalicelib/handlers/placing.py): `known_as` are all ids
+    of the customer, `shared` says that other accounts are told of it under the same id, `home` on whose page it stands
+    by its own ids, `threads` are other names of its thread. The kind `same_person` only brings `known_as`.
     """
 
     product: str
@@ -152,6 +152,7 @@ class Interaction:
     shared: bool = False
     threads: tuple[str, ...] = ()
     erased: bool = False
+    home: str = ""
 
     @property
     def hidden(self) -> bool:

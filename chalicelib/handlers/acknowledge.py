@@ -30,6 +30,7 @@ from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.store import Change, ConversationKey, Parents, Store
 
+SHARE = 50  # a process takes this part of an account's hour at once: one write for several replies
 _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say nothing of the question
 
 
@@ -230,13 +231,14 @@ class Acknowledger(NamedTuple):
         caps = self.playbook.caps
         owner, post = f"{i.product}:{i.account}", i.post or i.thread
         author = self.keys.named("author under a post", owner, post or "", i.author or "")
+        hour, few = timedelta(hours=1), max(1, caps.account_per_hour // SHARE)
         limits = [
-            (names.author_under_post(author, now), 1, timedelta(days=1)),
-            (names.under_post(owner, post, now), caps.post_per_hour, timedelta(hours=1)),
-            (names.of_account(owner, now), caps.account_per_hour, timedelta(hours=1)),
+            (names.author_under_post(author, now), 1, timedelta(days=1), 1),
+            (names.under_post(owner, post, now), caps.post_per_hour, hour, 1),
+            (names.of_account(owner, now), caps.account_per_hour, hour, few),
         ]
         # a direct message stands under no post, and its thread's name is the customer's own
-        for name, limit, lasts in limits[2:] if i.private else limits:
-            if not self.store.count(name, limit, lasts, now):
+        for name, limit, lasts, at_once in limits[2:] if i.private else limits:
+            if not self.store.count(name, limit, lasts, now, at_once=at_once):
                 return Why.CAP
         return ""

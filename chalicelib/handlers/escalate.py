@@ -76,14 +76,16 @@ class Escalator:
     def escalate(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
         """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned.
         Raises Contention and QueueUnavailable."""
-        thread = self.store.thread(key.product, key.account, key.thread)
+        thread, item = self.store.standing(key)
+        if item is None:  # erased in between; the index lags
+            return
 
         def change(old: Conversation) -> Conversation:
             planned = ladders.forget_promises(old) if anew else old
             return ladders.escalate(rules.apply_replies(planned, thread, self.playbook, now), self.playbook, now)
 
-        done = self.store.update_conversation(key, change, now, passing=_is_queued)
-        if done is None:  # erased in between; the index lags
+        done = self.store.update_conversation(key, change, now, passing=_is_queued, seen=item)
+        if done is None:
             return
         self._settle(key, done, now)
         wake_for(self.timer, done.after.due_at, now)  # the next tier

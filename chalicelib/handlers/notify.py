@@ -78,16 +78,16 @@ class Notifier:
     def notify(self, message: SendNotice, now: datetime) -> None:
         """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again."""
         key, name = message.key, message.notice
-        held = self.store.held(key)
-        known = held.noun if held else None
+        thread, item = self.store.standing(key)
+        known = item.noun(Conversation) if item else None
         notice = known.notices.get(name) if known else None
-        if held is None or known is None or notice is None or notice.state is Outcome.SENT:
+        if known is None or notice is None or notice.state is Outcome.SENT:
             return
         team = self.team(known, notice)
         if gathering := self._bundles.gathering(known, notice, team.name, team.email, now):
             self._gather(key, name, gathering, now)
             return
-        if member := self._claim(key, name, now, held.item):
+        if member := self._claim(key, name, now, thread, item):
             self._send([member], None, now)
 
     @property
@@ -104,12 +104,15 @@ class Notifier:
             c.about(notice), notice.tier, urgent=notice.urgent
         )
 
-    def _claim(self, key: ConversationKey, name: str, now: datetime, seen: Item | None = None) -> Member | None:
-        """The notice, if it still has to be sent and nobody else holds it; read consistently, `seen` a moment ago."""
-        token, thread = self.new_token(), self.store.thread(key.product, key.account, key.thread)
+    def _claim(
+        self, key: ConversationKey, name: str, now: datetime, thread: Thread | None = None, seen: Item | None = None
+    ) -> Member | None:
+        """The notice, if it still has to be sent and nobody else holds it; read consistently, `thread` and `seen` a
+        moment ago."""
+        token, said = self.new_token(), thread or self.store.thread(key.product, key.account, key.thread)
 
         def change(old: Conversation) -> Conversation:
-            return rules.claim_notice(rules.apply_replies(old, thread, self.playbook, now), name, token, now)
+            return rules.claim_notice(rules.apply_replies(old, said, self.playbook, now), name, token, now)
 
         done = self.store.update_conversation(key, change, now, passing=lambda c: True, seen=seen)
         notice = done.after.notices.get(name) if done else None
@@ -118,7 +121,7 @@ class Notifier:
         if notice.state is Outcome.WITHDRAWN:
             self.outcomes.notified(Notified(done.after.on(notice), notice.tier, "", "", "withdrawn"))
         return (
-            Member(done.after.on(notice), name, done.item, thread)
+            Member(done.after.on(notice), name, done.item, said)
             if notice.state is Outcome.CLAIMED and notice.token == token
             else None
         )

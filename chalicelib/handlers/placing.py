@@ -31,7 +31,7 @@ class Placer(NamedTuple):
         home = self._home(i, now)
         if home is None:
             return None
-        return replace(self._in_thread(home), known_as=(), shared=False, threads=())
+        return replace(self._in_thread(home), known_as=(), shared=False, home="", threads=())
 
     # --- one person under several ids ---
 
@@ -60,6 +60,8 @@ class Placer(NamedTuple):
         if i.brand:
             return self._answers_at(i)
         name = names.object_home(i.product, i.id)
+        if self._is_known_home(i):  # only a release before this one may have settled it otherwise
+            return self._moved(i, self._read(name, lately=True) or i.home)
         if i.kind in (Kind.DELETE, Kind.HIDE):
             account = self._read(name)
         else:  # the first one stays
@@ -74,7 +76,7 @@ class Placer(NamedTuple):
             account = self._read(names.object_home(reply.product, id))
             if account:
                 return self._moved(reply, account) or reply
-        return reply
+        return (self._moved(reply, reply.home) if self._is_known_home(reply) else None) or reply
 
     def _moved(self, i: Interaction, account: str) -> Interaction | None:
         """`i` as of `account`. What one app's secret signed changes nothing of another app's account."""
@@ -84,6 +86,12 @@ class Placer(NamedTuple):
         if owner is None:  # the account left the apps file
             return i
         return replace(i, account=account) if own and own.app.key == owner.app.key else None
+
+    def _is_known_home(self, i: Interaction) -> bool:
+        """Whether its ids tell at which account it is at home, and whoever is told of it may say so: all accounts of
+        the product are of one app."""
+        apps = {app.key for app in self.apps.apps for account in app.accounts if account.product == i.product}
+        return len(apps) == 1 and self.apps.owner(i.product, i.home) is not None
 
     def _has_others(self, i: Interaction) -> bool:
         return sum(a.product == i.product for app in self.apps.apps for a in app.accounts) > 1
@@ -102,6 +110,6 @@ class Placer(NamedTuple):
         parent = self.parents.of(i)
         return replace(i, thread=parent.thread) if parent and parent.thread else i
 
-    def _read(self, name: str) -> str | None:
-        found = self.store.documents(name)
+    def _read(self, name: str, *, lately: bool = False) -> str | None:
+        found = self.store.documents(name, lately=lately)
         return str(found[0]["is"]) if found else None

@@ -322,7 +322,11 @@ class Step(NamedTuple):
         interaction came before, so its conversation is read first. A claim on the guess that there is none would count
         against the caps, and a reply that a rate limit held back would then never go out."""
         r, now = self.responder, self.now()
-        thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
+        key, new, seen = ConversationKey.of(interaction), not known and not interaction.private, None
+        if key.thread == key.customer:  # both in one read, and what is not there need not be looked for again
+            (thread, seen), new = r.store.standing(key), True
+        else:
+            thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
         intent = r.intent(interaction.reading)
         needs_answer = not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
 
@@ -335,8 +339,7 @@ class Step(NamedTuple):
             new, claim = r.acknowledger.claim(new, thread, interaction, permit, now)
             return None if claim.unasked else new, claim
 
-        key, new = ConversationKey.of(interaction), not known and not interaction.private
-        done = r.store.decide_conversation(key, partial(decide, None), self.now(), new=new)
+        done = r.store.decide_conversation(key, partial(decide, None), self.now(), new=new, seen=seen)
         if asked := done.result.unasked:
             permit = r.acknowledger.permit(asked, thread, interaction, now, self.parents)
             done = r.store.decide_conversation(key, partial(decide, permit), self.now(), new=True, seen=done.seen)

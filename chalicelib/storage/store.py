@@ -38,6 +38,7 @@ __all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Dec
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
+WINDOWS = 100  # whose counts a process remembers
 ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
 
 
@@ -106,6 +107,7 @@ class Store:
     def __init__(self, table: Table, retention_days: int = 400) -> None:
         self.table = table
         self._retention_days = retention_days
+        self._taken: dict[str, list[None]] = {}  # counted and not used yet, by the window's name
 
     # --- interactions ---
 
@@ -225,6 +227,15 @@ class Store:
     def conversation(self, key: ConversationKey) -> Conversation | None:
         held = self.held(key)
         return held.noun if held else None
+
+    def standing(self, key: ConversationKey) -> tuple[Thread, Item | None]:
+        """What the brand's people said in the thread of a conversation, and the conversation's item (None: there is
+        none), read consistently; in one call where the thread is the customer's own."""
+        place = (key.product, key.account, key.thread)
+        if key.thread != key.customer:
+            return self.thread(*place), self.table.get(conversation_key(key))
+        talk = self.talk(*place)
+        return talk.thread, next((h.item for h in talk.held if h.noun.customer == key.customer), None)
 
     def held(self, key: ConversationKey) -> Held[Conversation] | None:
         """The conversation with its item."""
@@ -418,9 +429,19 @@ class Store:
 
     # --- counters, marks and chunks: small things with an expiry ---
 
-    def count(self, name: str, limit: int, lasts: timedelta, now: datetime) -> bool:
-        """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did."""
-        return self.table.count(counter_item(name), limit, now + lasts)
+    def count(self, name: str, limit: int, lasts: timedelta, now: datetime, *, at_once: int = 1) -> bool:
+        """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did. `at_once` are
+        taken with one write, for this process to use up; what it does not use is lost, so never more than `limit`."""
+        if taken := self._taken.get(name):
+            taken.pop()
+            return True
+        key, expires_at = counter_item(name), now + lasts
+        if at_once > 1 and self.table.count(key, limit, expires_at, at_once):
+            if len(self._taken) > WINDOWS:
+                self._taken.clear()
+            self._taken[name] = [None] * (at_once - 1)
+            return True
+        return self.table.count(key, limit, expires_at)
 
     def counted(self, name: str) -> int:
         """How many were counted under `name`."""
@@ -487,8 +508,9 @@ class Store:
         """Each with its name; only the first `most`, where that is given."""
         return [(item.key.sk, dict(item.doc)) for item in self.table.partition(documents_pk(collection), most)]
 
-    def documents(self, collection: str) -> list[dict[str, Any]]:
-        return [dict(item.doc) for item in self.table.partition(documents_pk(collection))]
+    def documents(self, collection: str, *, lately: bool = False) -> list[dict[str, Any]]:
+        """Read consistently; `lately`: as they stood a moment ago, for half the price."""
+        return [dict(item.doc) for item in self.table.partition(documents_pk(collection), lately=lately)]
 
     def drop_document(self, collection: str, name: str) -> None:
         self.table.delete(Key(documents_pk(collection), name))

@@ -90,8 +90,8 @@ class Table(Protocol):
         """Every item, from behind `after` on where a look before has ended there: a scan, for exports, checks and
         erasures, never on the way of an interaction."""
 
-    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
-        """Raises the counter unless it stands at `limit`; whether it did."""
+    def count(self, key: Key, limit: int, expires_at: datetime, by: int = 1) -> bool:
+        """Raises the counter `by` so many, unless that would pass `limit`; whether it did."""
 
     def counted(self, key: Key) -> int:
         """Where the counter stands, read consistently; 0 when there is none."""
@@ -182,7 +182,9 @@ class DynamoTable:
         start = {"ExclusiveStartKey": _key(after)} if after else {}
         return (_item(found) for found in self._pages("Scan", values=None, **start) if "doc" in found)
 
-    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
+    def count(self, key: Key, limit: int, expires_at: datetime, by: int = 1) -> bool:
+        if by > limit:
+            return False
         try:
             self._call(
                 "UpdateItem",
@@ -190,8 +192,8 @@ class DynamoTable:
                 UpdateExpression="ADD n :one SET expires_at = :expires",
                 ConditionExpression="attribute_not_exists(n) OR n < :limit",
                 ExpressionAttributeValues={
-                    ":one": {"N": "1"},
-                    ":limit": {"N": str(limit)},
+                    ":one": {"N": str(by)},
+                    ":limit": {"N": str(limit - by + 1)},
                     ":expires": {"N": str(int(expires_at.timestamp()))},
                 },
             )

@@ -94,11 +94,11 @@ class MemoryTable:
         first = self._numbers.get(after, 0)
         return iter([item for key, item in list(self._items.items()) if self._numbers[key] > first])
 
-    def count(self, key: Key, limit: int, expires_at: datetime) -> bool:
+    def count(self, key: Key, limit: int, expires_at: datetime, by: int = 1) -> bool:
         stands_at = self._counters.get(key, 0)
-        if stands_at >= limit:
+        if stands_at + by > limit:
             return False
-        self._counters[key] = stands_at + 1
+        self._counters[key] = stands_at + by
         return True
 
     def counted(self, key: Key) -> int:

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations.conversation import State
-from chalicelib.platforms.base import hmac_base64
+from chalicelib.platforms.base import hmac_base64, hmac_hex
 from chalicelib.storage.item_keys import collection_of
-from chalicelib.storage.names import person_named
+from chalicelib.storage.names import object_home, person_named
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery
 
 QUESTION = "How do I return a dress that I bought online?"
@@ -84,6 +84,49 @@ def test_a_post_that_mentions_two_pages_is_one_question() -> None:
         assert world.post(delivery(dict(change), page=page)) == 200
         world.run()
     assert len(world.conversations()) == 1 and len(world.platforms.posted) <= 1
+
+
+OTHER_PAGE = "900900"
+
+
+def pages(*, apart: bool) -> Apps:
+    one, other = Account(PAGE, "facebook", "Shop", "t1"), Account(OTHER_PAGE, "facebook", "Shop Leeds", "t2")
+    if apart:
+        return Apps((App("meta", "main", ("current",), accounts=(one,)), App("meta", "b", ("x",), accounts=(other,))))
+    return Apps((App("meta", "main", ("current",), accounts=(one, other)),))
+
+
+def named(world: MemoryWorld, page: str, *, id: str = "77_1", app: str = "main", **more: Any) -> None:
+    """A comment under a post of PAGE that names OTHER_PAGE, as `page` is told of it."""
+    change = comment(id, QUESTION, at=world.virtual_clock.now, **more)
+    body = delivery({**change, "field": "feed" if page == PAGE else "mention"}, page=page)
+    headers = {"X-Hub-Signature-256": "sha256=" + hmac_hex("current" if app == "main" else "x", body)}
+    assert world.request("POST", f"/webhooks/meta/{app}", body, headers).status == 200
+    world.run(timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("order", [(PAGE, OTHER_PAGE), (OTHER_PAGE, PAGE), (OTHER_PAGE, PAGE, OTHER_PAGE)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_comment_that_names_another_page_is_one_question_of_the_page_below_whose_post_it_stands(
+    order: tuple[str, ...], apart: bool
+) -> None:
+    world = MemoryWorld(apps=pages(apart=apart))
+    for page in order:
+        named(world, page, app="b" if apart and page == OTHER_PAGE else "main")
+    (conversation,) = world.conversations()
+    assert len(world.interactions()) == 1 and len(world.platforms.posted) == 1
+    assert conversation.account == (order[0] if apart else PAGE)
+    if not apart:  # whichever page is told of the answer
+        named(world, OTHER_PAGE, id="77_2", author=PAGE, parent="77_1")
+        assert [c.state for c in world.conversations()] == [State.ANSWERED]
+
+
+def test_a_comment_that_the_release_before_put_elsewhere_stays_there() -> None:
+    world = MemoryWorld(apps=pages(apart=False))
+    world.store.put_document(object_home("facebook", "77_1"), "is", {"is": OTHER_PAGE}, NOW + timedelta(days=400))
+    named(world, OTHER_PAGE)
+    named(world, PAGE, verb="remove")
+    assert [(c.account, c.state) for c in world.conversations()] == [(OTHER_PAGE, State.DELETED)]
 
 
 # --- one person ---

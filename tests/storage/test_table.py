@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from chalicelib.storage.item_keys import counter_item
 from chalicelib.storage.packed import _WORDS, Unreadable, unpack
+from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table, attribute, document
 from infra.replay.memory import MemoryTable
 from tests.aws_world import create_table
@@ -110,6 +112,26 @@ def test_a_deletion_of_an_old_revision_is_refused_and_of_what_is_gone_done(table
 def test_a_counter_stops_at_its_limit(table: Table) -> None:
     key = Key("n#cap", "n")
     assert [table.count(key, 3, NOW) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_a_counter_that_is_raised_by_several_never_passes_its_limit(table: Table) -> None:
+    key, later = Key("n#b", "n"), NOW + timedelta(hours=1)
+    assert [table.count(key, 10, later, by) for by in (4, 4, 4, 2, 1)] == [True, True, False, True, False]
+    assert table.counted(key) == 10
+    assert not table.count(Key("n#c", "n"), 2, later, 3)
+
+
+def test_what_a_process_takes_at_once_is_used_up_and_what_is_left_when_it_ends_is_lost() -> None:
+    table = MemoryTable()
+    first, second = Store(table), Store(table)
+
+    def taken(store: Store, times: int, limit: int = 20) -> int:
+        return sum(store.count("hour", limit, timedelta(hours=1), NOW, at_once=5) for _ in range(times))
+
+    assert taken(first, 3) == 3 and table.counted(counter_item("hour")) == 5
+    assert taken(second, 30) == 15  # two of the first's are not used
+    assert taken(first, 30) == 2 and table.counted(counter_item("hour")) == 20
+    assert taken(Store(MemoryTable()), 30, limit=3) == 3
 
 
 def test_everything_gives_every_document_and_no_counter(table: Table) -> None:

@@ -106,6 +106,7 @@ def _interaction(
         thread=_thread(id, post, parent, top_level, brand),
         threads=(post.rpartition("_")[2],) if brand and top_level and "_" in post else (),
         shared=True,
+        home=post.rpartition("_")[0],
         author=author,
         author_name=name,
         brand=brand,
