@@ -20,10 +20,14 @@ import pytest
 from chalicelib.aws.client import Identity, LeanAws
 from chalicelib.aws.timer import StepFunctionsTimer, execution_name
 from chalicelib.conversations.conversation import Conversation
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.emails.links import make_report
+from chalicelib.handlers.campaign_lines import Lines
 from chalicelib.handlers.messages import SpikeFound, encode
 from chalicelib.keys import Keys, load_keys
 from chalicelib.platforms.simulation import SimulatedMessage
+from chalicelib.playbook.campaigns import Segment
+from chalicelib.playbook.parts import Answer
 from chalicelib.settings import read_settings
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import DynamoTable
@@ -36,7 +40,8 @@ from infra.local.lambda_runtime import FunctionError
 from infra.local.loopback import Answered, Call
 from infra.local.staff_browser import links, open_desk
 from infra.stack.package import ROOT
-from tests.world import comment, delivery
+from tests.playbook.test_campaigns import SURE, book
+from tests.world import NOW, comment, delivery
 
 # What Lambda itself does in a function's name: the event source takes messages, the log is written.
 SOURCES = {
@@ -129,6 +134,7 @@ def worked() -> Iterator[Deployed]:
             bounce,
             dead_letters,
             spike,
+            segment,
             weekly_report,
             erase,
             ended_timers,
@@ -277,6 +283,18 @@ def spike(running: Deployed) -> None:
     queue = running.aws.queue_url("EscalationsQueue")
     client("sqs", running.aws.endpoint).send_message(QueueUrl=queue, MessageBody=json.dumps(encode(found)))
     until(lambda: any(e.tags.get("kind") == "spike" for e in running.aws.emails()))
+
+
+def segment(running: Deployed) -> None:
+    """A campaign's line for those who have asked before: respond looks whether they have."""
+    store = Store(DynamoTable(_aws_of("respond", running), running.aws.settings.table))
+    campaigns = book(segment=Segment.RETURNING)
+    asked = Interaction("facebook", "100200", "c1", Kind.NEW, NOW, NOW, author="70001")
+    answer = campaigns.acknowledgement(
+        SURE, product="facebook", account="1", private=False, now=NOW, asked_at=NOW, by=NOW + timedelta(hours=1)
+    )
+    assert isinstance(answer, Answer) and answer.promoted
+    assert not Lines(store, campaigns, _keys(running)).choose(answer.promoted, asked, None, NOW)
 
 
 def weekly_report(running: Deployed) -> None:
