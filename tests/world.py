@@ -30,10 +30,11 @@ from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item
 from infra.local.gateway import Gateway
 from infra.local.loopback import Answered
-from infra.replay.memory import Deliverer, MemoryDeadLetters, MemoryTable, VirtualClock
+from infra.replay.memory import Deliverer, MemoryTable, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
 from infra.replay.services import NO_SETTINGS, ReplayServices
+from tests.dead_letters import MemoryDeadLetters
 from tests.http_doubles import PostedOnPaper
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday morning

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.aws.mail_bucket import HEAD, StoredMail
 from chalicelib.aws.mailer import Email
-from chalicelib.aws.queues import Letter, encode
+from chalicelib.aws.queues import encode
 from chalicelib.aws.timer import bucket
 from chalicelib.handlers import messages
 from chalicelib.storage.table import Conflict, Item, Key
@@ -158,30 +158,6 @@ class MemoryQueue:
     def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for message in messages:
             self.send(message)
-
-
-@dataclass(slots=True)
-class MemoryDeadLetters:
-    """`chalicelib.aws.queues.DeadLetters` over a list of message bodies."""
-
-    bodies: list[str] = field(default_factory=list)
-    _held: list[Letter] = field(default_factory=list)
-
-    def take(self) -> list[Letter]:
-        taken = [Letter(body, str(n)) for n, body in enumerate(self.bodies[:10], start=len(self._held))]
-        del self.bodies[:10]
-        self._held += taken
-        return taken
-
-    def put(self, body: str) -> None:
-        self.bodies.append(body)
-
-    def drop(self, letter: Letter) -> None:
-        pass  # nobody else holds it
-
-    def let_go(self, letters: Sequence[Letter]) -> None:
-        self.bodies += [letter.body for letter in letters]
-        self._held.clear()
 
 
 @dataclass(slots=True)
