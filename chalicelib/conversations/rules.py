@@ -4,6 +4,7 @@ Every function maps a conversation to the next one; `store.change_conversation` 
 nobody wrote in between. What answers a question stands in `answers`, who is called about it when in `ladders`.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from chalicelib.conversations.answers import answer_all, fingerprint
@@ -173,6 +174,17 @@ def claim(conversation: Conversation, id: str, acknowledgement: Acknowledgement)
     if known and known.state is not Outcome.PENDING:
         return conversation
     return replace(conversation, acknowledgements={**conversation.acknowledgements, id: acknowledgement})
+
+
+def take_back(conversation: Conversation, id: str, tokens: Collection[str], why: str) -> Conversation:
+    """`conversation` without the claims of `tokens`, of which nothing was posted, and with the label of why its
+    question `id` is not replied to."""
+    kept = {
+        name: ack
+        for name, ack in conversation.acknowledgements.items()
+        if ack.token not in tokens or ack.state is not Outcome.CLAIMED
+    }
+    return keep_silence(replace(conversation, acknowledgements=kept), id, why)
 
 
 def keep_silence(conversation: Conversation, id: str, why: str) -> Conversation:

@@ -28,6 +28,7 @@ from chalicelib.playbook.parts import Answer, Place, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.optouts import OptOuts
+from chalicelib.storage.people import Person, linked
 from chalicelib.storage.store import Change, ConversationKey, Parents, Store
 
 SHARE = 50  # a process takes this part of an account's hour at once: one write for several replies
@@ -36,20 +37,22 @@ _PASSING = frozenset({Why.NOTHING_OPEN, Why.OVERTAKEN, Why.ALREADY})  # they say
 
 class Permit(NamedTuple):
     """What was asked once for one interaction: the `token` of its claim, or `why` there must be none; `campaign` is the
-    one whose line may stand in it."""
+    one whose line may stand in it. `people` are the customer's names."""
 
     token: str = ""
     why: str = ""
     campaign: str = ""
+    people: tuple[Person, ...] = ()
 
 
 class Claim(NamedTuple):
     """The `ids` of the acknowledgements that were claimed, or `why` none was. `unasked`: the conversation with which a
-    permit has to be asked for first."""
+    permit has to be asked for first; `people` are the names of whom the reply is for."""
 
     ids: tuple[str, ...] = ()
     why: str = ""
     unasked: Conversation | None = None
+    people: tuple[Person, ...] = ()
 
 
 class Acknowledger(NamedTuple):
@@ -108,18 +111,40 @@ class Acknowledger(NamedTuple):
                 id, token = f"{id}/private", f"{token}-private"
             c = rules.claim(c, id, self._acknowledgement(i, decision, token, private, now))
             claimed.append(id)
-        return c, Claim(tuple(claimed))
+        return c, Claim(tuple(claimed), people=permit.people)
+
+    def stop(
+        self, claimed: Change[Conversation], i: Interaction, claim: Claim, posted: int, now: datetime
+    ) -> Change[Conversation] | None:
+        """Takes back what of `claim` is not `posted` where the customer has said "stop" since, and only then: the
+        permit was asked for before the claim was written, and it knew what they had said a moment before."""
+        if not OptOuts(self.store).any_stopped(claim.people):
+            return None
+        tokens = {claimed.after.acknowledgements[id].token for id in claim.ids[posted:]}
+        key = ConversationKey.of(claimed.after)
+
+        def change(old: Conversation) -> Conversation:
+            return rules.take_back(old, i.id, tokens, Why.OPTED_OUT)
+
+        return self.store.update_conversation(key, change, now, seen=claimed.item) or claimed
 
     def permit(
         self, c: Conversation, thread: Thread, i: Interaction, now: datetime, parents: Parents | None = None
     ) -> Permit:
         """Asks for what the claim of `i` needs, and takes it: once an interaction, before its claim is written."""
         owner = self.apps.owner(i.product, i.account)
-        why: str = self._aside(c, thread, i, owner.account, parents or Parents(self.store)) if owner else Why.NO_ACCOUNT
+        people = linked(self.store, i.product, i.account, i.customer)
+        why: str = Why.NO_ACCOUNT
+        if owner:
+            is_stopped = OptOuts(self.store).any_stopped(people, lately=True)
+            parents = parents or Parents(self.store)
+            why = Why.OPTED_OUT if is_stopped else self._aside(c, thread, i, owner.account, parents)
         if owner and not why:
             held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time
             why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
-        return Permit(why=why) if why else Permit(self.new_token(), campaign=self._campaign(c, i, now))
+        if why:
+            return Permit(why=why)
+        return Permit(self.new_token(), campaign=self._campaign(c, i, now), people=tuple(people))
 
     def _campaign(self, c: Conversation, i: Interaction, now: datetime) -> str:
         """The campaign whose line this customer is told now, counted; "" for none."""
@@ -209,8 +234,6 @@ class Acknowledger(NamedTuple):
     def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account, parents: Parents) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""
         store = self.store
-        if OptOuts(store).stopped(i.product, i.account, i.customer):
-            return Why.OPTED_OUT
         product = platforms.product(i.product)
         options = [account.options.get(option) for option in product.called_by]
         called = [name for name in (account.name, *options) if isinstance(name, str)]

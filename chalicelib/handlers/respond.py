@@ -288,7 +288,10 @@ class Step(NamedTuple):
             r.store.keep_interaction(interaction, after.wake_at, self.now())
         if claim.ids and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
             return Stored(bare(interaction), "", why=Why.ERASED)
-        for id in claim.ids:
+        for posted, id in enumerate(claim.ids):
+            if stopped := r.acknowledger.stop(done, interaction, claim, posted, self.now()):
+                done, claim = stopped, Claim(why=Why.OPTED_OUT)
+                break
             replied, done = r.acknowledger.post(done, interaction, id, self.now)
             if replied.not_before:
                 r.inbox.send(inbox.part(self.envelope, interaction), delay=replied.not_before - self.now())

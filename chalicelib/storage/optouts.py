@@ -109,7 +109,11 @@ class OptOuts:
 
     def stopped(self, product: str, account: str, customer: str) -> bool:
         """Whether nothing is said automatically to this customer."""
-        found = self.of(product, account, customer)
+        return self.any_stopped(linked(self.store, product, account, customer))
+
+    def any_stopped(self, people: Iterable[Person], *, lately: bool = False) -> bool:
+        """The same for one person's names; `lately`: as known a moment ago."""
+        found = self.of_any(people, lately=lately)
         return found is not None and found.stopped
 
     def heed(self, i: Interaction) -> bool:
