@@ -1,8 +1,9 @@
-"""`make link`: says that two customers are one person, or that they are not."""
+"""`make link`: says that two customers are one person, or that they are not. Any id of a person will do."""
 
 import argparse
 
 from chalicelib.conversations.customer import Customer
+from chalicelib.operations.footprint import first_known
 from chalicelib.services import Services
 from chalicelib.storage.people import Person, link, unlink
 from infra.ops.given import customer_named
@@ -17,13 +18,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    one, other = customer_named(given.customer), customer_named(given.other, "OTHER")
-    if one == other:
-        raise OpsError("CUSTOMER and OTHER are the same")
-    if given.undo:
-        undone = unlink(services.store, _person(one), _person(other))
-        print("they are two people again" if undone else "they were not linked")
+    given_ids = customer_named(given.customer), customer_named(given.other, "OTHER")
+    one, other = (first_known(services.store, customer) for customer in given_ids)
+    if given.undo:  # also a link that was made before one of the ids turned out to be another one's
+        made = [unlink(services.store, _person(a), _person(b)) for a, b in dict.fromkeys(((one, other), given_ids))]
+        print("they are two people again" if any(made) else "they were not linked")
         return 0
+    if one == other:
+        raise OpsError("CUSTOMER and OTHER are the same: two ids of one person, whom the platform tells as one")
     for customer in (one, other):
         if services.apps.owner(customer.product, customer.account) is None:
             raise OpsError(f"the apps file has no account {customer.product}:{customer.account}")

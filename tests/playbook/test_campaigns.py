@@ -141,9 +141,9 @@ def test_the_counters_of_a_person_name_them_by_the_stacks_key_and_expire() -> No
     table = shop.store.table
     really = table.count
 
-    def count(key: Key, limit: int, expires_at: datetime) -> bool:
+    def count(key: Key, limit: int, expires_at: datetime, by: int = 1) -> bool:
         counted[key.pk] = expires_at
-        return bool(really(key, limit, expires_at))
+        return bool(really(key, limit, expires_at, by))
 
     with patch.object(table, "count", count):
         assert LINE in ask(shop, "c1")
