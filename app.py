@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from json import loads
 from typing import Any
 from urllib.parse import parse_qs
@@ -278,10 +278,10 @@ def _has_time(context: Any) -> bool:
 
 def _batch(event: SQSEvent, work: Any) -> Any:
     """Each record on its own: those that raise go back to the queue and come again soon, the others are done."""
-    from aws_lambda_powertools.utilities.batch import process_partial_response
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
     context: Any = event.context
-    processor = _processor()
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)  # holds the batch that it works on
     try:
         answer = process_partial_response(
             event=event.to_dict(), record_handler=work, processor=processor, context=context
@@ -292,14 +292,6 @@ def _batch(event: SQSEvent, work: Any) -> Any:
             app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
     _come_soon(event, {str(row["itemIdentifier"]) for row in answer["batchItemFailures"]})
     return answer
-
-
-@cache
-def _processor() -> Any:
-    """One for every batch: it begins each anew."""
-    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-
-    return BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def _come_soon(event: SQSEvent, failed: set[str]) -> None:

@@ -154,7 +154,7 @@ def local_run(
     apps: Path | None = None,
     port: int = 0,
     pace: float = 1.0,
-    sweep_every_s: float = 300.0,
+    sweep_every_s: float = 60.0,  # as the template has it
     own: Callable[[LocalRun, Call], Answered | None] = lambda local_run, call: None,
 ) -> Iterator[LocalRun]:
     """Runs while inside, with the registrations in the file `apps` or the demo's. `own` answers before the gateway

@@ -47,7 +47,7 @@ class QueuePoller:
     aws: Embedded
     sources: tuple[Source, ...]
     sweep: Function
-    sweep_every_s: float = 300.0
+    sweep_every_s: float = 60.0
     came_back: Callable[[str, str], None] = lambda queue, why: None
     _stop: Event = field(default_factory=Event)
     _threads: list[Thread] = field(default_factory=list)
