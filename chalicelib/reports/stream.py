@@ -16,6 +16,7 @@ from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.community import thanked
 from chalicelib.reports.facts import Deriver, Revised
 from chalicelib.reports.questions import Asked
+from chalicelib.reports.writers import Writers, unsigned
 from chalicelib.storage.item_keys import (
     ConversationKey,
     conversation_key,
@@ -65,12 +66,13 @@ class FactsOfChanges:
 
     def asked(self) -> Iterator[Asked]:
         """What customers wrote, as far as it is still stored and was not taken back: for the questions' own words."""
+        writers = Writers()
         for item in self.table.everything():
             if is_interaction(item.key):
                 i = item.noun(Interaction)
                 if i.thread and not i.brand and i.reading and i.text:
-                    r, who = i.reading, self.deriver.customer(i.product, i.account, i.customer)
-                    yield Asked(r.intent, r.language or "", who, i.text, r.confidence)
+                    r = i.reading
+                    yield Asked(r.intent, r.language or "", writers.of(i), unsigned(i), r.confidence)
 
     def stored(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[str]:
         """The pseudonyms of the questions that the table itself holds, asked in [`since`, `until`), found without
