@@ -127,7 +127,7 @@ class Deriver:
             deleted=q.deleted,
             follow_ups=sum(1 for o in c.questions.values() if _follows(o, q)),
             reaction="thanks" if end.by == CUSTOMER else _reaction(c, q),
-            campaign=(ack.campaign or None) if ack else None,
+            campaign=next((a.campaign for a in _sent(c, id) if a.campaign), None),
             helped_by=self.customer(*owner, helper.customer) if helper and end.by == CUSTOMER else None,
             revision=revision,
             hand_overs=written(hands),
@@ -207,10 +207,15 @@ def _answered_by(c: Conversation, q: Question) -> str:
     return "mail" if answer and answer.by_mail else "form"
 
 
+def _sent(c: Conversation, id: str) -> list[Acknowledgement]:
+    """The automatic reply that went out to the question: its public part before its private one, where it has both."""
+    parts = (c.acknowledgements.get(name) for name in (id, f"{id}/private"))
+    return [a for a in parts if a and a.state is Outcome.SENT]
+
+
 def _acknowledgement(c: Conversation, id: str) -> Acknowledgement | None:
-    """The automatic reply that went out to the question, in public before in private."""
-    sent = (c.acknowledgements.get(name) for name in (id, f"{id}/private"))
-    return next((a for a in sent if a and a.state is Outcome.SENT), None)
+    """The first part of it."""
+    return next(iter(_sent(c, id)), None)
 
 
 def _rung(ack: Acknowledgement | None) -> str | None:

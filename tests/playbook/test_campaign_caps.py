@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.platforms.http import Answer as HttpAnswer
 from chalicelib.platforms.http import NoAnswer
+from chalicelib.playbook.parts import Place
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges
@@ -42,7 +44,7 @@ def counted(world: AwsWorld, playbook: Playbook) -> int:
     ],
     ids=["a day's", "a person's", "a second reply", "the same delivery"],
 )
-def test_no_cap_is_passed_by_two_workers_at_once(first: bytes, second: bytes, caps: dict[str, int], posts: int) -> None:
+def test_no_cap_is_passed_by_two_workers_at_once(first: bytes, second: bytes, caps: dict[str, Any], posts: int) -> None:
     playbook = book(**caps)
 
     def story(at: int) -> AwsWorld:
@@ -70,6 +72,17 @@ def test_no_cap_is_passed_by_two_workers_at_once(first: bytes, second: bytes, ca
     assert told[1] > told[0]  # a place that is taken and not used is lost: the cap is reached early, never passed
 
 
+def test_a_line_that_stands_in_the_private_part_of_a_reply_is_counted() -> None:
+    playbook = book()
+    both = {name: replace(p, places={"default": Place.BOTH}) for name, p in playbook.intents.items()}
+    world = AwsWorld(policy=replace(playbook, intents=both))
+    world.deliver(MINE)
+    world.work()
+    said = [str(data["message"]) for _, data in world.platforms.posted]
+    assert [LINE in text for text in said] == [False, True]
+    assert counted(world, playbook) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "stands"),
     [
@@ -91,7 +104,7 @@ def test_the_report_counts_what_the_platform_took(answer: Callable[[], HttpAnswe
 
 def test_what_may_have_been_posted_is_counted_once() -> None:
     """The platform did not answer: it is never posted again, and its echo settles it."""
-    playbook = replace(book())
+    playbook = book()
     world = AwsWorld(policy=playbook)
     world.platforms.answers = [NoAnswer("timed out")]
     world.deliver(MINE)
