@@ -48,7 +48,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Reconciled:
     """The facts held against what was stored: `stored` questions (None: not looked at), and the pseudonyms of those
-    that have no fact, and of the facts that nothing stored stands behind."""
+    that have no fact, and of the facts that nothing stored stands behind. What a customer who was erased had asked is
+    stored no more and still counts, without a name: such a fact is no surplus."""
 
     facts: int
     stored: int | None = None
@@ -58,6 +59,11 @@ class Reconciled:
     @property
     def exact(self) -> bool:
         return self.stored is not None and not self.missing and not self.surplus
+
+    @property
+    def erased(self) -> int:
+        """How many facts are left of questions that were erased."""
+        return self.facts - len(self.surplus) - (self.stored - len(self.missing)) if self.stored is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +125,14 @@ def ledger(asked: Asked, stored: Iterable[str] | None = None) -> Ledger:
 
 
 def reconcile(asked: Asked, stored: Iterable[str] | None) -> Reconciled:
-    """Every stored question has a fact, and every fact a stored question; what has not is named."""
+    """Every stored question has a fact, and every fact that names its customer a stored question; what has not is
+    named."""
     if stored is None:
         return Reconciled(asked.count())
-    known = {row[0] for row in asked.rows("SELECT question FROM asked")}
+    known = dict(asked.rows("SELECT question, customer IS NOT NULL FROM asked"))
     expected = set(stored)
-    return Reconciled(len(known), len(expected), tuple(sorted(expected - known)), tuple(sorted(known - expected)))
+    surplus = sorted(question for question, named in known.items() if named and question not in expected)
+    return Reconciled(len(known), len(expected), tuple(sorted(expected - known.keys())), tuple(surplus))
 
 
 def _line(name: str, row: Sequence[float | int | None]) -> Line:
