@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.conversations.conversation import Outcome
+from chalicelib.platforms.http import Answer as HttpAnswer
 from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.people import link
 from tests.aws_world import AwsWorld
@@ -89,3 +90,32 @@ def test_stop_then_start_hold_by_the_platforms_time_in_whatever_order_they_are_d
         world.post(message("m9", COMMON, at=NOW - timedelta(seconds=1)))
         world.run(timedelta(minutes=1))
         assert len(world.platforms.posted) == replies, (words, order)
+
+
+@pytest.mark.parametrize("stop", [STOPPED_IN_PUBLIC, STOPPED_IN_PRIVATE], ids=["in public", "at a linked account"])
+def test_a_reply_that_the_platform_held_back_is_not_posted_after_a_stop(stop: bytes) -> None:
+    for stops in (False, True):
+        world = MemoryWorld()
+        link(world.store, PUBLIC, PRIVATE, "Robin", NOW)
+        world.platforms.answers = [lambda: HttpAnswer(400, {"error": {"code": 4}}, {})]
+        world.post(IN_PUBLIC)
+        world.run(timedelta(seconds=2))
+        assert len(world.platforms.sent) == 1 and world.platforms.posted == []
+        if stops:
+            world.post(stop)
+        world.run(timedelta(minutes=20))
+        assert len(world.platforms.posted) == (0 if stops else 1)
+
+
+def test_a_message_that_is_rewritten_to_stop_is_a_stop_of_the_time_of_its_rewriting() -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", "hm, and the other one?")))
+    world.post(delivery(comment("c0", "start", at=NOW + timedelta(seconds=30), parent="c1")))
+    world.run(timedelta(minutes=1))
+    edited = comment("c1", "stop", verb="edited", at=NOW + timedelta(minutes=1))
+    world.post(delivery(edited))
+    world.run(timedelta(minutes=1))
+    assert OptOuts(world.store).stopped(*PUBLIC)
+    world.post(delivery(comment("c2", COMMON, at=world.services.now(), post=f"{PAGE}_78")))
+    world.run(timedelta(minutes=1))
+    assert world.platforms.posted == []
