@@ -15,8 +15,9 @@ from chalicelib.reports.bucket import COUNTS, FACTS, FORECAST, Bucket
 from chalicelib.reports.columns import to_lines
 from chalicelib.reports.compaction import compact
 from chalicelib.services import Services
+from infra.replay.services import NO_SETTINGS
 from tests.reports.test_ledger import fact
-from tests.world import NO_SETTINGS, playbook
+from tests.world import playbook
 
 NAME = "facts"
 WHOLE = [date(2026, 10, 5) + timedelta(n) for n in range(30)]  # until 3 November; clocks go back in between
