@@ -1,27 +1,25 @@
 """Four weeks ahead: statsmodels' methods, chosen by rolling-origin back-test against seasonal naive.
 
 Every method forecasts the logarithm of a day's count (plus one), so that weekdays, seasons and holidays multiply. The
-intervals are the method's own errors in the back-test (split conformal, by week of the horizon), not a formula's: they
-cover what they say whatever the errors look like. Only the RECENT ones count, because a method that has seen two years
-errs less than it did before; `python -m infra.reports.backtest` counts how many days lay within. A method that does not
-beat seasonal naive is not used.
+intervals are the method's own recent errors in the back-test, by week of the horizon, not a formula's (`intervals.py`);
+`python -m infra.reports.backtest` counts how many days lay within. A method that does not beat seasonal naive is not
+used.
 
 Sources: R. Hyndman, G. Athanasopoulos, "Forecasting: principles and practice", 5.8 and 5.10 (back-test), 5.2 (seasonal
-naive); V. Assimakopoulos, K. Nikolopoulos, "The theta model", 2000; V. Vovk et al., "Algorithmic learning in a random
-world", 2005 (conformal intervals).
+naive); V. Assimakopoulos, K. Nikolopoulos, "The theta model", 2000.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil, exp, log1p
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from chalicelib.reports.intervals import LEAST_ERRORS, Array, Tried, Widths, covered, learnt, recent
+
 HORIZON: Final = 28
 NOTHING: Final = "nothing"  # has been asked yet
 NOT_RUN: Final = "not_run"  # the nightly forecast
@@ -30,8 +28,6 @@ LEAST: Final = 21  # days of history without which nothing is forecast
 FIRST_ORIGIN: Final = 14  # days that a back-test's first forecast knows
 ORIGINS: Final = 52  # at most, a week apart
 WEEK: Final = 7  # days between two origins, fewer where the history is short
-ENOUGH: Final = 26  # forecasts with two years of history, from which on their errors alone count
-RECENT: Final = 48 * WEEK  # days back, whose errors make the intervals
 TWO_YEARS: Final = 730
 _CLIP: Final = 0.7  # an error in the log beyond this is a spike or an outage: it does not move the level
 
@@ -167,25 +163,12 @@ def forecast(
             tell(f"{name}: off by {scores[name].error:.1f} questions a day, {scores[name].ratio:.2f} × seasonal naive")
     best = min(scores.values(), key=lambda s: (s.ratio, s.method != "seasonal naive")).method
     expected = _quietly(METHODS[best][0], series, horizon)
-    logs = [[e for f in _alike(errors[best], n) for e in f.errors(week)] for week in range(ceil(horizon / 7))]
+    ended, widths = recent(errors[best], n), learnt(errors[best], n)
+    logs = [[e for f in ended for e in f.errors(week)] for week in range(ceil(horizon / 7))]
     days = tuple(
-        _day(series.start + timedelta(n + h), float(expected[h]), _known(logs, h // 7)) for h in range(horizon)
+        _day(series.start + timedelta(n + h), float(expected[h]), *_known(logs, h // 7, widths)) for h in range(horizon)
     )
     return Forecast(days, best, tuple(scores.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One forecast of the back-test: made after `origin` days, beside what came (both logarithms)."""
-
-    origin: int
-    expected: Array
-    came: Array
-
-    def errors(self, week: int) -> list[float]:
-        """What came minus what was expected in this week of the horizon, in the logarithm."""
-        span = slice(7 * week, 7 * week + 7)
-        return [float(e) for e in self.came[span] - self.expected[span]]
 
 
 def backtest(
@@ -219,66 +202,20 @@ def score(name: str, tried: Sequence[Tried], naive: float) -> Score:
     return Score(name, error, error / naive if naive else 1.0, shares[0], shares[1], len(tried))
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """Whether what came on a `day` (of the series, from 0) lay within the intervals of one forecast."""
-
-    day: int
-    in80: bool
-    in95: bool
-
-
-def covered(tried: Sequence[Tried]) -> Iterator[Covered]:
-    """Each day of each forecast of a back-test against the intervals that were known then: of the RECENT errors, of
-    forecasts that had ended."""
-    for number, one in enumerate(tried):
-        before = [t for t in tried[:number] if one.origin - RECENT < t.origin + len(t.came) <= one.origin]
-        ended = _alike(before, one.origin)
-        if len(ended) < 4:
-            continue
-        for week in range(ceil(len(one.came) / 7)):
-            known = [e for t in ended for e in t.errors(week)]
-            if len(known) < 20:
-                continue
-            (low80, high80), (low95, high95) = _bounds(known, 0.80), _bounds(known, 0.95)
-            for n, error in enumerate(one.errors(week)):
-                yield Covered(one.origin + 7 * week + n, low80 <= error <= high80, low95 <= error <= high95)
-
-
-def _alike(tried: Sequence[Tried], days: int) -> Sequence[Tried]:
-    """Those made with as much history as `days` are: with two years or with less. All, while the former are few."""
-    whole = [t for t in tried if t.origin >= TWO_YEARS]
-    return whole if days >= TWO_YEARS and len(whole) >= ENOUGH else tried
-
-
 def _error(tried: Sequence[Tried]) -> float:
     return float(np.mean(np.concatenate([np.abs(np.expm1(t.came) - np.expm1(t.expected)) for t in tried])))
 
 
-def _bounds(errors: Sequence[float], share: float) -> tuple[float, float]:
-    """The conformal interval: the quantiles of the errors with the (n + 1) correction for a finite sample."""
-    n = len(errors)
-    tail = (1 - share) / 2
-    low, high = max(0.0, tail * (n + 1) / n - 1 / n), min(1.0, (1 - tail) * (n + 1) / n)
-    found = np.quantile(np.asarray(errors), [low, high])
-    return float(found[0]), float(found[1])
+def _known(logs: Sequence[Sequence[float]], week: int, widths: Widths) -> tuple[float, ...]:
+    """The bounds of this week of the horizon, lows and highs of 80 % and 95 %; where the history is too short for them,
+    those of the last week that has enough, wider by the square root of how much farther ahead it lies."""
+    near = next((w for w in range(week, 0, -1) if len(logs[w]) >= LEAST_ERRORS), 0)
+    wider = ((week + 1) / (near + 1)) ** 0.5
+    return tuple(bound * wider for both in widths.bounds(near, logs[near]) for bound in both)
 
 
-def _known(logs: Sequence[Sequence[float]], week: int) -> Sequence[float]:
-    """The errors of this week of the horizon; where the history is too short for them, those of the last week that has
-    enough, wider by the square root of how much farther ahead it lies."""
-    for near in range(week, -1, -1):
-        if len(logs[near]) >= 20 or near == 0:
-            wider = ((week + 1) / (near + 1)) ** 0.5
-            return [e * wider for e in logs[near]]
-    return logs[0]
-
-
-def _day(day: date, expected: float, errors: Sequence[float]) -> Day:
-    low80, high80 = _bounds(errors, 0.80)
-    low95, high95 = _bounds(errors, 0.95)
-    back = [max(0.0, exp(expected + e) - 1) for e in (0.0, low80, high80, low95, high95)]
-    return Day(day, *back)
+def _day(day: date, expected: float, *bounds: float) -> Day:
+    return Day(day, *(max(0.0, exp(expected + e) - 1) for e in (0.0, *bounds)))
 
 
 def _quietly(method: Method, series: Series, horizon: int) -> Array:

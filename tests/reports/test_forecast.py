@@ -9,15 +9,14 @@ from chalicelib.playbook.business_time import public_holidays
 from chalicelib.reports.forecast import (
     DAYS,
     METHODS,
-    Covered,
     Series,
     backtest,
-    covered,
     forecast,
     score,
     seasonal_naive,
     seasons,
 )
+from chalicelib.reports.intervals import Covered, Widths, covered
 from infra.reports.synthetic import Shape
 
 HOLIDAYS = frozenset(d for year in range(2023, 2028) for d in public_holidays("GB-ENG", year))
@@ -54,11 +53,29 @@ def test_it_beats_seasonal_naive_and_its_bands_cover_what_they_say_by_year() -> 
             within.setdefault(day.day // 365, []).append(day)
     assert within.keys() == {0, 1, 2, 3}
     every = [d for days in within.values() for d in days]
-    for days in (every, within[1], within[3]):
+    for days in (every, within[1], within[2], within[3]):  # in the third year the method gets its seasons
         assert np.mean([d.in80 for d in days]) == pytest.approx(0.80, abs=0.03)
         assert np.mean([d.in95 for d in days]) == pytest.approx(0.95, abs=0.03)
-    # in the third year the method gets its seasons, and errors of before make the bands too wide, never too narrow
-    assert 0.77 <= np.mean([d.in80 for d in within[2]]) <= 0.87
+
+
+def test_an_interval_follows_what_lay_within_it_once_that_is_known() -> None:
+    errors, widths = list(np.linspace(-1.0, 1.0, 201)), Widths()
+    (low, high), _ = before = widths.bounds(0, errors)
+    assert (low, high) == pytest.approx((-0.8, 0.8), abs=0.01)
+    widths.tell(128, 0, 0.0, 0.0)
+    widths.learn(127)
+    assert widths.bounds(0, errors) == before
+    widths.learn(128)
+    widths.learn(129)  # nothing counts twice
+    (low80, high80), (low95, high95) = widths.bounds(0, errors)
+    assert (low80, high80) == pytest.approx((-0.88, 0.88), abs=0.02)
+    assert (low95, high95) == pytest.approx((-1.045, 1.045))  # wider than all of them
+    assert widths.bounds(1, errors) == before  # another week of the horizon
+    for day in range(200, 260):
+        widths.tell(day, 0, 1.0, 1.0)
+    widths.learn(300)
+    (low80, high80), (low95, high95) = widths.bounds(0, errors)
+    assert low95 <= low80 <= high80 <= high95 and high80 - low80 < 0.1
 
 
 def test_a_back_test_knows_nothing_of_what_came_later() -> None:
