@@ -294,7 +294,8 @@ def segment(running: Deployed) -> None:
         SURE, product="facebook", account="1", private=False, now=NOW, asked_at=NOW, by=NOW + timedelta(hours=1)
     )
     assert isinstance(answer, Answer) and answer.promoted
-    assert not Lines(store, campaigns, _keys(running)).choose(answer.promoted, asked, None, NOW)
+    people = [(asked.product, asked.account, asked.customer)]
+    assert not Lines(store, campaigns, _keys(running)).choose(answer.promoted, asked, people, None, NOW)
 
 
 def weekly_report(running: Deployed) -> None:

@@ -144,15 +144,16 @@ class Acknowledger(NamedTuple):
             why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
         if why:
             return Permit(why=why)
-        return Permit(self.new_token(), campaign=self._campaign(c, i, now), people=tuple(people))
+        return Permit(self.new_token(), campaign=self._campaign(c, i, people, now), people=tuple(people))
 
-    def _campaign(self, c: Conversation, i: Interaction, now: datetime) -> str:
+    def _campaign(self, c: Conversation, i: Interaction, people: list[Person], now: datetime) -> str:
         """The campaign whose line this customer is told now, counted; "" for none."""
         question = c.questions.get(i.id)
         answer = self._answer(i, question, now) if question and self.playbook.campaigns else None
         if not isinstance(answer, Answer) or not answer.promoted or is_second_reply(c, i.id):
             return ""
-        return Lines(self.store, self.playbook, self.keys).choose(answer.promoted, i, c.acknowledgements.get(i.id), now)
+        lines, before = Lines(self.store, self.playbook, self.keys), c.acknowledgements.get(i.id)
+        return lines.choose(answer.promoted, i, people, before, now)
 
     def _acknowledgement(
         self, i: Interaction, answer: Answer, token: str, private: bool, now: datetime

@@ -14,6 +14,7 @@ from chalicelib.playbook.parts import Place
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges
+from chalicelib.storage.people import link
 from infra.replay.services import REPLAY_KEYS
 from tests.aws_world import AwsWorld
 from tests.operations.test_erasure_races import inject
@@ -70,6 +71,24 @@ def test_no_cap_is_passed_by_two_workers_at_once(first: bytes, second: bytes, ca
         assert counted(world, playbook) == sum(with_line)
         told[sum(with_line)] += 1
     assert told[1] > told[0]  # a place that is taken and not used is lost: the cap is reached early, never passed
+
+
+@pytest.mark.parametrize("first_is_told", ["5001", "psid-1"])
+@pytest.mark.parametrize("linked_first", [True, False])
+def test_who_was_linked_by_hand_reads_a_line_as_often_as_one_person(first_is_told: str, linked_first: bool) -> None:
+    asked = {"5001": MINE, "psid-1": IN_PRIVATE}
+    for per_person, lines in ((1, 1), (2, 2)):
+        world = AwsWorld(policy=book(per_person=per_person))
+        both = ("facebook", PAGE, "5001"), ("messenger", PAGE, "psid-1")
+        if linked_first:
+            link(world.services.store, *both, "Robin", NOW)
+        world.deliver(asked[first_is_told])
+        world.work()
+        link(world.services.store, *both, "Robin", NOW)
+        (other,) = asked.keys() - {first_is_told}
+        world.deliver(asked[other])
+        world.work()
+        assert [LINE in text for text in world.platforms.texts()] == [True, lines == 2]
 
 
 def test_a_line_that_stands_in_the_private_part_of_a_reply_is_counted() -> None:
