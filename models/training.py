@@ -30,10 +30,10 @@ SHIPPED_PROMISE: Final = Promise(
     precision=0.95,
     topic=0.95,
     general=0.955,
-    strangers=0.0175,
+    strangers=0.0165,
     mix=MIX,
-    closing=0.92,
-    closing_floor=0.9,
+    closing=0.95,
+    closing_floor=0.975,
     urgent=0.01,
 )
 
