@@ -193,7 +193,7 @@ ASKED = (  # text, when a person of the brand answers on the platform (minutes a
     ("my discount code is not working", 8),
     ("hm, and the other one?", 4),
     ("I have written to you twice now, what is going on", 7),
-    ("Beautiful, I love this dress so much!", None),
+    ("Thank you so much!", None),
     ("same as Maria above", 9),
     ("once more: what is going on over there?", 60),  # after the first tier
     ("this is the worst service ever!!", 60),
@@ -203,7 +203,7 @@ ASKED = (  # text, when a person of the brand answers on the platform (minutes a
     ("yes that one", 8),
     ("it was the blue one, ordered by my sister", 4),
     ("ok I sent it", 7),
-    ("Love the new collection, so beautiful!", None),
+    ("Thanks a lot, perfect!", None),
     ("what time does the leeds store close on sunday", 9),
     ("Do you ship to Canada?", 60),
     ("nobody answers, very disappointed", 120),  # after the second

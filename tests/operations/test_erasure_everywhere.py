@@ -249,7 +249,7 @@ def test_what_no_conversation_names_is_exported_and_erased_as_well(looks: int) -
         world.post(said(f"r{n:02}", f"Dear {NAME}, {WORDS} {n}", author=PAGE, parent=f"q{n:02}", at=at))
         world.run(timedelta(minutes=3))
     now = world.virtual_clock.now
-    world.post(said("thanks", "Beautiful, I love this dress so much!", parent="c1", at=now))
+    world.post(said("thanks", "Thank you so much!", parent="c1", at=now))
     world.run(timedelta(minutes=1))
     world.post(said("r99", f"Dear {NAME}, you are welcome", author=PAGE, parent="thanks", at=world.virtual_clock.now))
     world.run(timedelta(minutes=1))
