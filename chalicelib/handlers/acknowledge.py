@@ -128,16 +128,13 @@ class Acknowledger(NamedTuple):
 
         return self.store.update_conversation(key, change, now, seen=claimed.item) or claimed
 
-    def permit(
-        self, c: Conversation, thread: Thread, i: Interaction, now: datetime, parents: Parents | None = None
-    ) -> Permit:
+    def permit(self, c: Conversation, thread: Thread, i: Interaction, now: datetime, parents: Parents) -> Permit:
         """Asks for what the claim of `i` needs, and takes it: once an interaction, before its claim is written."""
         owner = self.apps.owner(i.product, i.account)
         people = linked(self.store, i.product, i.account, i.customer)
         why: str = Why.NO_ACCOUNT
         if owner:
             is_stopped = OptOuts(self.store).any_stopped(people, lately=True)
-            parents = parents or Parents(self.store)
             why = Why.OPTED_OUT if is_stopped else self._aside(c, thread, i, owner.account, parents)
         if owner and not why:
             held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time

@@ -105,8 +105,9 @@ class Escalator:
     def _settle(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
         """Puts the entry where it belongs that was left because its notices were to be sent at once, and were not."""
         c, item = done.after, done.item
-        early = c == done.before and item and item.wake_at and c.wake_at and item.wake_at < c.wake_at
-        if early and item and item.wake_at and item.wake_at < now - AT_ONCE:
+        if c != done.before or not (item and item.wake_at and c.wake_at):
+            return
+        if item.wake_at < min(c.wake_at, now - AT_ONCE):
             self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
 
     def _team(self, c: Conversation, notice: Notice) -> str:

@@ -160,9 +160,8 @@ class Step(NamedTuple):
     def run(self) -> None:
         """All steps for what a delivery tells of one interaction."""
         r = self.responder
-        if r.forgotten.concerns(
-            self.incoming, lately=True
-        ):  # it waited, or came again, while its author asked to be erased
+        # It may have waited, or come again, while its author asked to be erased.
+        if r.forgotten.concerns(self.incoming, lately=True):
             self._drop(self.incoming)
             return
         incoming = Placer(r.store, r.apps, self.parents).placed(self.incoming, self.now())

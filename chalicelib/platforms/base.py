@@ -136,6 +136,11 @@ class Step(NamedTuple):
     do: Callable[[], object] | None = None
 
 
+def in_place_of(before: str, address: str) -> str:
+    """`address`, and which other one it replaces; `before` is "" where there was none."""
+    return f"{address}, in place of {before}" if before and before != address else address
+
+
 # --- replying: once, and short enough --------------------------------------------------------------------------------
 
 

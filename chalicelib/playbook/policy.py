@@ -289,8 +289,8 @@ class Playbook(Replies):
         best = next((rung for rung in Rung if self._sure(rung, reading, policy, bars.get(rung, 0.0))), None)
         if best is None:
             return Silence(Why.NOT_SURE)
-        names = set(reading.guards) - ({ONLY_THANKS} if reading.intent in NEED_NO_ANSWER else set())
-        least = most([GUARDS[name] for name in reading.guards if name in GUARDS.keys() & names], best)
+        unheard = ONLY_THANKS if reading.intent in NEED_NO_ANSWER else None
+        least = most([GUARDS[name] for name in reading.guards if name in GUARDS and name != unheard], best)
         if least is None:
             return Silence(Why.GUARD, reading.guards)
         if reading.intent == APOLOGY and policy.acknowledge:  # an apology says no more than a general reply

@@ -121,7 +121,7 @@ class FactsOfChanges:
         """What the customers of these pseudonyms are called in public, as far as it is still stored."""
         found: dict[str, str] = {}
         for item in self.table.everything() if wanted else ():
-            if item.key.sk == "i":
+            if is_interaction(item.key):
                 i = item.noun(Interaction)
                 who = self.deriver.customer(i.product, i.account, i.customer)
                 if i.author_name and not (i.brand or i.private) and who in wanted:

@@ -225,8 +225,8 @@ class Store:
         ).change
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
-        held = self.held(key)
-        return held.noun if held else None
+        item = self.table.get(conversation_key(key))
+        return item.noun(Conversation) if item else None
 
     def standing(self, key: ConversationKey) -> tuple[Thread, Item | None]:
         """What the brand's people said in the thread of a conversation, and the conversation's item (None: there is
@@ -236,11 +236,6 @@ class Store:
             return self.thread(*place), self.table.get(conversation_key(key))
         talk = self.talk(*place)
         return talk.thread, next((h.item for h in talk.held if h.noun.customer == key.customer), None)
-
-    def held(self, key: ConversationKey) -> Held[Conversation] | None:
-        """The conversation with its item."""
-        item = self.table.get(conversation_key(key))
-        return Held(item.noun(Conversation), item) if item else None
 
     def reduce_conversation(
         self, key: ConversationKey, change: Callable[[Conversation], Conversation | None], now: datetime

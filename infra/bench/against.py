@@ -1,7 +1,5 @@
 """Replay here and in another checkout of this repository: the same deliveries, in turn, as whole processes."""
 
-import base64
-import json
 import os
 import resource
 import subprocess
@@ -10,7 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from chalicelib.codec import from_time
 from infra.bench.local import DELIVERIES, comments
 from infra.local.demo_apps import demo_apps, demo_text
 
@@ -26,10 +23,7 @@ def main(other: Path) -> int:
         deliveries, apps = Path(folder, "deliveries.jsonl"), Path(folder, "apps.json")
         apps.write_text(demo_text(), "utf-8")
         with deliveries.open("w", encoding="utf-8") as out:
-            for recorded in comments(demo_apps(), DELIVERIES):
-                body = base64.b64encode(recorded.body).decode()
-                row = {"at": from_time(recorded.at), "method": "POST", "path": recorded.path, "query": {}}
-                out.write(json.dumps(row | {"headers": dict(recorded.headers), "body_base64": body}) + "\n")
+            out.writelines(recorded.line() for recorded in comments(demo_apps(), DELIVERIES))
         arguments = [str(deliveries), "--apps", str(apps), "--out", os.devnull, "--until", "72h"]
         pairs = [(_seconds(other.resolve(), arguments), _seconds(HERE, arguments)) for _ in range(TIMES)]
     before, now = ([min(seconds) for seconds in zip(*runs, strict=True)] for runs in zip(*pairs, strict=True))

@@ -40,12 +40,12 @@ def main() -> int:
 
 def comments(apps: Apps, count: int) -> list[Recorded]:
     """So many questions and other comments under one post, one each two seconds."""
-    made = [_comment(apps, number, START) for number in range(count)]
+    made = [_comment(apps, number) for number in range(count)]
     return [Recorded(at, "POST", d.path, {}, d.headers, d.body) for at, d in made]
 
 
-def _comment(apps: Any, number: int, start: datetime) -> tuple[datetime, Delivery]:
-    at = start + timedelta(seconds=2 * number)
+def _comment(apps: Any, number: int) -> tuple[datetime, Delivery]:
+    at = START + timedelta(seconds=2 * number)
     text = TEXTS[number % len(TEXTS)]
     return at, deliver(apps, SimulatedMessage(USUAL, text, author_id(str(number)), "Robin", id=f"8{number:09}", at=at))
 

@@ -31,9 +31,10 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges
+from infra.bench.counted import CountedTable
 from infra.local.deliveries import author_id, deliver
 from infra.local.demo_apps import demo_apps
-from infra.replay.memory import MemoryMailer, MemoryTable, VirtualClock
+from infra.replay.memory import MemoryMailer, VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
 from infra.replay.replay import Replay
@@ -54,20 +55,6 @@ CORE_MB = 1769  # Lambda's memory that buys one core
 CALL_MS, SES_MS = 6.0, 60.0
 TEXT = "Where is my parcel? It was to be here yesterday."
 PROMISE = timedelta(seconds=120)  # from due until told
-_METHODS = ("get", "put", "delete", "partition", "overdue", "count", "counted")
-
-
-class CountedTable(MemoryTable):
-    """Counts the calls that DynamoDB would get."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in _METHODS:
-            self.calls += 1
-        return super().__getattribute__(name)
 
 
 @dataclass(slots=True)
@@ -92,12 +79,12 @@ class Meter:
 
     def _metered(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def metered(*arguments: Any) -> Any:
-            began, calls = process_time(), self.table.calls
+            began, calls = process_time(), self.table.asked.total()
             try:
                 return function(*arguments)
             finally:
                 self.seconds[name] += process_time() - began
-                self.calls[name] += self.table.calls - calls
+                self.calls[name] += self.table.asked.total() - calls
 
         return metered
 

@@ -13,9 +13,10 @@ from chalicelib.apps import Apps
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from infra.bench.counted import CountedTable
 from infra.local.deliveries import USUAL, author_id, deliver
 from infra.local.demo_apps import demo_apps
-from infra.replay.memory import MemoryTable, VirtualClock
+from infra.replay.memory import VirtualClock
 from infra.replay.outcomes import Outcomes
 from infra.replay.recording import Recorded
 from infra.replay.replay import Replay
@@ -24,20 +25,6 @@ from infra.replay.services import NO_SETTINGS, ReplayServices
 DELIVERIES, TIMES = 300, 5
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 NAMED = replace(NO_SETTINGS, facts_bucket="facts")
-
-
-class CountedTable(MemoryTable):
-    """A table that counts what is asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: Counter[str] = Counter()
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        if name in ("get", "put", "delete", "count", "counted", "partition", "about", "overdue", "everything"):
-            self.asked[name] += 1
-        return found
 
 
 def played(apps: Apps, playbook: Playbook, *, facts: bool) -> tuple[Counter[str], float]:

@@ -87,7 +87,8 @@ def url_event(call: Call) -> dict[str, Any]:
     body, encoded = _body(call, call.header("content-type").lower().startswith(_TEXT))
     at = datetime.now(UTC)
     http = {"method": call.method, "path": call.path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
-    context = {"http": {**http, "userAgent": call.header("user-agent")}, "requestId": str(uuid4()), "stage": "$default"}
+    http["userAgent"] = call.header("user-agent")
+    context = {"http": http, "requestId": _request_id(), "stage": "$default"}
     return {
         "version": "2.0",
         "routeKey": "$default",

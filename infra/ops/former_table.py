@@ -78,11 +78,10 @@ def _again(services: Services, i: Interaction, too_young: datetime, found: Carri
 
 
 def _is_note(item: Item) -> bool:
-    """Whether it is small and stands for itself: what is said in conversations and threads comes with its interactions,
-    and counters begin anew."""
+    """Whether it is small and stands for itself: what is said in conversations and threads comes with its interactions.
+    Counters begin anew: a look at everything passes them over."""
     key = item.key
-    said = is_conversation(key) or is_interaction(key) or is_thread(key)
-    return not (said or key.pk == ASIDE or key.pk.startswith("n#"))
+    return not (is_conversation(key) or is_interaction(key) or is_thread(key) or key.pk == ASIDE)
 
 
 def _copied(table: Table, item: Item) -> bool:

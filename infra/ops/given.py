@@ -20,15 +20,16 @@ def customer_named(text: str, called: str = "CUSTOMER") -> Customer:
     return Customer(product, account, id)
 
 
-def since(text: str, now: datetime) -> datetime:
-    """A time that has been: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError."""
+def since(text: str, now: datetime, called: str = "SINCE") -> datetime:
+    """A time that has been: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError, which names the argument as
+    it is `called`."""
     with suppress(ValueError):
         return now - to_span(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise OpsError("SINCE is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d") from None
+        raise OpsError(f"{called} is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     if found >= now:
-        raise OpsError(f"{text} is not in the past: SINCE is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d")
+        raise OpsError(f"{text} is not in the past: {called} is a time such as 2026-11-21T10:00Z, or 90min, 36h, 7d")
     return found

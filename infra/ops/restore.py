@@ -18,19 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    to = _time(given.to, services.now())
+    to = since(given.to, services.now(), "TO")
     name = restore(client("dynamodb"), services.settings.table, to)
     stage = services.settings.stage
     print(f"{name} is there as of {to:%Y-%m-%d %H:%M}Z; to serve from it (RUNBOOK.md, restore):")
     print(f"  make deploy STAGE={stage} TABLE={name}")
     return 0
-
-
-def _time(text: str, now: datetime) -> datetime:
-    try:
-        return since(text, now)
-    except OpsError as error:
-        raise OpsError(str(error).replace("SINCE", "TO")) from None
 
 
 def restore(dynamodb: Any, table: str, to: datetime) -> str:

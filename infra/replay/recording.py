@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
-from chalicelib.codec import to_time
+from chalicelib.codec import from_time, to_time
 from chalicelib.platforms.base import Request
 from chalicelib.textfile import read_text
 from infra.local.loopback import Call
@@ -42,6 +42,12 @@ class Recorded:
         """The same as a request to the gateway."""
         headers = {"Content-Type": "application/json"} | dict(self.headers)
         return Call(self.method, self.path, urlencode(self.query), tuple(headers.items()), self.body)
+
+    def line(self) -> str:
+        """The same as a line of a recording, which `read_recording` reads."""
+        row = {"at": from_time(self.at), "method": self.method, "path": self.path, "query": dict(self.query)}
+        body = base64.b64encode(self.body).decode()
+        return json.dumps(row | {"headers": dict(self.headers), "body_base64": body}) + "\n"
 
 
 Line = Recorded | StoryLine

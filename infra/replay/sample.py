@@ -4,8 +4,6 @@ python -m infra.replay.sample --out DELIVERIES.jsonl
 """
 
 import argparse
-import base64
-import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,11 +11,11 @@ from pathlib import Path
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
-from chalicelib.codec import from_time
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import Delivery, author_id, deliver
 from infra.local.demo_apps import demo_apps
+from infra.replay.recording import Recorded
 
 TEXTS = (
     "How do I return a dress that I bought online?",
@@ -68,9 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = sorted(recording(demo_apps(), datetime.now(UTC)), key=lambda row: row[0])
     with options.out.open("w", encoding="utf-8") as out:
         for at, delivery in rows:
-            row = {"at": from_time(at), "method": "POST", "path": delivery.path, "query": {}}
-            body = base64.b64encode(delivery.body).decode()
-            out.write(json.dumps(row | {"headers": dict(delivery.headers), "body_base64": body}) + "\n")
+            out.write(Recorded(at, "POST", delivery.path, {}, delivery.headers, delivery.body).line())
     print(f"{options.out}: {len(rows)} deliveries")
     return 0
 

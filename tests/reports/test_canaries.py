@@ -1,7 +1,6 @@
 """Canaries: what only one person has is in no file that a replay's report writes, whatever field it came in and however
 often that person says it, and the ledger reconciles to the question all the same."""
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -11,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib import platforms
-from chalicelib.codec import from_time
 from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from infra.local.deliveries import deliver
 from infra.local.demo_apps import demo_apps, demo_text
 from infra.replay.command import main
+from infra.replay.recording import Recorded
 from tests.world import NOW
 
 APPS = demo_apps()
@@ -94,9 +93,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "recorded.jsonl").open("w", encoding="utf-8") as out:
         for one in told():
             made = deliver(APPS, one)
-            row = {"at": from_time(one.at), "method": "POST", "path": made.path, "query": {}}
-            body = base64.b64encode(made.body).decode()
-            out.write(json.dumps(row | {"headers": dict(made.headers), "body_base64": body}) + "\n")
+            assert one.at
+            out.write(Recorded(one.at, "POST", made.path, {}, made.headers, made.body).line())
     made_there = folder / "report"
     given = ["--apps", str(folder / "apps.json"), "--out", str(folder / "out.jsonl"), "--facts", str(folder / "facts")]
     assert main([str(folder / "recorded.jsonl"), *given, "--report", str(made_there / "report.html")]) == 0

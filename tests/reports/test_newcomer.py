@@ -1,7 +1,6 @@
 """A lead with last month's recorded deliveries, a playbook and one command: the page answers what they ask first, and
 each answer is what the outcomes file gives when it is counted by hand."""
 
-import base64
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -14,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.codec import from_time
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.reports.say import say_in
 from infra.local.deliveries import Delivery, author_id, deliver
 from infra.local.demo_apps import demo_apps, write
 from infra.replay.command import main
+from infra.replay.recording import Recorded
 from tests.reports.test_words import LONDON
 from tests.world import playbook
 
@@ -141,8 +140,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Month:
     recorded, apps = folder / "deliveries.jsonl", folder / "apps.json"
     with recorded.open("w", encoding="utf-8") as out:
         for at, d in sorted(deliveries(), key=lambda row: row[0]):
-            row = {"at": from_time(at), "method": "POST", "path": d.path, "query": {}, "headers": dict(d.headers)}
-            out.write(json.dumps(row | {"body_base64": base64.b64encode(d.body).decode()}) + "\n")
+            out.write(Recorded(at, "POST", d.path, {}, d.headers, d.body).line())
     write(apps)
     command = [str(recorded), "--apps", str(apps), "--out", str(folder / "outcomes.jsonl"), "--until", "24h"]
     assert main([*command, "--report", str(folder / "report.html")]) == 0

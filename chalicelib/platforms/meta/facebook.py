@@ -23,8 +23,7 @@ from chalicelib.platforms.meta.graph import (
     check_account,
     check_fields,
     check_webhook,
-    connect_fields,
-    connect_webhook,
+    connect_page,
     graph,
     page_ids,
     pages,
@@ -203,8 +202,7 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
 
 def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     """The Page's subscription, then the app's webhook for pages. Raises ReplyError."""
-    fields = connect_fields(http, app, account, account.id, FIELDS)
-    return fields + connect_webhook(http, app, account, "page", FIELDS, address)
+    return connect_page(http, app, account, FIELDS, address)
 
 
 def backfill(http: Http, app: App, account: Account, since: datetime, now: datetime) -> Iterator[Listed]:

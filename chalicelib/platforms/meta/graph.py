@@ -24,6 +24,7 @@ from chalicelib.platforms.base import (
     TokenInvalid,
     WindowClosed,
     call_once,
+    in_place_of,
 )
 from chalicelib.platforms.http import Answer, Http
 
@@ -157,24 +158,25 @@ def check_fields(
     """Whether `node` (a page or profile) sends `fields` to this app."""
     fix = f"POST /{node}/subscribed_apps?subscribed_fields=… with ALL the fields you need: the call replaces the list"
     try:
-        found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
+        have = _subscribed(http, app, account, node, host)
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the subscription of {account.product} cannot be read ({error.code})", fix)]
-    ours = _of_app(app, found)
-    if not ours:
+    if have is None:
         return [Finding(account.id, f"{account.product} is not subscribed to this app", fix)]
-    missing = sorted(set(fields) - {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))})
+    missing = sorted(set(fields) - have)
     return [Finding(account.id, f"{account.product} does not send: {', '.join(missing)}", fix)] if missing else []
 
 
-def _of_app(app: App, found: list[Any]) -> list[dict[str, Any]]:
-    """The subscriptions of this app; of any where the apps file has no app_id. WhatsApp's names its app a step deeper.
+def _subscribed(http: Http, app: App, account: Account, node: str, host: str) -> set[str] | None:
+    """The fields that `node` sends to this app, to any where the apps file has no app_id; None where it is not
+    subscribed. WhatsApp names the app a step deeper.
 
     Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/solution-providers/manage-webhooks
     """
-    rows = [read.obj(r) for r in found]
-    named = ((r, read.ident(r.get("id")) or read.ident(read.obj(r.get(_WHATSAPPS)).get("id"))) for r in rows)
-    return [r for r, id in named if not app.app_id or id == app.app_id]
+    rows = map(read.obj, read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data")))
+    named = [(r, read.ident(r.get("id")) or read.ident(read.obj(r.get(_WHATSAPPS)).get("id"))) for r in rows]
+    ours = [r for r, id in named if not app.app_id or id == app.app_id]
+    return {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))} if ours else None
 
 
 def check_webhook(http: Http, app: App, account: Account, object_name: str, fields: Iterable[str]) -> list[Finding]:
@@ -184,15 +186,24 @@ def check_webhook(http: Http, app: App, account: Account, object_name: str, fiel
     speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}" if app.secrets else "")
     fix = f"app dashboard → Webhooks → {object_name}: set the callback URL and verify token, subscribe to the fields"
     try:
-        found = read.rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
+        ours = [r for r in _webhooks(http, speaker, app, object_name) if r.get("active") is not False]
     except (TokenInvalid, Refused) as error:
         return [Finding(account.id, f"the app's webhooks cannot be read ({error.code})", "check app_id and secrets[0]")]
-    ours = [r for r in found if isinstance(r, dict) and r.get("object") == object_name and r.get("active") is not False]
     if not ours:
         return [Finding(account.id, f"the webhook for {object_name} is not enabled", fix)]
-    names = {read.text(read.obj(f).get("name")) or read.text(f) for r in ours for f in read.rows(r.get("fields"))}
-    missing = sorted(set(fields) - names)
+    missing = sorted(set(fields) - _carried(ours))
     return [Finding(account.id, f"the webhook for {object_name} lacks: {', '.join(missing)}", fix)] if missing else []
+
+
+def _webhooks(http: Http, speaker: Account, app: App, object_name: str) -> list[dict[str, Any]]:
+    """The app's webhooks for `object_name`."""
+    found = read.rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
+    return [r for r in found if isinstance(r, dict) and r.get("object") == object_name]
+
+
+def _carried(webhooks: Iterable[dict[str, Any]]) -> set[str]:
+    """The fields that they carry."""
+    return {read.text(read.obj(f).get("name")) or read.text(f) for r in webhooks for f in read.rows(r.get("fields"))}
 
 
 # --- registering -----------------------------------------------------------------------------------------------------
@@ -205,15 +216,20 @@ def connect_fields(
 
     Source: https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
     """
-    found = read.rows(graph(http, account, "GET", f"{node}/subscribed_apps", host=host).get("data"))
-    ours = _of_app(app, found)
-    have = {read.text(f) for r in ours for f in read.rows(r.get("subscribed_fields"))}
+    found = _subscribed(http, app, account, node, host)
+    have = found or set()
     missing = sorted(set(fields) - have)
-    if ours and not missing:
+    if found is not None and not missing:
         return []
     query = {"subscribed_fields": ",".join(sorted(have | set(fields)))} if fields else {}  # the call replaces the list
     what = f"subscribe {node} to this app" + (f" with {', '.join(missing)}" if missing else "")
     return [Step(what, lambda: graph(http, account, "POST", f"{node}/subscribed_apps", query=query, host=host))]
+
+
+def connect_page(http: Http, app: App, account: Account, fields: Iterable[str], address: str) -> list[Step]:
+    """The Page's subscription, then the app's webhook for pages. Raises ReplyError."""
+    subscribed = connect_fields(http, app, account, account.id, fields)
+    return subscribed + connect_webhook(http, app, account, "page", fields, address)
 
 
 def connect_webhook(
@@ -226,9 +242,8 @@ def connect_webhook(
     if not (app.app_id and app.secrets and app.verify_token):
         return [Step("put app_id and verify_token into the apps file, then run this again")]
     speaker = replace(account, token=f"{app.app_id}|{app.secrets[0]}")
-    found = read.rows(graph(http, speaker, "GET", f"{app.app_id}/subscriptions").get("data"))
-    ours = next((r for r in found if isinstance(r, dict) and r.get("object") == object_name), {})
-    have = {read.text(read.obj(f).get("name")) or read.text(f) for f in read.rows(ours.get("fields"))}
+    ours: dict[str, Any] = next(iter(_webhooks(http, speaker, app, object_name)), {})
+    have = _carried([ours])
     before = read.text(ours.get("callback_url"))
     if before == address and ours.get("active") is not False and set(fields) <= have:
         return []
@@ -239,6 +254,6 @@ def connect_webhook(
         "fields": ",".join(sorted(have | set(fields))),
         "include_values": "true",
     }
-    instead = f", in place of {before}" if before and before != address else ""
-    what = f"send the app's webhook for {object_name} to {address}{instead}, with {', '.join(sorted(fields))}"
+    where, wanted = in_place_of(before, address), ", ".join(sorted(fields))
+    what = f"send the app's webhook for {object_name} to {where}, with {wanted}"
     return [Step(what, lambda: graph(http, speaker, "POST", f"{app.app_id}/subscriptions", data=data))]

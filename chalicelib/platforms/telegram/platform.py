@@ -25,6 +25,7 @@ from chalicelib.platforms.base import (
     Step,
     TokenInvalid,
     fit,
+    in_place_of,
     verify_any,
 )
 from chalicelib.platforms.contract import PartContext, Product, Webhook, for_the_account, not_listed
@@ -153,14 +154,13 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     """
     hook = _ask(http, account, "GET", "getWebhookInfo")
     allowed = {read.text(name) for name in read.rows(hook.get("allowed_updates"))}
-    here = read.text(hook.get("url")) == address and (not allowed or allowed >= set(_SUBSCRIBED))
+    before = read.text(hook.get("url"))
+    here = before == address and (not allowed or allowed >= set(_SUBSCRIBED))
     if here and len(app.secrets) == 1:
         return []
     data = {"url": address, "secret_token": app.secrets[0]}
     updates = {"allowed_updates": sorted(allowed | set(_SUBSCRIBED))} if allowed else {}
-    before = read.text(hook.get("url"))
-    instead = f", in place of {before}" if before and before != address else ""
-    what = f"set the bot's webhook to {address}{instead}" + (" with the newest secret" if here else "")
+    what = f"set the bot's webhook to {in_place_of(before, address)}" + (" with the newest secret" if here else "")
     return [Step(what, lambda: _ask(http, account, "POST", "setWebhook", {**data, **updates}))]
 
 

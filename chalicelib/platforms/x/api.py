@@ -165,16 +165,15 @@ def check(http: Http, app: App, account: Account) -> list[Finding]:
 
 def _check_webhook(http: Http, app: App, speaker: Account) -> list[Finding]:
     try:
-        webhooks = read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))
+        webhooks = _webhooks(http, app, speaker)
         subscriptions = _subscriptions(http, app, speaker)
     except (TokenInvalid, Refused) as error:
         return [Finding(speaker.id, f"the webhook cannot be read ({error.code})", "check the option app_token")]
     findings = []
-    if not any(read.obj(w).get("valid") is True for w in webhooks):
+    if not any(w.get("valid") is True for w in webhooks):
         fix = "PUT /2/webhooks/{id} makes X try the CRC again; POST /2/webhooks registers the URL"
         findings.append(Finding(speaker.id, "the webhook is not enabled", fix))
-    ours = (read.obj(s) for s in subscriptions)
-    have = {read.text(s.get("event_type")) for s in ours if str(read.obj(s.get("filter")).get("user_id")) == speaker.id}
+    have = {read.text(s.get("event_type")) for s in subscriptions}
     if missing := [e for e in EVENTS if e not in have]:
         fix = "POST /2/activity/subscriptions for each of them, with this account's user token for private events"
         findings.append(Finding(speaker.id, f"not subscribed: {', '.join(missing)}", fix))
@@ -190,8 +189,7 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     if not bearer:
         return [Step("add the app's bearer token as the account's option app_token, then run this again")]
     speaker = Account(account.id, "x", token=str(bearer))
-    hooks = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data")))
-    ours = next((w for w in hooks if read.text(w.get("url")) == address), {})
+    ours = next((w for w in _webhooks(http, app, speaker) if read.text(w.get("url")) == address), {})
     steps = []
     if not ours:
         post = {"url": address}
@@ -200,18 +198,23 @@ def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
     elif ours.get("valid") is not True:
         again = f"2/webhooks/{segment(read.ident(ours.get('id')))}"
         steps.append(Step("let X try the webhook again", lambda: _call(http, app, speaker, "PUT", again)))
-    told = map(read.obj, _subscriptions(http, app, speaker))
-    mine = [s for s in told if str(read.obj(s.get("filter")).get("user_id")) == account.id]
+    mine = _subscriptions(http, app, speaker)
     have = {read.text(s.get("event_type")) for s in mine if s.get("webhook_id") == ours.get("id")}
     return steps + [_subscribing(http, app, account, speaker, event, address) for event in EVENTS if event not in have]
 
 
-def _subscriptions(http: Http, app: App, speaker: Account) -> list[Any]:
-    """All subscriptions of the app, which one page does not hold where it has many accounts.
+def _webhooks(http: Http, app: App, speaker: Account) -> list[dict[str, Any]]:
+    return [read.obj(row) for row in read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data"))]
+
+
+def _subscriptions(http: Http, app: App, speaker: Account) -> list[dict[str, Any]]:
+    """The account's of all subscriptions of the app, which one page does not hold where it has many accounts.
 
     Source: https://docs.x.com/x-api/activity/get-x-activity-subscriptions
     """
-    return [row for rows, _ in _pages(http, app, speaker, "2/activity/subscriptions", {}) for row in rows]
+    pages = _pages(http, app, speaker, "2/activity/subscriptions", {})
+    every = (read.obj(row) for rows, _ in pages for row in rows)
+    return [s for s in every if str(read.obj(s.get("filter")).get("user_id")) == speaker.id]
 
 
 def _subscribing(http: Http, app: App, account: Account, speaker: Account, event: str, address: str) -> Step:
@@ -223,7 +226,7 @@ def _subscribing(http: Http, app: App, account: Account, speaker: Account, event
     who = account if event.startswith("dm.") else speaker
 
     def subscribe() -> None:
-        hooks = map(read.obj, read.rows(_call(http, app, speaker, "GET", "2/webhooks").get("data")))
+        hooks = _webhooks(http, app, speaker)
         webhook = next((read.ident(w.get("id")) for w in hooks if read.text(w.get("url")) == address), None)
         if webhook is None:
             raise Refused(f"X lists no webhook at {address}")
