@@ -247,7 +247,7 @@ class Playbook(Replies):
         place = Place.PRIVATE if private else self._place(self._intent(reading.intent), product)
         if self._quiet(place, now):
             return Silence(Why.QUIET_HOURS)
-        direct = product in DIRECT_MESSAGES if limits.direct_messages is None else limits.direct_messages
+        direct = self._has_direct_messages(product)
         zone = limits.name_zone or reading.language != self.languages[0]
         seed = seed if limits.vary else ""
         for rung in rungs:
@@ -304,6 +304,15 @@ class Playbook(Replies):
     def _clears(rung: Rung, reading: Reading, bar: float | None) -> bool:
         """Whether a rung below the best one meets the bar that the retailer set for it; the model's own it does."""
         return bar is not None and max(reading.rungs.get(rung, 0.0), reading.confidence) >= bar
+
+    def own_reply(self, intent: str | None, language: str | None, product: str, *, private: bool) -> str:
+        """The intent's own text as it is said in that place, in `language` (None: in the shop's first); "" for none."""
+        text = self._intent(intent).replies.get(language or self.languages[0], "")
+        return placed(text, private=private, direct_messages=self._has_direct_messages(product))
+
+    def _has_direct_messages(self, product: str) -> bool:
+        limits = self.products.get(product, _NO_LIMITS)
+        return product in DIRECT_MESSAGES if limits.direct_messages is None else limits.direct_messages
 
     def _sure(self, rung: Rung, reading: Reading, policy: IntentPolicy, bar: float | None) -> bool:
         """Whether the model's own threshold and the playbook's bars on top are met; of complaints the model never says

@@ -152,9 +152,8 @@ class Desk:
 
     def _suggestion(self, c: Conversation, to: Interaction | None) -> str:
         """The playbook's own reply to this kind of question, in the customer's language."""
-        policy = self.playbook.intents.get(c.intent or "")
         language = to.reading.language if to and to.reading else None
-        return policy.replies.get(language or self.playbook.languages[0], "") if policy else ""
+        return self.playbook.own_reply(c.intent, language, c.product, private=c.private)
 
     def _history(self, c: Conversation) -> tuple[page.Earlier, ...]:
         """The customer's other conversations with this account, the newest first."""

@@ -17,6 +17,7 @@ from infra.ops import corrections
 from tests.staff.desk_browser import links as email_links
 from tests.staff.desk_browser import newest, open_page
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, playbook
+from tests.world import message as direct
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -317,6 +318,21 @@ def test_the_suggested_text_of_the_playbook_can_be_put_into_the_field() -> None:
     assert suggestion
     filled = open_page(world, page.path, {"suggest": "yes"})
     assert f"{suggestion[1]}</textarea>" in filled.html
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_the_suggested_text_is_the_one_for_the_place_where_it_is_asked(private: bool) -> None:
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    words = "Can I cancel my order please?"
+    world.post(direct("m1", words) if private else delivery(comment("c1", words)))
+    world.run(timedelta(minutes=70))
+    page = newest(world)
+    (filled,) = re.findall(
+        r"<textarea[^>]*>(.*?)</textarea>", open_page(world, page.path, {"suggest": "yes"}).html, re.S
+    )
+    assert filled.startswith("Thank you for your message about an order.") and "{" not in filled
+    assert ("never in public" in filled) is not private
+    assert filled in page.html
 
 
 @pytest.mark.parametrize("token", ["x", "a.b", "é" * 30, "." * 50])
