@@ -1,7 +1,6 @@
 """Lambda entry points, nothing else: routes, queue and schedule handlers; the one place that turns errors into HTTP."""
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import cached_property
 from json import loads
 from typing import Any
@@ -130,27 +129,25 @@ def notify(event: SQSEvent) -> Any:
     """Works on what was queued for people: their e-mails, and erasures (why those too: DECISIONS.md)."""
 
     def work(record: Any, lambda_context: Any = None) -> None:
-        from chalicelib.handlers.messages import (
-            AccountAlert,
-            Erase,
-            FindPerson,
-            SendGathered,
-            SendNotice,
-            SpikeFound,
-            decode,
-        )
+        from chalicelib.handlers import messages
 
-        worker: dict[type, Callable[[Any, datetime], None]] = {
-            SendNotice: lambda message, now: services.notifier.notify(message, now),
-            SendGathered: lambda message, now: services.notifier.send_gathered(message, now),
-            AccountAlert: lambda message, now: services.notifier.alert(message, now),
-            SpikeFound: lambda message, now: services.spike_news.tell(message, now),
-            FindPerson: lambda message, now: services.eraser.find_person(message, now),
-            Erase: lambda message, now: services.eraser.work(message, now, lambda: _has_time(lambda_context)),
-        }
         _need_time(lambda_context)
-        message = decode(record.json_body)
-        worker[type(message)](message, services.now())
+        now = services.now()
+        match messages.decode(record.json_body):
+            case messages.SendNotice() as message:
+                services.notifier.notify(message, now)
+            case messages.SendGathered() as message:
+                services.notifier.send_gathered(message, now)
+            case messages.AccountAlert() as message:
+                services.account_alerts.tell(message, now)
+            case messages.SpikeFound() as message:
+                services.spike_news.tell(message, now)
+            case messages.FindPerson() as message:
+                services.eraser.find_person(message, now)
+            case messages.Erase() as message:
+                services.eraser.work(message, now, lambda: _has_time(lambda_context))
+            case messages.WakeUp() | messages.EscalationDue() as message:
+                raise messages.UnknownMessage(f"{type(message).__name__} on the queue of e-mails")
 
     return _batch(event, work)
 
@@ -161,7 +158,7 @@ def mail_events(event: SQSEvent) -> Any:
 
     def work(record: Any, lambda_context: Any = None) -> None:
         body = record.json_body
-        services.notifier.mail_event(loads(body["Message"]) if "Message" in body else body, services.now())
+        services.mail_events.hear(loads(body["Message"]) if "Message" in body else body, services.now())
 
     return _batch(event, work)
 

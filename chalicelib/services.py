@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
+    from chalicelib.handlers.account_alert import AccountAlerts
     from chalicelib.handlers.escalate import Escalator
+    from chalicelib.handlers.mail_events import MailEvents
     from chalicelib.handlers.notify import Notifier
     from chalicelib.handlers.receive import Receiver
     from chalicelib.handlers.respond import Responder
@@ -90,6 +92,18 @@ class Services(Resources):
             http=self.http,
             emails_are_read=self.emails_are_read,
         )
+
+    @property
+    def mail_events(self) -> "MailEvents":
+        from chalicelib.handlers.mail_events import MailEvents
+
+        return MailEvents(self.store, self.playbook, self.escalations, self.telemetry)
+
+    @property
+    def account_alerts(self) -> "AccountAlerts":
+        from chalicelib.handlers.account_alert import AccountAlerts
+
+        return AccountAlerts(self.store, self.playbook, self.apps, self.mailer, self.telemetry)
 
     @property
     def shelf(self) -> "Shelf":

@@ -94,8 +94,8 @@ def _one_tier(call: Any) -> Any:
 def _drops_one(claim: Any) -> Any:
     count = [0]
 
-    def broken(self: Any, key: Any, name: str, now: Any) -> Any:
-        member = claim(self, key, name, now)
+    def broken(self: Any, key: Any, name: str, now: Any, *read: Any) -> Any:
+        member = claim(self, key, name, now, *read)
         if sys._getframe(1).f_code.co_name == "send_gathered":
             count[0] += 1
             return None if count[0] % 3 == 0 else member

@@ -9,7 +9,7 @@ from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
-from chalicelib.conversations.conversation import Conversation, Notice, Outcome
+from chalicelib.conversations.conversation import Conversation, Outcome
 from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
@@ -92,7 +92,7 @@ class Escalator:
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
             if notice != before.get(name) and notice.state is Outcome.PENDING:
-                team, on = self._team(done.after, notice), done.after.on(notice)
+                team, on = self.playbook.team_of(done.after, notice).name, done.after.on(notice)
                 if name not in before:
                     Bundles(self.store, self.playbook).fell_due(on, team, now)
                 waits = is_shared(done.after) and not notice.urgent
@@ -109,9 +109,6 @@ class Escalator:
             return
         if item.wake_at < min(c.wake_at, now - AT_ONCE):
             self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
-
-    def _team(self, c: Conversation, notice: Notice) -> str:
-        return self.playbook.team(c.about(notice), notice.tier, urgent=notice.urgent).name
 
 
 def _is_queued(c: Conversation) -> bool:

@@ -2,13 +2,11 @@
 answered in between; what cannot be delivered goes to the fallback address by the same protocol, or raises an alarm."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
@@ -22,19 +20,18 @@ from chalicelib.emails.escalation_email import EscalationEmail
 from chalicelib.emails.rendering import render, render_many, subject, subject_of_many
 from chalicelib.handlers.bundles import LISTED, Bundles, Gathering
 from chalicelib.handlers.channels import Channels
-from chalicelib.handlers.messages import AccountAlert, SendGathered, SendNotice, Stopped, encode
+from chalicelib.handlers.messages import SendGathered, SendNotice, encode
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.parts import Team
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
-from chalicelib.storage.once import Once
 from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Item
 
 REFUSED_RETRY = timedelta(minutes=2)
-KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail
+KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail (mail_events.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Notifier:
         notice = known.notices.get(name) if known else None
         if known is None or notice is None or notice.state is Outcome.SENT:
             return
-        team = self.team(known, notice)
+        team = self.playbook.team_of(known, notice)
         if gathering := self._bundles.gathering(known, notice, team.name, team.email, now):
             self._gather(key, name, gathering, now)
             return
@@ -98,11 +95,8 @@ class Notifier:
     def content(self) -> Content:
         return Content(self.store, self.playbook, self.apps)
 
-    def team(self, c: Conversation, notice: Notice) -> Team:
-        """Whose mailbox a notice is for."""
-        return self.playbook.teams.get(notice.team) or self.playbook.team(
-            c.about(notice), notice.tier, urgent=notice.urgent
-        )
+    def _team(self, member: Member) -> Team:
+        return self.playbook.team_of(member.conversation, member.notice)
 
     def _claim(
         self, key: ConversationKey, name: str, now: datetime, thread: Thread | None = None, seen: Item | None = None
@@ -162,7 +156,7 @@ class Notifier:
             for _, doc in listed:
                 if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
                     claimed.callback(self._let_go, member, now)
-                    by_mailbox.setdefault(self.team(member.conversation, member.notice).email, []).append(member)
+                    by_mailbox.setdefault(self._team(member).email, []).append(member)
             claimed.pop_all()
         largest = max(by_mailbox, key=lambda to: len(by_mailbox[to]), default="")
         full = bool(more and largest) and not self._bundles.has_room(largest, now)
@@ -185,7 +179,7 @@ class Notifier:
         for document, doc in docs:
             if member := self._claim(ConversationKey.named(doc), str(doc["notice"]), now):
                 c, notice = member.conversation, member.notice
-                if self.team(c, notice).email == message.mailbox:
+                if self._team(member).email == message.mailbox:
                     self._record(member, Outcome.SENT, now, id=message.counted_in)
                     self.outcomes.notified(Notified(c, notice.tier, message.mailbox, "", "counted"))
                 else:
@@ -199,7 +193,7 @@ class Notifier:
     def _send(self, members: Sequence[Member], kind: Bundle | None, now: datetime, more: int = 0) -> str | None:
         """One e-mail for all `members` (it counts `more` that it does not list), and what became of it recorded with
         each; SES's id of it, None where nobody knows whether it went out."""
-        first, team = members[0], self.team(members[0].conversation, members[0].notice)
+        first, team = members[0], self._team(members[0])
         to = team.fallback_email if first.notice.fallback else team.email
         with ExitStack() as claimed:  # until SES is asked nothing can have been sent: whoever comes next may
             for m in members:
@@ -276,43 +270,6 @@ class Notifier:
             )
         )
 
-    # --- SES's own word ---
-
-    def mail_event(self, event: Mapping[str, Any], now: datetime) -> None:
-        """Send settles a claim whose answer was lost; Bounce and Reject send it to the team's fallback address, once,
-        unless somebody has answered; one that comes back from there as well, or has none, raises an alarm. Other
-        events change nothing."""
-        mail = event["mail"]
-        tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
-        kind = event.get("eventType") or event.get("notificationType")
-        if kind == "Send" and "once" in tags:
-            Once(self.store.table).sent(tags["once"], now)
-        for key, name in self.store.notices_in(tags.get("notice", "")):
-            if kind == "Send":
-                self._sent(key, name, str(mail.get("messageId", "")), tags["notice"], now)
-            elif kind in ("Bounce", "Reject"):
-                self._bounced(key, name, tags, kind, now)
-
-    def _sent(self, key: ConversationKey, name: str, id: str, tag: str, now: datetime) -> None:
-        self.store.update_conversation(
-            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now, email=tag), now
-        )
-
-    def _bounced(self, key: ConversationKey, name: str, tags: Mapping[str, str], kind: str, now: datetime) -> None:
-        c = self.store.conversation(key)
-        notice = c.notices.get(name) if c else None
-        if c is None or notice is None or not staff_rules.open_questions(c):
-            return
-        team = self.team(c, notice)
-        if tags.get("to") != "team" or team.fallback_email in ("", team.email):
-            once = self.store.mark(names.undeliverable(tags["notice"], tags.get("to")), kind, now)
-            if once:
-                self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
-            return
-        done = self.store.update_conversation(key, lambda old: staff_rules.bounce(old, name, now), now)
-        if done and done.before != done.after:
-            self.escalations.send(encode(SendNotice.of(done.after, name)))
-
     # --- the e-mail ---
 
     def _email(
@@ -374,39 +331,6 @@ class Notifier:
         return reply_address.make(
             self.keys, self.store, self.reply_domain, tag, m.conversation, m.name, to, now, *shown
         )
-
-    def alert(self, message: AccountAlert, now: datetime) -> None:
-        """Tells the shop why an account's automatic replies stopped; the mark in the store makes that once a
-        credential, or once a day of blocks. Raises MailRefused for the queue to bring it again."""
-        told = names.alerted(message.product, message.account)
-        if self.store.marked(told) == message.token:
-            return
-        team = self.playbook.team(None, 1)
-        name, place = self.apps.account_name(message.product, message.account), platforms.title(message.product)
-        what, fix = _ALERTS[message.stopped]
-        subject = f"[Earshot] {what.format(place=place, name=name)}"
-        until = f"{message.until:%d %B, %H:%M UTC}" if message.until else ""
-        text = (
-            f"{subject}.\n\nThe platform's code was {message.code}. Questions are still stored and escalated.\n"
-            f"{fix.format(until=until)}\n"
-        )
-        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": message.stopped.value}))
-        self.store.mark(told, message.token, now)
-        self.outcomes.notified(Notified(None, 0, team.email, subject, "sent", kind="alarm"))
-
-
-# why they stopped → (subject, what to do)
-_ALERTS = {
-    Stopped.TOKEN: (
-        "{place} no longer accepts the token of {name}: automatic replies have stopped",
-        "Renew the credentials and put them into the apps file (see README): replies start again by themselves.",
-    ),
-    Stopped.BLOCK: (
-        "{place} has blocked replies by {name} for a while: automatic replies pause",
-        "It is a temporary block or a used-up quota, not the token. Replies start again by themselves after {until}; "
-        "if it comes again, look for a notice in the account's own pages there.",
-    ),
-}
 
 
 def _headers(members: Sequence[Member], kind: Bundle | None, team: Team) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.answers import plain
-from chalicelib.conversations.conversation import Ladder
+from chalicelib.conversations.conversation import Conversation, Ladder, Notice
 from chalicelib.conversations.interaction import TOPICS, Reading, Rung
 from chalicelib.conversations.why import Why
 from chalicelib.playbook.business_time import within
@@ -116,6 +116,10 @@ class Playbook(Replies):
         tiers = self.tiers(intent, urgent=urgent)
         step = tiers[min(max(tier, 1), len(tiers)) - 1]
         return self.teams[step.team or self._intent(intent).team or self.default_team]
+
+    def team_of(self, c: Conversation, notice: Notice) -> Team:
+        """Whose mailbox a notice of `c` is for: the team that it was handed to, else its tier's."""
+        return self.teams.get(notice.team) or self.team(c.about(notice), notice.tier, urgent=notice.urgent)
 
     def promise(self, intent: str | None, since: datetime) -> datetime:
         """By when a question that has waited since then is to be answered, in UTC."""

@@ -133,7 +133,7 @@ def test_a_bounced_group_goes_to_the_fallback_once_for_each_that_still_waits() -
     world.run()
     bounce = {"eventType": "Bounce", "mail": {"messageId": "1", "tags": {n: [v] for n, v in group.tags.items()}}}
     for _ in range(3):
-        world.services.notifier.mail_event(bounce, world.services.now())
+        world.services.mail_events.hear(bounce, world.services.now())
     world.run(timedelta(minutes=30), sweep=True)
     again = [e for e in postman.sent if e.to != group.to]
     assert sorted(n for n, _ in told(again).elements()) == [str(n) for n in range(1, 10)]

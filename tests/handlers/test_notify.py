@@ -161,7 +161,7 @@ def test_a_lost_answer_is_settled_by_ses_own_event_and_not_sent_again() -> None:
     postman = Postman(MailUnknown("ReadTimeoutError"))
     world = world_with(postman)
     world.run(timedelta(minutes=12))
-    world.services.notifier.mail_event(send_event(world, postman.sent[0]), world.services.now())
+    world.services.mail_events.hear(send_event(world, postman.sent[0]), world.services.now())
     world.run(timedelta(hours=1), sweep=True)
     assert len(postman.sent) == 1
 
@@ -177,7 +177,7 @@ def test_a_bounce_sends_it_to_the_fallback_once() -> None:
     world = world_with(postman)
     world.run(timedelta(minutes=12))
     for _ in range(3):
-        world.services.notifier.mail_event(send_event(world, postman.sent[0], "Bounce"), world.services.now())
+        world.services.mail_events.hear(send_event(world, postman.sent[0], "Bounce"), world.services.now())
     world.run(timedelta(minutes=20), sweep=True)
     team = world.services.playbook.team("international_shipping", 1)
     assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
@@ -186,4 +186,4 @@ def test_a_bounce_sends_it_to_the_fallback_once() -> None:
 def test_an_event_for_an_email_of_nobody_is_ignored() -> None:
     world = world_with(Postman())
     stray = Email("x@example.com", "s", "t", "h", tags={"notice": "f" * 32})
-    world.services.notifier.mail_event(send_event(world, replace(stray)), world.services.now())
+    world.services.mail_events.hear(send_event(world, replace(stray)), world.services.now())

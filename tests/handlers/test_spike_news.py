@@ -70,7 +70,7 @@ def test_sess_own_word_settles_it() -> None:
     shop, spike = world(postman)
     shop.services.spike_news.tell(spike, NOW)
     told = {"eventType": "Send", "mail": {"messageId": "1", "tags": {"once": [f"spike-{spike.id}"]}}}
-    shop.services.notifier.mail_event(told, NOW)
+    shop.services.mail_events.hear(told, NOW)
     shop.services.spike_news.tell(spike, NOW + LEASE)
     assert len(postman.sent) == 1 and not Once(shop.store.table).claim(f"spike-{spike.id}", NOW + LEASE)
 

@@ -1,0 +1,62 @@
+"""SES's own word on an escalation e-mail: it went out, or it came back. What came back goes to the team's fallback
+address, once, or raises an alarm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.aws.queues import Queue
+from chalicelib.conversations import rules, staff_rules
+from chalicelib.conversations.conversation import Outcome
+from chalicelib.handlers.messages import SendNotice, encode
+from chalicelib.outcomes.types import Notified, Outcomes
+from chalicelib.playbook.policy import Playbook
+from chalicelib.storage import names
+from chalicelib.storage.once import Once
+from chalicelib.storage.store import ConversationKey, Store
+
+
+@dataclass(frozen=True, slots=True)
+class MailEvents:
+    """What listening to SES works with; `escalations` is the queue that brings a notice to its fallback address."""
+
+    store: Store
+    playbook: Playbook
+    escalations: Queue
+    outcomes: Outcomes
+
+    def hear(self, event: Mapping[str, Any], now: datetime) -> None:
+        """Send settles a claim whose answer was lost; Bounce and Reject send it to the team's fallback address, once,
+        unless somebody has answered; one that comes back from there as well, or has none, raises an alarm. Other
+        events change nothing."""
+        mail = event["mail"]
+        tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
+        kind = event.get("eventType") or event.get("notificationType")
+        if kind == "Send" and "once" in tags:
+            Once(self.store.table).sent(tags["once"], now)
+        for key, name in self.store.notices_in(tags.get("notice", "")):
+            if kind == "Send":
+                self._sent(key, name, str(mail.get("messageId", "")), tags["notice"], now)
+            elif kind in ("Bounce", "Reject"):
+                self._bounced(key, name, tags, kind, now)
+
+    def _sent(self, key: ConversationKey, name: str, id: str, tag: str, now: datetime) -> None:
+        self.store.update_conversation(
+            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now, email=tag), now
+        )
+
+    def _bounced(self, key: ConversationKey, name: str, tags: Mapping[str, str], kind: str, now: datetime) -> None:
+        c = self.store.conversation(key)
+        notice = c.notices.get(name) if c else None
+        if c is None or notice is None or not staff_rules.open_questions(c):
+            return
+        team = self.playbook.team_of(c, notice)
+        if tags.get("to") != "team" or team.fallback_email in ("", team.email):
+            once = self.store.mark(names.undeliverable(tags["notice"], tags.get("to")), kind, now)
+            if once:
+                self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
+            return
+        done = self.store.update_conversation(key, lambda old: staff_rules.bounce(old, name, now), now)
+        if done and done.before != done.after:
+            self.escalations.send(encode(SendNotice.of(done.after, name)))
