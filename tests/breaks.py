@@ -163,18 +163,14 @@ ONE: Mapping[str, Part] = {
     "a rewritten answer stays answered": (answers, "fingerprint", lambda f: lambda text: "same"),
     "links are not verified": (Keys, "verifies", lambda f: lambda self, purpose, *more, **named: True),
     "anybody answers by e-mail": (incoming.IncomingMail, "_refusal", lambda f: lambda self, *given: None),
-    "a backlog revives the forgotten": (Forgotten, "concerns", lambda f: lambda self, i: False),
+    "a backlog revives the forgotten": (Forgotten, "concerns", lambda f: lambda self, i, *, lately=False: False),
     "opened again is not called again": (staff_rules, "_changed", lambda f: _no_time(f)),
     "a deletion changes nothing": (rules, "_without_words", lambda f: lambda q: replace(q, deleted=False)),
     "late questions count from now": (rules, "_question", lambda f: _from_arrival(f)),
-    "stop is not heeded": (OptOuts, "stopped", lambda f: lambda self, *who: False),
+    "stop is not heeded": (OptOuts, "any_stopped", lambda f: lambda self, people, *, lately=False: False),
 }
 
 BREAKS: Mapping[str, tuple[Part, ...]] = {**{name: (part,) for name, part in ONE.items()}, **BOTH}
-
-
-def _answers_all(c: Conversation, id: str, question: Any, reply: Any) -> bool:
-    return not reply.deleted and bool(reply.at > question.asked)
 
 
 def _claim_again(c: Conversation, id: str, acknowledgement: Any) -> Conversation:

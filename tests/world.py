@@ -25,6 +25,7 @@ from chalicelib.platforms.base import hmac_hex
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.resources import Overrides
+from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.packed import pack, unpack
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Item
@@ -65,6 +66,12 @@ def done_by_staff(c: Conversation, deed: Deed, now: datetime, intent: str = "") 
     """`c` after a person did `deed` on a page that showed all there is."""
     wish = Wish(f"{deed}{now}", deed, "Robin", shown(c), intent=intent)
     return act(c, wish, playbook(), now)
+
+
+def is_stopped(store: Store, product: str, account: str, customer: str) -> bool:
+    """Whether the customer's newest word is that they want no automatic replies."""
+    word = OptOuts(store).of(product, account, customer)
+    return bool(word and word.stopped)
 
 
 def playbook() -> Playbook:

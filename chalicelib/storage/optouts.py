@@ -107,12 +107,8 @@ class OptOuts:
         found = (self.store.table.get(optout_item(*person), lately=lately) for person in people)
         return max((_word(item) for item in found if item), key=lambda word: (word.at, word.stopped), default=None)
 
-    def stopped(self, product: str, account: str, customer: str) -> bool:
-        """Whether nothing is said automatically to this customer."""
-        return self.any_stopped(linked(self.store, product, account, customer))
-
     def any_stopped(self, people: Iterable[Person], *, lately: bool = False) -> bool:
-        """The same for one person's names; `lately`: as known a moment ago."""
+        """Whether nothing is said automatically to one person, by their names; `lately`: as known a moment ago."""
         found = self.of_any(people, lately=lately)
         return found is not None and found.stopped
 

@@ -8,12 +8,11 @@ import pytest
 
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.http import Answer as HttpAnswer
-from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.people import link
 from tests.aws_world import AwsWorld
 from tests.operations.test_erasure_races import inject
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, is_stopped, message
 
 LATER = NOW + timedelta(seconds=1)
 PUBLIC, PRIVATE = ("facebook", PAGE, "5001"), ("messenger", PAGE, "psid-1")
@@ -70,7 +69,7 @@ def test_nothing_is_posted_once_a_stop_is_known(case: str) -> None:
 
 def test_at_an_account_that_nobody_linked_it_is_somebody_else() -> None:
     world, _ = story(IN_PUBLIC, STOPPED_IN_PRIVATE, 6, linked=False)
-    assert len(world.platforms.posted) == 1 and OptOuts(world.services.store).stopped(*PRIVATE)
+    assert len(world.platforms.posted) == 1 and is_stopped(world.services.store, *PRIVATE)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -115,7 +114,7 @@ def test_a_message_that_is_rewritten_to_stop_is_a_stop_of_the_time_of_its_rewrit
     edited = comment("c1", "stop", verb="edited", at=NOW + timedelta(minutes=1))
     world.post(delivery(edited))
     world.run(timedelta(minutes=1))
-    assert OptOuts(world.store).stopped(*PUBLIC)
+    assert is_stopped(world.store, *PUBLIC)
     world.post(delivery(comment("c2", COMMON, at=world.services.now(), post=f"{PAGE}_78")))
     world.run(timedelta(minutes=1))
     assert world.platforms.posted == []

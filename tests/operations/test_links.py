@@ -9,14 +9,13 @@ import pytest
 
 from chalicelib.conversations.customer import Customer
 from chalicelib.reports.facts import Deriver
-from chalicelib.storage.optouts import OptOuts
 from chalicelib.storage.people import link, linked
 from infra.ops import export
 from infra.ops import link as command
 from infra.ops.stage import OpsError
 from tests.handlers.test_placing import BOTH, NUMBER, WHATSAPP, whatsapp
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, is_stopped, message
 
 HERE, THERE, THIRD = ("messenger", PAGE, "psid-1"), ("facebook", PAGE, "5001"), ("facebook", PAGE, "5009")
 HOUR = timedelta(hours=1)
@@ -79,14 +78,13 @@ def test_an_erasure_of_one_takes_their_links_and_nothing_of_the_others(
     assert all(found[name].questions.keys() == before[name].questions.keys() for name in found)
     kept = [repr((i.key, i.doc, i.customer)) for i in world.store.table.everything()]
     assert not [i for i in kept if erased[2] in i]
-    wishes = OptOuts(world.store)
     said_stop = {HERE, THIRD} - {erased}
     if erased == THERE:  # who was linked by way of them is two people again
         assert all(linked(world.store, *person) == [person] for person in left)
-        assert {person for person in left if wishes.stopped(*person)} == said_stop
+        assert {person for person in left if is_stopped(world.store, *person)} == said_stop
     else:  # the two that are left are one person still, of whom one has said it
-        assert all(wishes.stopped(*person) for person in left)
-    assert not wishes.stopped(*erased)
+        assert all(is_stopped(world.store, *person) for person in left)
+    assert not is_stopped(world.store, *erased)
 
 
 def test_an_export_holds_wish_links_words_and_what_a_profile_is_made_of_and_says_where_the_facts_are(

@@ -10,7 +10,7 @@ from chalicelib.storage.optouts import OptOut, OptOuts, wish
 from chalicelib.storage.people import link, linked, unlink
 from tests.staff.test_desk import FORM
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, QUESTION, MemoryWorld, comment, delivery, message
+from tests.world import NOW, PAGE, QUESTION, MemoryWorld, comment, delivery, is_stopped, message
 
 ME = ("messenger", PAGE, "psid-1")
 
@@ -97,13 +97,13 @@ def test_staff_switch_it_on_the_desk_and_the_page_says_so() -> None:
     path = "/act/" + world.emails[0].text.partition("/act/")[2].split()[0]
     off = world.request("POST", path, b"action=automatic_off&who=Robin", FORM)
     assert "noted by Robin" in off.body.decode() and "only people answer" in off.body.decode()
-    assert OptOuts(world.store).stopped("facebook", PAGE, "5001")
+    assert is_stopped(world.store, "facebook", PAGE, "5001")
     world.post(delivery(comment("c2", COMMON, at=world.services.now())))
     world.run(timedelta(minutes=1))
     assert world.platforms.posted == []
     on = world.request("POST", path, b"action=automatic_on&who=Robin", FORM)
     assert "automatic replies again" in on.body.decode()
-    assert not OptOuts(world.store).stopped("facebook", PAGE, "5001")
+    assert not is_stopped(world.store, "facebook", PAGE, "5001")
 
 
 def test_who_was_linked_by_hand_is_one_person_and_nobody_else_is() -> None:
@@ -111,10 +111,10 @@ def test_who_was_linked_by_hand_is_one_person_and_nobody_else_is() -> None:
     there = ("facebook", PAGE, "5001")
     link(world.store, ME, there, "Robin", NOW)
     asked(world, "m1", "stop")
-    assert OptOuts(world.store).stopped(*there) and not OptOuts(world.store).stopped("facebook", PAGE, "5002")
+    assert is_stopped(world.store, *there) and not is_stopped(world.store, "facebook", PAGE, "5002")
     assert linked(world.store, *there) == [there, ME]
     assert unlink(world.store, ME, there) and not unlink(world.store, ME, there)
-    assert not OptOuts(world.store).stopped(*there)
+    assert not is_stopped(world.store, *there)
 
 
 def test_export_hands_over_wish_and_links_and_an_erasure_takes_both_sides() -> None:
@@ -139,7 +139,7 @@ def test_a_wish_that_came_after_the_erasure_was_asked_for_stays() -> None:
     world.virtual_clock.now += timedelta(minutes=1)
     asked(world, "m2", "stop")
     world.run(timedelta(hours=1))
-    assert OptOuts(world.store).stopped(*ME)
+    assert is_stopped(world.store, *ME)
 
 
 def test_a_wish_that_was_said_before_the_erasure_and_comes_after_it_is_forgotten_like_all_else() -> None:
