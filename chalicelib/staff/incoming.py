@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from email.utils import getaddresses, parseaddr
 from enum import StrEnum
 from html import escape
 
@@ -27,6 +26,7 @@ from chalicelib.playbook.parts import Team
 from chalicelib.playbook.policy import Playbook
 from chalicelib.staff.answers import Answerer, Draft, Result, draft_text
 from chalicelib.staff.desk import result_words
+from chalicelib.staff.mail_author import header, is_aligned, is_from_a_program, named, sender, sender_name
 from chalicelib.staff.mail_text import new_text
 from chalicelib.storage import names
 from chalicelib.storage.store import Store
@@ -47,6 +47,7 @@ class Refusal(StrEnum):
     TWICE = "twice"
     EMPTY = "empty"
     TOO_LARGE = "too_large"
+    SEVERAL = "several"
 
 
 SILENT = frozenset(
@@ -92,32 +93,40 @@ class IncomingMail:
         c = self.store.conversation(to.key)
         where = c.id if c else ""
         message = BytesParser(policy=policy.default).parsebytes(received.mime)
-        sender = parseaddr(_header(message, "From"))[1].lower()
-        refusal = self._refusal(received, message, sender, to, now())
+        author = sender(message)
+        refusal = self._refusal(received, message, author, to, now())
         if refusal:
             if refusal not in SILENT:
-                self._tell(sender, to, message, self._say(to)(f"mail_{refusal}"), now())
-            return Handled("dropped" if refusal in SILENT else "refused", refusal, sender, where)
-        return self._answer(message, sender, to, received, where, now)
+                self._tell(author, to, message, self._say(to)(f"mail_{refusal}"), now())
+            return Handled("dropped" if refusal in SILENT else "refused", refusal, author, where)
+        return self._answer(message, author, to, received, where, now)
 
     def _refusal(
-        self, received: Received, message: EmailMessage, sender: str, to: ReplyTo, now: datetime
+        self, received: Received, message: EmailMessage, author: str, to: ReplyTo, now: datetime
     ) -> Refusal | None:
         """The first thing that speaks against it; who it is from comes before what it says."""
         verdicts = received.verdicts
-        aligned = verdicts.get("dkim") == "pass" and _is_aligned(message, sender)
+        aligned = verdicts.get("dkim") == "pass" and is_aligned(message, author)
         # where there is a policy and it fails, no signature was aligned, whatever the header claims
         if verdicts.get("dmarc") != "pass" and (verdicts.get("dmarc") == "fail" or not aligned):
             return Refusal.NOT_AUTHENTIC
         if verdicts.get("spam") != "pass" or verdicts.get("virus") != "pass":
             return Refusal.SPAM
-        if sender not in self.roster():
+        if author not in self.roster():
             return Refusal.SENDER
         if is_from_a_program(message, received.envelope_from):
             return Refusal.PROGRAM
         if not received.whole or len(received.mime) > MOST_BYTES:
             return Refusal.TOO_LARGE
+        if self._names_another(received, message, to):
+            return Refusal.SEVERAL
         return Refusal.EXPIRED if to.expires_at <= now else None
+
+    def _names_another(self, received: Received, message: EmailMessage, to: ReplyTo) -> bool:
+        """Whether it goes to another conversation as well: its words are for one of the two customers."""
+        others = dict.fromkeys((*received.recipients, *named(message)))
+        found = (reply_address.read(self.keys, self.store, self.domain, [a]) for a in others)
+        return any(other.key != to.key for other in found if other)
 
     def roster(self) -> frozenset[str]:
         """Who may answer by e-mail, in small letters."""
@@ -128,7 +137,7 @@ class IncomingMail:
     def _answer(
         self,
         message: EmailMessage,
-        sender: str,
+        author: str,
         to: ReplyTo,
         received: Received,
         where: str,
@@ -136,11 +145,11 @@ class IncomingMail:
     ) -> Handled:
         text = draft_text(new_text(message))
         if not text:
-            self._tell(sender, to, message, self._say(to)("mail_empty"), now())
-            return Handled("refused", Refusal.EMPTY, sender, where)
+            self._tell(author, to, message, self._say(to)("mail_empty"), now())
+            return Handled("refused", Refusal.EMPTY, author, where)
         draft = Draft(
             id=f"mail-{_fingerprint(message, received)}",
-            who=name(parseaddr(_header(message, "From"))[0]) or name(sender.partition("@")[0]),
+            who=name(sender_name(message)) or name(author.partition("@")[0]),
             text=text,
             shown=to.shown,
             by_mail=True,
@@ -148,16 +157,16 @@ class IncomingMail:
         before = self.store.conversation(to.key)
         known = before.answers.get(draft.id) if before else None
         if known and known.state is Outcome.SENT:
-            return Handled("dropped", Refusal.TWICE, sender, where)
+            return Handled("dropped", Refusal.TWICE, author, where)
         result = self.answerer.answer(to.key, draft, now)
         if result.answer and result.answer.state is Outcome.PENDING and now() - received.at < TRIED_FOR:
             raise TryAgain(result.answer.code)
         if result.answer and result.answer.state is Outcome.SENT:
-            return Handled("sent", "", sender, where)
+            return Handled("sent", "", author, where)
         say = self._say(to)
         words, _ = result_words(result, say, say.place(to.key.product))
-        self._tell(sender, to, message, words, now(), text)
-        return Handled(_result(result), _why(result), sender, where)
+        self._tell(author, to, message, words, now(), text)
+        return Handled(_result(result), _why(result), author, where)
 
     def _say(self, to: ReplyTo) -> Phrases:
         team = self._team(to)
@@ -167,9 +176,9 @@ class IncomingMail:
         found = (t for t in self.playbook.teams.values() if to.mailbox in (t.email, t.fallback_email))
         return next(found, self.playbook.teams[self.playbook.default_team])
 
-    def _tell(self, sender: str, to: ReplyTo, message: EmailMessage, why: str, now: datetime, text: str = "") -> None:
+    def _tell(self, author: str, to: ReplyTo, message: EmailMessage, why: str, now: datetime, text: str = "") -> None:
         """Tells the sender, who is on the roster, why nothing was posted; once for each e-mail."""
-        told = f"{sender}|{_header(message, 'Message-ID')}|{why}".encode()
+        told = f"{author}|{header(message, 'Message-ID')}|{why}".encode()
         once = names.sender_told(hashlib.sha256(told).hexdigest()[:32])
         if self.store.marked(once):
             return
@@ -179,10 +188,10 @@ class IncomingMail:
         if text:
             body += f"\n{say('your_answer')}:\n\n{text}\n"
         headers = {"Auto-Submitted": "auto-replied", "X-Auto-Response-Suppress": "All"}
-        if id := _header(message, "Message-ID"):
+        if id := header(message, "Message-ID"):
             headers |= {"In-Reply-To": clean(id, 200, one_line=True), "References": clean(id, 200, one_line=True)}
         try:
-            self.mailer.send(Email(sender, subject, body, _html(body), tags={"kind": "refusal"}, headers=headers))
+            self.mailer.send(Email(author, subject, body, _html(body), tags={"kind": "refusal"}, headers=headers))
         except MailUnknown:
             pass  # it may have gone out: told at most once
         except MailRefused as error:
@@ -191,45 +200,9 @@ class IncomingMail:
         self.store.mark(once, "told", now)
 
 
-def is_from_a_program(message: EmailMessage, envelope_from: str = "") -> bool:
-    """Whether a program wrote it: an automatic reply, a bounce, a mailing list, or one of our own e-mails."""
-    submitted = _header(message, "Auto-Submitted").lower().split(";")[0].strip()
-    null_sender = "<>" in (envelope_from.strip(), _header(message, "Return-Path").strip())
-    lists = any(_header(message, h) for h in ("List-Id", "List-Unsubscribe", "X-Autoreply", "X-Autorespond"))
-    bulk = _header(message, "Precedence").lower() in ("bulk", "junk", "list", "auto_reply")
-    report = message.get_content_type() == "multipart/report"
-    ours = bool(_header(message, "X-Earshot-Delivery"))
-    return submitted not in ("", "no") or null_sender or lists or bulk or report or ours
-
-
-def _is_aligned(message: EmailMessage, sender: str) -> bool:
-    """Whether the domain that signed it (DKIM's d=) is the sender's own or one above it."""
-    own = sender.rpartition("@")[2]
-    signed = [
-        part.partition("=")[2].strip().lower()
-        for h in message.get_all("DKIM-Signature", [])
-        for part in str(h).replace("\n", " ").split(";")
-        if part.strip().lower().startswith("d=")
-    ]
-    return len(signed) == 1 and "." in signed[0] and (own == signed[0] or own.endswith(f".{signed[0]}"))
-
-
-def _header(message: EmailMessage, header: str) -> str:
-    """A header's text; "" when it is missing or cannot be read."""
-    try:
-        return str(message.get(header, ""))
-    except (ValueError, LookupError, AttributeError, IndexError):
-        return ""
-
-
-def recipients(message: EmailMessage) -> tuple[str, ...]:
-    """Whom its headers name."""
-    return tuple(address for _, address in getaddresses([_header(message, "To"), _header(message, "Cc")]) if address)
-
-
 def _fingerprint(message: EmailMessage, received: Received) -> str:
     """Its Message-ID, or where it has none all of it: once each."""
-    id = _header(message, "Message-ID").strip().encode() or received.mime
+    id = header(message, "Message-ID").strip().encode() or received.mime
     return hashlib.sha256(id).hexdigest()[:32]
 
 

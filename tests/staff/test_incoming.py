@@ -2,6 +2,7 @@
 
 import base64
 from datetime import timedelta
+from email.header import Header
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Mailbox:
             mime = mime.replace(old, new)
         received = Received(
             mime,
-            (to or self.email.reply_to,),
+            (to or self.email.reply_to, *more.pop("also", ())),
             verdicts if verdicts is not None else PASS,
             self.world.services.now(),
             more.pop("envelope_from", TEAM),
@@ -155,6 +156,95 @@ def test_a_stranger_posts_nothing_and_is_told_nothing() -> None:
     box = Mailbox()
     assert box.answer("sender").why == "sender"
     assert box.wire.writes == [] and box.told == []
+
+
+FROM = b"From: Kim Example <delivery@shop.example.com>"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"From: delivery@shop.example.com <eve@evil.example.net>",
+        b"From: <delivery@shop.example.com> <eve@evil.example.net>",
+        b"From: delivery@shop.example.com, eve@evil.example.net",
+        b"From: team: delivery@shop.example.com;, eve@evil.example.net",
+        FROM + b"\nFrom: Eve <eve@evil.example.net>",
+        b"From: Eve <eve@evil.example.net>\n" + FROM,
+        b"From: =?utf-8?q?x=3Cdelivery=40shop=2Eexample=2Ecom=3E=2C?= <eve@evil.example.net>",
+        b"X-Nothing: here",
+    ],
+)
+def test_who_writes_in_two_names_posts_nothing(written: bytes) -> None:
+    """SES vouches for one of them, and nobody knows for which."""
+    box = Mailbox()
+    assert box.answer("gmail_en", replaced={FROM: written}).why == "sender"
+    assert box.wire.writes == [] and box.told == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'From: "Example, Kim" <delivery@shop.example.com>',
+        b"From: Kim B. Example <Delivery@Shop.Example.com>",
+        b"From: =?utf-8?q?M=C3=BCller?= <delivery@shop.example.com>",
+        "From: Müller <delivery@shop.example.com>".encode(),
+        b"From: delivery@shop.example.com (Kim Example)",
+    ],
+)
+def test_a_person_is_known_however_their_name_is_written(written: bytes) -> None:
+    assert Mailbox().answer("gmail_en", replaced={FROM: written}).result == "sent"
+
+
+AWAY = (
+    *("Automatic reply: x", "Automatische Antwort: x", "Abwesenheitsnotiz: x", "Réponse automatique : x"),
+    *("Respuesta automática: x", "Out of Office: x", "Fuera de la oficina: x", "Auto: x"),
+)
+
+
+@pytest.mark.parametrize("subject", AWAY)
+def test_a_holiday_notice_is_a_programs_where_only_its_subject_tells(subject: str) -> None:
+    box = Mailbox()
+    old = next(line for line in (MAILS / "gmail_en.eml").read_bytes().splitlines() if line.startswith(b"Subject:"))
+    assert box.answer("gmail_en", replaced={old: f"Subject: {Header(subject).encode()}".encode()}).why == "program"
+    assert box.wire.writes == [] and box.told == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-Auto-Response-Suppress: All",
+        b"X-Auto-Response-Suppress: DR, OOF, ALL",
+        b"X-Precedence: auto_reply",
+        b"X-MS-Exchange-Generated-Message-Source: Mailbox Rules Agent",
+        b"X-Autoresponder: yes",
+    ],
+)
+def test_a_holiday_notice_is_a_programs_by_any_of_their_headers(header: bytes) -> None:
+    assert Mailbox().answer("gmail_en", replaced={FROM: FROM + b"\n" + header}).why == "program"
+
+
+@pytest.mark.parametrize("by", ["envelope", "header"])
+def test_an_answer_to_two_conversations_is_posted_in_neither_and_told(by: str) -> None:
+    """Whichever was meant, the other customer would read words that are not theirs."""
+    box = Mailbox()
+    box.world.post(delivery(comment("c2", "Where is my parcel then? It was to be here on Monday.", author="5002")))
+    box.world.run(timedelta(minutes=70))
+    (other,) = {e.reply_to for e in box.world.emails if "on Monday" in e.text and e.to == TEAM}
+    copied = {"replaced": {FROM: FROM + b"\nCc: " + other.encode()}}
+    more: dict[str, Any] = {"also": (other,)} if by == "envelope" else copied
+    result = box.answer("gmail_en", **more)
+    assert (result.result, result.why) == ("refused", "several")
+    assert box.wire.writes == []
+    assert "two conversations" in box.told[0].text
+
+
+def test_an_answer_to_two_emails_about_one_conversation_is_posted_once() -> None:
+    box = Mailbox()
+    box.world.run(timedelta(hours=2))
+    tiers = list(dict.fromkeys(e.reply_to for e in box.world.emails))
+    assert len(tiers) > 1
+    assert box.answer("gmail_en", also=tuple(tiers)).result == "sent"
+    assert len(box.wire.writes) == 1
 
 
 @pytest.mark.parametrize("name", ["empty", "signature_only", "attachment_only"])
