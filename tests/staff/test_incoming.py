@@ -38,7 +38,7 @@ class Mailbox:
     def answer(self, name: str | Path, *, to: str = "", verdicts: dict[str, str] | None = None, **more: Any) -> Handled:
         """What becomes of the e-mail in the file `name`, sent to the newest reply address."""
         file = name if isinstance(name, Path) else MAILS / f"{name}.eml"
-        mime = file.read_bytes().replace(b"{reply_to}", self.email.reply_to.encode())
+        mime = file.read_bytes().replace(b"{reply_to}", (to or self.email.reply_to).encode())
         for old, new in more.pop("replaced", {}).items():
             assert old in mime
             mime = mime.replace(old, new)
