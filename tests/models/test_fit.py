@@ -14,7 +14,7 @@ from models.chatter import chatter
 from models.fit_check import BOUNDS, Report, check, main
 from models.hurried import SPOILT, hurried
 from models.rows import utterances
-from models.said import FIT, LANGUAGES, SILENCE, Said, rows, say
+from models.said import FIT, LANGUAGES, SILENCE, Said, reader, rows, say
 
 SHOP = load_playbook(DEFAULT_PLAYBOOK.read_text("utf-8"))
 PUBLIC = [intent for intents in TOPICS.values() for intent in intents]
@@ -28,6 +28,12 @@ def report() -> Report:
 
 def test_every_bound_holds() -> None:
     assert list(report().failures()) == []
+
+
+def test_a_name_without_a_word_waits_for_a_person() -> None:
+    """All that is left of a post on X which is a picture: its link is taken out, or it would be closed as spam."""
+    model = IntentModel.load()
+    assert not say({"text": "@ExampleShop", "right": ()}, reader(model, SHOP), SHOP, model.bounds).closed
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

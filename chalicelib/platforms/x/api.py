@@ -241,7 +241,8 @@ def list_mentions(http: Http, app: App, account: Account, since: datetime) -> It
     query = {
         "start_time": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "max_results": "100",
-        "tweet.fields": "author_id,conversation_id,created_at,referenced_tweets,in_reply_to_user_id,note_tweet",
+        "tweet.fields": "author_id,conversation_id,created_at,referenced_tweets,in_reply_to_user_id,note_tweet"
+        ",entities,attachments",
         "expansions": "author_id",
         "user.fields": "affiliation,public_metrics,username",
     }
@@ -250,7 +251,7 @@ def list_mentions(http: Http, app: App, account: Account, since: datetime) -> It
 
 def list_direct(http: Http, app: App, account: Account) -> Iterator[tuple[list[Any], list[Any]]]:
     """Pages of (direct messages of the last 30 days, their senders), newest first."""
-    fields = "id,text,event_type,dm_conversation_id,created_at,sender_id,participant_ids,attachments"
+    fields = "id,text,event_type,dm_conversation_id,created_at,sender_id,participant_ids,attachments,entities"
     query = {"event_types": "MessageCreate", "dm_event.fields": fields, "max_results": "100", "expansions": "sender_id"}
     yield from _pages(
         http, app, account, "2/dm_events", {**query, "user.fields": "affiliation,public_metrics,username"}

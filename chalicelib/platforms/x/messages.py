@@ -1,5 +1,7 @@
 """X's messages: direct ones, in the shape of both APIs and in a flat one, and encrypted chat."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +43,27 @@ def plain(written: Any) -> str:
     return read.text(written).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
+def said(written: Any, *sources: dict[str, Any]) -> str:
+    """A text without X's escapes, and without the links that X itself writes behind a post for its pictures and films:
+    nobody's words, and to whoever looks for adverts an advert's. `sources` hold the text's entities, of either API."""
+    text = plain(written)
+    for link in {address for source in sources for address in _pictures(source)}:
+        text = re.sub(rf"\s*{re.escape(link)}(?!\w)", "", text)
+    return text
+
+
+def _pictures(source: dict[str, Any]) -> Iterator[str]:
+    """The addresses that stand for pictures in the text that `source` belongs to."""
+    for entities in (read.obj(source.get(name)) for name in ("entities", "extended_entities")):
+        for name in ("urls", "media"):
+            links = entities.get(name)
+            for link in map(read.obj, links if isinstance(links, list) else []):
+                shown = read.text(link.get("display_url")).startswith(("pic.x.com/", "pic.twitter.com/"))
+                if name == "media" or link.get("media_key") or shown:
+                    yield from filter(None, [read.text(link.get("url"))])
+    yield from filter(None, [read.text(read.obj(read.obj(source.get("attachment")).get("media")).get("url"))])
+
+
 def is_bot(user: dict[str, Any]) -> bool:
     """X labels accounts that a program runs: two of them would answer each other without end."""
     return read.obj(user.get("affiliation")).get("description") == "Automated"
@@ -72,7 +95,7 @@ def direct(context: PartContext, message: dict[str, Any], users: dict[str, dict[
         author_name=called(profile),
         reach=reach(profile),
         brand=brand,
-        text=plain(content.get("text")),
+        text=said(content.get("text"), content),
         reply_to=customer,
         private=True,
         repliable=not group and not is_bot(profile),

@@ -35,7 +35,7 @@ from chalicelib.platforms.base import (
 from chalicelib.platforms.contract import Listed, PartContext, Product, Webhook, each, listed
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.x.api import MAX_REPLY, check, connect, list_direct, list_mentions, reply, wording
-from chalicelib.platforms.x.messages import called, chat, direct, is_bot, plain, reach, spoken_of, users_by_id
+from chalicelib.platforms.x.messages import called, chat, direct, is_bot, reach, said, spoken_of, users_by_id
 from chalicelib.platforms.x.simulation import DEMO, SIMULATION, send
 
 # X's tokens are UUIDs and base64; a body begins with a brace, and what keys are derived from holds spaces
@@ -139,7 +139,7 @@ def _post(
     id = versions[0] if versions and versions[0] else latest
     parent = references.get("replied_to") or read.ident(post.get("in_reply_to_tweet_id")) or None
     at = read.when(post.get("created_at"), context.received_at)
-    note = plain(read.obj(post.get("note_tweet")).get("text"))
+    note = read.obj(post.get("note_tweet"))
     profile = users.get(author or "", {})
     media = read.rows(read.obj(post.get("attachments")).get("media_keys"))
     found = replace(
@@ -148,7 +148,7 @@ def _post(
         author=author,
         author_name=called(profile),
         reach=reach(profile),
-        text=note or plain(post.get("text")),
+        text=said(note.get("text"), post, note) or said(post.get("text"), post),
         parent=parent,
         reply_to=latest if latest != id else None,
         attachments=len(media),
@@ -222,7 +222,7 @@ def _tweet(context: PartContext, tweet: dict[str, Any], users: dict[str, dict[st
         author=author,
         author_name=called(user),
         reach=reach(user),
-        text=plain(whole.get("full_text")) or plain(tweet.get("full_text")) or plain(tweet.get("text")),
+        text=said(whole.get("full_text") or tweet.get("full_text") or tweet.get("text"), tweet, whole),
         parent=parent,
         attachments=len(media),
         link=f"https://x.com/i/status/{latest}",
