@@ -13,7 +13,7 @@ from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys
 from chalicelib.storage.item_keys import forgotten_item
 from chalicelib.storage.store import ConversationKey, Parents, Store
-from chalicelib.storage.table import Conflict, Item, Key
+from chalicelib.storage.table import Item, Key, overwrite
 
 # Longer than anything can be on its way: 14 days in the inbox, 14 as a dead letter, and again for each redrive; and
 # longer than platforms list what was said, for a backfill.
@@ -28,18 +28,15 @@ class Forgotten:
     keys: Keys
 
     def mark(self, product: str, account: str, customer: str, at: datetime) -> None:
-        """From now on nothing that the customer said until `at` is kept. It is seen by everybody when this returns."""
+        """From now on nothing that the customer said until `at` is kept. It is seen by everybody when this returns.
+        Raises Contention."""
         key = self._key(product, account, customer)
-        while True:
-            old = self.store.table.get(key)
+
+        def later(old: Item | None) -> Item:
             last = max(at, to_time(old.doc["at"])) if old else at
-            try:
-                self.store.table.put(
-                    Item(key, {"at": from_time(last)}, old.rev if old else 0, expires_at=last + REMEMBERED)
-                )
-                return
-            except Conflict:
-                continue
+            return Item(key, {"at": from_time(last)}, expires_at=last + REMEMBERED)
+
+        overwrite(self.store.table, key, later)
 
     def since(self, product: str, account: str, customer: str, *, lately: bool = False) -> datetime | None:
         """Until when what the customer said is forgotten; None for everybody who did not ask. Read consistently;

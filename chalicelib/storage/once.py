@@ -10,7 +10,7 @@ from typing import Final
 
 from chalicelib.codec import from_time, to_time
 from chalicelib.storage.item_keys import once_item
-from chalicelib.storage.table import Conflict, Item, Table
+from chalicelib.storage.table import Conflict, Item, Table, overwrite
 
 LEASE: Final = timedelta(minutes=10)
 REMEMBERED: Final = timedelta(days=60)
@@ -28,30 +28,26 @@ class Once:
         if item and (item.doc["sent"] or to_time(str(item.doc["until"])) > now):
             return False
         try:
-            self._put(name, item, sent=False, until=now + LEASE, now=now)
+            self.table.put(_item(name, now + LEASE, now, sent=False, rev=item.rev if item else 0))
         except Conflict:
             return False
         return True
 
     def sent(self, name: str, now: datetime) -> None:
-        """It went out."""
+        """It went out. Raises Contention."""
         self._set(name, True, now, now)
 
     def let_go(self, name: str, until: datetime, now: datetime) -> None:
-        """It did not go out; it may be tried again from `until` on."""
+        """It did not go out; it may be tried again from `until` on. Raises Contention."""
         self._set(name, False, until, now)
 
     def _set(self, name: str, sent: bool, until: datetime, now: datetime) -> None:
-        while True:
-            item = self.table.get(once_item(name))
-            if item and item.doc["sent"]:
-                return
-            try:
-                self._put(name, item, sent=sent, until=until, now=now)
-                return
-            except Conflict:
-                continue
+        def change(old: Item | None) -> Item | None:
+            return None if old and old.doc["sent"] else _item(name, until, now, sent=sent)
 
-    def _put(self, name: str, old: Item | None, *, sent: bool, until: datetime, now: datetime) -> None:
-        doc = {"sent": sent, "until": from_time(until)}
-        self.table.put(Item(once_item(name), doc, old.rev if old else 0, expires_at=now + REMEMBERED))
+        overwrite(self.table, once_item(name), change)
+
+
+def _item(name: str, until: datetime, now: datetime, *, sent: bool, rev: int = 0) -> Item:
+    doc = {"sent": sent, "until": from_time(until)}
+    return Item(once_item(name), doc, rev, expires_at=now + REMEMBERED)

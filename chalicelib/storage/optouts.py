@@ -17,7 +17,7 @@ from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.item_keys import customer_key, optout_item
 from chalicelib.storage.people import Person, linked
 from chalicelib.storage.store import Store
-from chalicelib.storage.table import Conflict, Item
+from chalicelib.storage.table import Item, overwrite
 
 REMEMBERED: Final = timedelta(days=3650)  # a wish does not run out by itself
 SAID_AT: Final = "said_at"  # an erasure leaves what was said after it was asked for
@@ -121,20 +121,17 @@ class OptOuts:
         return True
 
     def note(self, product: str, account: str, customer: str, word: OptOut) -> None:
-        """Keeps `word`, unless a later one is known; of two at the same moment "stop" holds."""
+        """Keeps `word`, unless a later one is known; of two at the same moment "stop" holds. Raises Contention."""
         key, index = optout_item(product, account, customer), customer_key(product, account, customer)
-        while True:
-            item = self.store.table.get(key)
+        doc = {"stopped": word.stopped, SAID_AT: from_time(word.at), "by": word.by}
+
+        def newest(item: Item | None) -> Item | None:
             known = _word(item) if item else None
             if known and (known.at, known.stopped) >= (word.at, word.stopped):
-                return
-            doc = {"stopped": word.stopped, SAID_AT: from_time(word.at), "by": word.by}
-            expires = word.at + REMEMBERED
-            try:
-                self.store.table.put(Item(key, doc, item.rev if item else 0, expires_at=expires, customer=index))
-                return
-            except Conflict:
-                continue
+                return None
+            return Item(key, doc, expires_at=word.at + REMEMBERED, customer=index)
+
+        overwrite(self.store.table, key, newest)
 
 
 def _word(item: Item) -> OptOut:

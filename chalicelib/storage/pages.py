@@ -6,21 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.storage.item_keys import pages_item
-from chalicelib.storage.table import Conflict, Item, Table
+from chalicelib.storage.table import Item, Table, overwrite
 
 LASTS: Final = timedelta(days=14)  # should the nightly work fail: then nothing is told any more
 
 
 def keep(table: Table, helped: Mapping[str, tuple[int, int]], now: datetime) -> None:
-    """Keeps (needed nothing more, were sent it) by intent, in place of the night's before."""
+    """Keeps (needed nothing more, were sent it) by intent, in place of the night's before. Raises Contention."""
     doc = {"intents": {intent: list(counts) for intent, counts in helped.items()}}
-    while True:
-        old = table.get(pages_item())
-        try:
-            table.put(Item(pages_item(), doc, old.rev if old else 0, expires_at=now + LASTS))
-            return
-        except Conflict:
-            continue
+    overwrite(table, pages_item(), lambda _: Item(pages_item(), doc, expires_at=now + LASTS))
 
 
 def of(table: Table, intent: str | None) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""What Earshot remembers: interactions, conversations, threads, counters, and how they change without a lost update.
-What its items are called is in item_keys.py, what the small things are in names.py."""
+"""What Earshot remembers: interactions, conversations and threads, and how they change without a lost update.
+What its items are called is in item_keys.py; what is small beside them is in small_things.py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -20,30 +20,23 @@ from chalicelib.storage.item_keys import (
     brand_key,
     conversation_index,
     conversation_key,
-    counter_item,
     customer_key,
     documents_pk,
     interaction_key,
     is_conversation,
     is_interaction,
-    mark_item,
     of_customer,
     own_conversation,
     parse_conversation_key,
     thread_pk,
 )
-from chalicelib.storage.table import Conflict, Item, Key, Table, in_days
+from chalicelib.storage.small_things import SmallThings
+from chalicelib.storage.table import ATTEMPTS, Conflict, Contention, Item, Key, in_days, overwrite
 
-__all__ = ["ATTEMPTS", "SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
+__all__ = ["SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
-WINDOWS = 100  # whose counts a process remembers
-ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
-
-
-class Contention(Exception):
-    """Others kept writing the same item; the message comes back from the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +94,8 @@ class Parents:
         return self._read[key]
 
 
-class Store:
-    """The nouns over a `Table`. `retention_days` is how long an item outlives its last change."""
-
-    def __init__(self, table: Table, retention_days: int = 400) -> None:
-        self.table = table
-        self._retention_days = retention_days
-        self._taken: dict[str, list[None]] = {}  # counted and not used yet, by the window's name
+class Store(SmallThings):
+    """The nouns over a `Table`, with the small things beside them as its base."""
 
     # --- interactions ---
 
@@ -242,23 +230,12 @@ class Store:
     ) -> Conversation | None:
         """Writes `change(stored)`, or takes the conversation away where that is None, if nobody wrote in between; what
         stood there before. Raises Contention."""
-        item = self.table.get(conversation_key(key))
-        for _ in range(ATTEMPTS):
-            if item is None:
-                return None
-            before = item.noun(Conversation)
-            after = change(before)
-            try:
-                if after is None:
-                    self.table.delete(item.key, item.rev)
-                elif after != before:
-                    expires = in_days(now, self._retention_days)
-                    index = conversation_index(after)
-                    self.table.put(Item(item.key, Dumped(after), item.rev, expires_at=expires, **index))
-                return before
-            except Conflict as conflict:
-                item = conflict.old
-        raise Contention("a conversation")
+        expires_at = in_days(now, self._retention_days)
+
+        def written(old: Item, after: Conversation) -> Item:
+            return Item(old.key, Dumped(after), old.rev, expires_at=expires_at, **conversation_index(after))
+
+        return self._reduce(conversation_key(key), Conversation, change, written)
 
     def conversations_of(
         self, product: str, account: str, customer: str, *, most: int | None = None, but: ConversationKey | None = None
@@ -286,14 +263,16 @@ class Store:
     def set_aside(self, key: ConversationKey, now: datetime) -> None:
         """Notes that work on a conversation failed: the first time it is tried again by the next sweep, then after
         longer and longer."""
-        name = sha256(repr(key).encode()).hexdigest()[:32]
-        place = Key(ASIDE, name)
-        old = self.table.get(place)
-        failures = int(old.doc["failures"]) + 1 if old else 1
-        wait = min(FIRST_WAIT * 2 ** (failures - 2), LONGEST_WAIT) if failures > 1 else timedelta()
-        doc = {**dump(key), "failures": failures, "until": from_time(now + wait)}
+        place = Key(ASIDE, sha256(repr(key).encode()).hexdigest()[:32])
         index = of_customer(key.product, key.account, key.customer)
-        self.table.put(Item(place, doc, old.rev if old else 0, expires_at=now + KEPT_AFTER, **index))
+
+        def once_more(old: Item | None) -> Item:
+            failures = int(old.doc["failures"]) + 1 if old else 1
+            wait = min(FIRST_WAIT * 2 ** (failures - 2), LONGEST_WAIT) if failures > 1 else timedelta()
+            doc = {**dump(key), "failures": failures, "until": from_time(now + wait)}
+            return Item(place, doc, expires_at=now + KEPT_AFTER, **index)
+
+        overwrite(self.table, place, once_more)
 
     def aside(self, now: datetime) -> set[ConversationKey]:
         """The conversations that a sweep leaves alone for now, because work on them keeps failing; eventually
@@ -400,121 +379,38 @@ class Store:
     def reduce_thread(self, product: str, account: str, thread: str, kept: Callable[[Thread], Thread | None]) -> None:
         """Writes `kept(stored)`, or takes away what the brand said in the thread where that is None. Raises
         Contention."""
-        key = brand_item(product, account, thread)
-        item = self.table.get(key)
-        for _ in range(ATTEMPTS):
-            if item is None:
-                return
-            before = item.noun(Thread)
-            after = kept(before)
-            try:
-                if after is None:
-                    self.table.delete(key, item.rev)
-                elif after != before:
-                    self.table.put(Item(key, Dumped(after), item.rev, expires_at=item.expires_at))
-                return
-            except Conflict as conflict:
-                item = conflict.old
-        raise Contention("a thread")
+
+        def written(old: Item, after: Thread) -> Item:
+            return Item(old.key, Dumped(after), old.rev, expires_at=old.expires_at)
+
+        self._reduce(brand_item(product, account, thread), Thread, kept, written)
 
     def ids_of_brand(self, product: str, account: str, thread: str) -> Iterator[str]:
         """The ids of what the brand said in the thread and a release before this one stored; eventually consistent."""
         prefix = interaction_key(product, account, "").pk
         return (key.pk.removeprefix(prefix) for key in self.table.of_customer(brand_key(product, account, thread)))
 
-    # --- counters, marks and chunks: small things with an expiry ---
+    # --- the two ways in which anything changes ---
 
-    def count(self, name: str, limit: int, lasts: timedelta, now: datetime, *, at_once: int = 1) -> bool:
-        """Counts one more under `name`, a window's own name, unless `limit` is reached; whether it did. `at_once` are
-        taken with one write, for this process to use up; what it does not use is lost, so never more than `limit`."""
-        if taken := self._taken.get(name):
-            taken.pop()
-            return True
-        key, expires_at = counter_item(name), now + lasts
-        if at_once > 1 and self.table.count(key, limit, expires_at, at_once):
-            if len(self._taken) > WINDOWS:
-                self._taken.clear()
-            self._taken[name] = [None] * (at_once - 1)
-            return True
-        return self.table.count(key, limit, expires_at)
-
-    def counted(self, name: str) -> int:
-        """How many were counted under `name`."""
-        return self.table.counted(counter_item(name))
-
-    def mark(self, name: str, value: str, now: datetime) -> bool:
-        """Sets the mark `name` to `value`; False when it already stood so."""
-        key = mark_item(name)
-        while True:
-            old = self.table.get(key)
-            if old and old.doc.get("value") == value:
-                return False
-            try:
-                self.table.put(
-                    Item(key, {"value": value}, old.rev if old else 0, expires_at=in_days(now, self._retention_days))
-                )
-                return True
-            except Conflict:
-                continue
-
-    def marked(self, name: str, *, lately: bool = False) -> str | None:
-        """The value of the mark `name`; `lately`: as it stood a moment ago, for half the price."""
-        item = self.table.get(mark_item(name), lately=lately)
-        return str(item.doc["value"]) if item else None
-
-    def put_document(
-        self,
-        collection: str,
-        name: str,
-        doc: dict[str, Any],
-        expires_at: datetime,
-        about: ConversationKey | None = None,
-    ) -> Mapping[str, Any]:
-        """Keeps a plain document under `collection` and `name`; the first one stays, and is what comes back. One that
-        is `about` a customer's conversation goes with an erasure."""
-        index = of_customer(about.product, about.account, about.customer) if about else {}
-        try:
-            self.table.put(Item(Key(documents_pk(collection), name), doc, expires_at=expires_at, **index))
-        except Conflict as conflict:
-            return conflict.old.doc if conflict.old else doc
-        return doc
-
-    def set_document(
-        self,
-        collection: str,
-        name: str,
-        doc: dict[str, Any],
-        expires_at: datetime,
-        customer: Interaction | None = None,
-    ) -> None:
-        """Keeps a plain document, replacing an older one; one about the author of `customer` goes with an erasure."""
-        key = Key(documents_pk(collection), name)
+    def _reduce[T](
+        self, key: Key, cls: type[T], change: Callable[[T], T | None], written: Callable[[Item, T], Item]
+    ) -> T | None:
+        """Writes `change(stored)`, or takes it away where that is None; what stood there before, if anything."""
+        item = self.table.get(key)
         for _ in range(ATTEMPTS):
-            old = self.table.get(key)
-            index = of_customer(customer.product, customer.account, customer.author) if customer else {}
+            if item is None:
+                return None
+            before = item.noun(cls)
+            after = change(before)
             try:
-                self.table.put(Item(key, doc, old.rev if old else 0, expires_at=expires_at, **index))
-                return
-            except Conflict:
-                continue
-        raise Contention(collection)
-
-    def document_names(self, collection: str, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
-        """Each with its name; only the first `most`, where that is given."""
-        return [(item.key.sk, dict(item.doc)) for item in self.table.partition(documents_pk(collection), most)]
-
-    def documents(self, collection: str, *, lately: bool = False) -> list[dict[str, Any]]:
-        """Read consistently; `lately`: as they stood a moment ago, for half the price."""
-        return [dict(item.doc) for item in self.table.partition(documents_pk(collection), lately=lately)]
-
-    def drop_document(self, collection: str, name: str) -> None:
-        self.table.delete(Key(documents_pk(collection), name))
-
-    def drop_documents(self, collection: str) -> None:
-        for item in self.table.partition(documents_pk(collection)):
-            self.table.delete(item.key)
-
-    # --- the one way in which anything changes ---
+                if after is None:
+                    self.table.delete(key, item.rev)
+                elif after != before:
+                    self.table.put(written(item, after))
+                return before
+            except Conflict as conflict:
+                item = conflict.old
+        raise Contention(cls.__name__)
 
     def _change[T, R](
         self,

@@ -7,7 +7,7 @@ version `v`, the document `doc` (packed.py), and the attributes of the indexes w
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from secrets import token_hex
@@ -20,6 +20,7 @@ from chalicelib.storage.packed import pack, unpack
 SCHEMA = 2  # readers accept this one and the one before (1: the document as a map)
 OVERDUE_INDEX = "overdue"
 CUSTOMER_INDEX = "customer"
+ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
 _CONDITION = "ConditionalCheckFailedException"
 
 
@@ -58,6 +59,10 @@ class Conflict(Exception):
     def __init__(self, old: Item | None) -> None:
         super().__init__("the item has changed")
         self.old = old
+
+
+class Contention(Exception):
+    """Others kept writing the same item; the message comes back from the queue."""
 
 
 class Table(Protocol):
@@ -312,6 +317,22 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 
 def _revised(item: Item) -> Item:
     return Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
+
+
+def overwrite(table: Table, key: Key, change: Callable[[Item | None], Item | None]) -> bool:
+    """Writes `change(stored)`, or nothing where that is None; whether it wrote. Asked again when somebody wrote in
+    between, so it changes nothing itself. Raises Contention."""
+    old = table.get(key)
+    for _ in range(ATTEMPTS):
+        new = change(old)
+        if new is None:
+            return False
+        try:
+            table.put(replace(new, rev=old.rev if old else 0))
+            return True
+        except Conflict as conflict:
+            old = conflict.old
+    raise Contention(key.pk[:1])  # the rest may name somebody
 
 
 def in_days(now: datetime, days: int) -> datetime:

@@ -12,7 +12,7 @@ from moto import mock_aws
 from chalicelib.storage.item_keys import counter_item
 from chalicelib.storage.packed import _WORDS, Unreadable, unpack
 from chalicelib.storage.store import Store
-from chalicelib.storage.table import Conflict, DynamoTable, Item, Key, Table, attribute, document
+from chalicelib.storage.table import Conflict, Contention, DynamoTable, Item, Key, Table, attribute, document, overwrite
 from infra.replay.memory import MemoryTable
 from tests.aws_world import create_table
 from tests.boto_aws import BotoAws
@@ -68,6 +68,32 @@ def test_a_put_of_an_old_revision_is_refused_and_of_the_present_one_done(table: 
     assert conflict.value.old is not None and conflict.value.old.rev == 2
     with pytest.raises(Conflict):
         table.put(Item(Key("t#x:1#2", "c#other"), {}, rev=4))
+
+
+def test_who_overwrites_is_asked_again_about_what_somebody_wrote_in_between(table: Table) -> None:
+    asked: list[Any] = []
+
+    def append(old: Item | None) -> Item:
+        if not asked:
+            table.put(Item(KEY, {"by": ["another"]}))
+        asked.append(old and old.doc)
+        return Item(KEY, {"by": [*(old.doc["by"] if old else ()), "me"]})
+
+    assert overwrite(table, KEY, append)
+    assert asked == [None, {"by": ["another"]}]
+    assert (found := table.get(KEY)) and (found.doc, found.rev) == ({"by": ["another", "me"]}, 2)
+    assert not overwrite(table, KEY, lambda _: None)
+    assert table.get(KEY) == found
+
+
+def test_who_is_always_overtaken_gives_the_work_back(table: Table) -> None:
+    def overtaken(old: Item | None) -> Item:
+        table.put(Item(KEY, {"n": 0}, old.rev if old else 0))
+        return Item(KEY, {"n": 1})
+
+    with pytest.raises(Contention):
+        overwrite(table, KEY, overtaken)
+    assert (found := table.get(KEY)) and found.doc == {"n": 0}
 
 
 def test_a_family_is_in_the_order_of_its_sort_keys(table: Table) -> None:
