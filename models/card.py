@@ -28,6 +28,7 @@ from models.weights import Recipe
 
 FOLDER = Path(__file__).parent
 HELD_OUT = FOLDER / "held_out.jsonl"
+CARD_TEXT = FOLDER / "card_text.md"
 
 
 def benchmark(path: Path) -> tuple[list[Prediction], IntentModel]:
@@ -113,91 +114,34 @@ def intent_table(intents: Mapping[str, IntentScores], never: Collection[str]) ->
 
 
 def card(model: IntentModel, rows: Sequence[Row], predictions: Sequence[Prediction], scores: str, fit: str) -> str:
-    """The text of CARD.md."""
+    """The text of CARD.md: card_text.md with its figures."""
     languages = Counter(row.language for row in rows)
     counted = ", ".join(f"{count} {language}" for language, count in sorted(languages.items()))
     heard = sum(each.reading.language == each.row.language for each in predictions if each.row.language != "und")
     misheard = sum(each.reading.language not in (None, each.row.language) for each in predictions)
-    served = len(rows) - languages["und"]
     bounds = ", ".join(f"{label} {bound:.3f}" for label, bound in sorted(model.bounds.items()))
-    mix = ", ".join(f"{share:.0%} {name}" for name, share in MIX.items())
-    return f"""# The intent model's card
-
-Written by `python -m models.card`; do not edit. Model `{model.hash}`.
-
-**On 1,133 real messages to retailers, which are not here, the replies of the release before this ladder helped in .82
-of the cases, whatever its card said. This model is to be measured on real messages again by others; until then, nothing
-below says what it is worth there.**
-
-## Data
-{len(rows)} utterances written for this project ({counted}; und = not served), {len(model.classes)} intents; SHA-256
-of the rows `{model.header["trained_on"]["sha256"]}`.
-Many are hard on purpose: half-said, sarcastic, with the words of another intent, other industries' questions that use a
-shop's words, and pairs that say the same words and mean the opposite; the others are ordinary questions. Half of them
-are learnt a second time beside another sentence, with typos or a hashtag. Their writers marked which are paraphrases of
-each other; ordinary questions of different groups still resemble each other, so that nested figures are better than on
-shops that talk differently.
-
-`held_out.jsonl` was written by the model's author before the utterances were read. No model learns it, but it was
-looked at while the recipe was chosen, and it is easier than the utterances: its figures are optimistic.
-`fit/` (ordinary questions, traps, urgent messages) was written for its test, apart from the training rows. No model
-learns it and no threshold is chosen on it; the promises below were set with its tables in view, so that they flatter a
-little. Its questions are easier than real ones, too.
-
-## Decisions
-An automatic reply stands on one of three rungs; each has its own promise (least share of right replies, with 95 %
-certainty) and its own threshold in each language, chosen out of fold on that language's messages, guards included.
-The messages are weighed to what first contacts are, as far as known: {mix}
-(common questions; matters for people; nothing to answer). The last are hard on purpose here and count {HARD} each: of
-such rows the release before acknowledged 1.3 %, of random real messages .34 %. Besides, at most
-{SHIPPED_PROMISE.strangers:.1%} of a language's chat and other industries' messages may be answered.
-
-{threshold_table(model)}
-
-Bounds for closing without an answer ({SHIPPED_PROMISE.closing:.0%} right, with the same certainty, on rows of which
-nearly every fifth that sounds like thanks is a complaint):
-{bounds or "none can keep it, so nothing is closed"}.
-Never acknowledged with a reply of their own: {", ".join(sorted(model.never))}.
-Urgent: at most {SHIPPED_PROMISE.urgent:.1%} of a language's other messages besides those that words call.
-
-## Scores of the whole path: model and guards
-Utterances by nested cross-validation: {OUTER_FOLDS} outer and {INNER_FOLDS} inner folds, groups of paraphrases never
-parted, calibration and thresholds chosen inside, all through the serving code. Shares of right replies are weighed to
-the mix; *questions helped* are the common questions that get a right reply on any rung.
-
-{ladder_table(ladders(predictions))}
-
-Of the rows in served languages {heard / served:.1%} are heard in their own language; {misheard / len(rows):.2%} of all
-rows are taken for a wrong one.
-
-## The fit test
-`python -m models.fit_check`: the decision of the running system, playbook included, on `fit/`.
-
-```
-{fit}
-```
-
-## Scores of the intents alone
-*Answered at 98 %*: right answers as a share of the rows in scope, at the largest coverage with that precision, out of
-scope in the mix. *Accepted* is the own rung.
-
-{scores}
-
-![reliability](reliability.png) ![coverage and precision](coverage.png)
-
-{intent_table(by_intent(predictions), model.never)}
-
-## Corrections
-What staff correct is learnt by `models.train_from_corrections`. On real messages the first few hundred corrections
-changed nothing that could be measured; they begin to help near 1,000.
-
-## Limits
-- Not seen by anyone here: real messages. The precision on them may be lower or higher than any figure above.
-- One intent a message: two matters in one message get the topic's or the general reply; the rest is people's.
-- Languages: English, German, French, Spanish; of anything else, and of texts too short to tell, the language is None.
-- No memory: a reply in mid-thread is read alone. Images, links and most sarcasm are not understood.
-- The first {TEXT_CAP:,} characters of a message are read.
-"""
+    return CARD_TEXT.read_text("utf-8").format(
+        hash=model.hash,
+        rows=len(rows),
+        rows_hash=model.header["trained_on"]["sha256"],
+        counted=counted,
+        classes=len(model.classes),
+        mix=", ".join(f"{share:.0%} {name}" for name, share in MIX.items()),
+        hard=HARD,
+        promise=SHIPPED_PROMISE,
+        thresholds=threshold_table(model),
+        bounds=bounds or "none can keep it, so nothing is closed",
+        never=", ".join(sorted(model.never)),
+        outer_folds=OUTER_FOLDS,
+        inner_folds=INNER_FOLDS,
+        ladders=ladder_table(ladders(predictions)),
+        heard=heard / (len(rows) - languages["und"]),
+        misheard=misheard / len(rows),
+        fit=fit,
+        scores=scores,
+        intents=intent_table(by_intent(predictions), model.never),
+        text_cap=TEXT_CAP,
+    )
 
 
 def _figure(value: float | int | None) -> str:
