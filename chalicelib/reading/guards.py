@@ -38,7 +38,7 @@ _ROWS: Final = (
         Guard(name)
         for name in ("another_shop_instead", "about_another_shop", "negated", "settled", "thankless", "sarcasm")
     ),
-    *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting")),
+    *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting", "link")),
     *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
 )
 # The same words inside a message that asks something: a person is to be told so in the plainest words.
@@ -129,7 +129,7 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
     if "another_shop" in found and not {"addressed", "price_match"} & found:
         found.add("about_another_shop")
     if "bait" in found and "url" in words.split():
-        found.add("advert" if "?" not in text else "links")
+        found.add("links" if "?" in text else "link" if "trouble" in found else "advert")
     if "second_question" in found and "?" in text:
         found.add("two_questions")
     yield from found & GUARDS.keys()
