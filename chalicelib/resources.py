@@ -17,7 +17,7 @@ from chalicelib.codec import to_milliseconds
 from chalicelib.keys import Keys, KeysError, load_keys
 from chalicelib.outcomes import metric
 from chalicelib.settings import Settings, read_settings
-from chalicelib.wire import tls
+from chalicelib.trust import amazon_tls, tls
 
 if TYPE_CHECKING:  # each function imports only what it uses: the time to its first answer depends on it
     from collections.abc import Callable, Sequence
@@ -66,13 +66,14 @@ class Overrides(TypedDict, total=False):
     telemetry: "Outcomes"
 
 
-# What each function makes when it starts: handler → the services that need no call to be made
+# What each function makes when it starts: handler → the services that need no call to be made; all speak to AWS, and
+# those with `http` to platforms as well
 _PREPARED = {
     "app.app": (),
-    "app.respond": ("packaged_playbook", "model", "store", "telemetry"),
+    "app.respond": ("packaged_playbook", "model", "store", "telemetry", "http"),
     "app.escalate": ("packaged_playbook", "store", "telemetry"),
     "app.sweep": ("packaged_playbook", "store", "telemetry"),
-    "app.notify": ("packaged_playbook", "store", "telemetry", "mailer"),
+    "app.notify": ("packaged_playbook", "store", "telemetry", "mailer", "http"),
 }
 
 
@@ -99,7 +100,9 @@ class Resources:
         needed = _PREPARED.get(self.settings.handler)
         if needed is None:
             return
-        tls()
+        amazon_tls()
+        if "http" in needed:
+            tls()
         for name in needed:
             getattr(self, name)
 

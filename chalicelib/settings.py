@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class SettingsError(ValueError):
     """A variable is missing or wrong; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Where everything is. `apps_secret` (a Secrets Manager id) or `apps_file` holds the registrations."""
 
     table: str

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: one request, one answer, over kept connections and one TLS context.
+"""HTTP/1.1 on the wire: one request, one answer, over kept connections.
 
 Small on purpose. http.client and urllib3 cost a cold start 30 to 80 ms of imports and every call several times the work
 (DECISIONS.md has the figures); what Earshot needs of HTTP is a request with a body, an answer with a length or in
@@ -8,10 +8,12 @@ chunks, and a sharp line between "nothing left this machine" and "it may have ar
 import socket
 import ssl
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from select import POLLIN, poll
 from time import monotonic
 from typing import NamedTuple
+
+from chalicelib.trust import AWS_HOSTS, amazon_tls, tls
 
 LONGEST_HEAD = 64 * 1024  # bytes of status line and headers
 LONGEST_BODY = 16 * 1024 * 1024  # bytes of an answer
@@ -36,12 +38,6 @@ class Received(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Received({self.status}, {len(self.body)} bytes)"  # its words are not for a log
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """The one context: loading the certificates takes longer than everything else here. Make it before work comes."""
-    return ssl.create_default_context()
 
 
 class Wire:
@@ -78,16 +74,31 @@ class Wire:
                 return connection
             connection.close()
         scheme, host, port = origin
+        if scheme == "http":
+            return self._opened(host, port, None)
+        if host.endswith(AWS_HOSTS):
+            try:
+                return self._opened(host, port, amazon_tls())
+            except _Unproven:
+                pass
+        return self._opened(host, port, tls())
+
+    def _opened(self, host: str, port: int, trust: ssl.SSLContext | None) -> socket.socket:
         try:
             made = socket.create_connection((host, port), self._connect_s)
         except OSError as error:
             raise NotConnected(type(error).__name__) from None
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return tls().wrap_socket(made, server_hostname=host) if scheme == "https" else made
+            return trust.wrap_socket(made, server_hostname=host) if trust else made
         except OSError as error:
             made.close()
-            raise NotConnected(type(error).__name__) from None
+            unproven = isinstance(error, ssl.SSLCertVerificationError)
+            raise (_Unproven if unproven else NotConnected)(type(error).__name__) from None
+
+
+class _Unproven(NotConnected):
+    """Nobody whom the context believes says that this is the host."""
 
 
 class _Broken(Exception):

@@ -8,9 +8,10 @@ from socket import create_server, socket
 from threading import Thread
 from time import sleep
 
+import botocore
 import pytest
 
-from chalicelib import wire
+from chalicelib import trust, wire
 from chalicelib.wire import Lost, NotConnected, Received, Wire
 from infra.bench.certificate import made
 from tests.patience import until
@@ -200,3 +201,47 @@ def test_only_a_certificate_of_that_host_by_a_trusted_issuer_is_spoken_to(
             stack.enter_context(pytest.raises(NotConnected))
         assert [kept.request("POST", url, {}, b"x").body for _ in range(2)] == [b"ok", b"ok"]
         assert len(seen) == 2
+
+
+@pytest.mark.parametrize("issuer", ["Amazon Root CA 9", "Another one"])
+def test_amazons_certificates_alone_prove_what_is_aws_and_all_others_what_they_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: str
+) -> None:
+    """As in a region with another issuer, or behind a company's own proxy: it costs a second handshake, no delivery."""
+    context, everybody = made(tmp_path, called=issuer)
+    amazons = tmp_path / "amazons"
+    amazons.mkdir()
+    made(amazons, called="Amazon Root CA 1")
+    system = (tmp_path / "certificate.pem").read_text() + "# a name\n" + (amazons / "certificate.pem").read_text()
+    (tmp_path / "system.pem").write_text(system)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    monkeypatch.setattr(wire, "AWS_HOSTS", ("127.0.0.1",))
+    monkeypatch.setattr(wire, "amazon_tls", trust.amazon_tls.__wrapped__)
+    asked: list[ssl.SSLContext] = []
+    monkeypatch.setattr(wire, "tls", lambda: asked.append(everybody) or everybody)  # type: ignore[func-returns-value]
+    tries = 1 if issuer.startswith("Amazon") else 2
+    scripts: list[Script] = [[FINE]] * tries
+    with scripted(*scripts, context=context) as (url, seen):
+        assert Wire().request("POST", url, {}, b"x").body == b"ok"
+    assert len(seen) == 1
+    assert len(asked) == tries - 1
+
+
+def test_where_none_of_amazons_certificates_is_found_all_of_the_systems_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = trust.tls()
+    made(tmp_path)
+    for path in (tmp_path / "certificate.pem", tmp_path / "key.pem", tmp_path / "there-is-none.pem"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        assert trust.amazon_tls.__wrapped__() is everybody
+
+
+def test_of_the_systems_certificates_amazons_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the list that the AWS SDK brings along, which is Mozilla's, as the distributions' is."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(Path(botocore.__file__).with_name("cacert.pem")))
+    found = trust.amazon_tls.__wrapped__().get_ca_certs()
+    words = [str(c["subject"]) for c in found]
+    names = [*(f"Amazon Root CA {n}" for n in range(1, 5)), "Starfield Services Root Certificate Authority - G2"]
+    assert len(words) == len(names)
+    assert all(any(name in said for said in words) for name in names)

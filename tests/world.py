@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, Unpack
@@ -158,7 +157,7 @@ class MemoryWorld:
         }
         given["dead_letters"] = (MemoryDeadLetters(self.quarantined), MemoryDeadLetters(self.dead))
         given.update(overrides)
-        settings = replace(NO_SETTINGS, public_url=public_url, reply_domain=reply_domain)
+        settings = NO_SETTINGS._replace(public_url=public_url, reply_domain=reply_domain)
         self.services = ReplayServices(apps, policy or playbook(), self.virtual_clock, self.outcomes, settings, **given)
         self.deliverer = Deliverer(self.virtual_clock, self.services.visibility)  # type: ignore[arg-type]
 

@@ -8,9 +8,8 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.aws.queues import MAX_MESSAGE, Queue, encode
 from chalicelib.codec import dump, from_time, load, to_time
@@ -30,8 +29,7 @@ class AlreadyDone(Exception):
     """The message's body was worked on and dropped before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One delivery (`body`, raw), or one interaction of it (`interaction`). `id` follows it to the e-mail; `census`
     says which accounts the app had when it came (App.census)."""
 
@@ -39,9 +37,12 @@ class Envelope:
     platform: str
     app: str
     received_at: datetime
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     interaction: Interaction | None = None
     census: str = ""
+
+    def __repr__(self) -> str:
+        return f"Envelope({self.id!r}, {self.platform!r}, {self.app!r})"  # the rest is a customer's
 
 
 SaveBody = Callable[[str, bytes, datetime], None]  # of storage/bodies.py, which receive imports in need only

@@ -113,7 +113,7 @@ class Letters:
         if content == envelope.body:
             return body
         if content is not None:
-            kept = replace(envelope, body=content)
+            kept = envelope._replace(body=content)
             inbox.enqueue(_Into(queue), kept, self.bodies.save, now, message.get("reasons", ()))
         if "chunks" in message:
             self.bodies.drop(message["chunks"])

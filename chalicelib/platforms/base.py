@@ -4,7 +4,6 @@ file needs for signatures and for posting once."""
 import base64
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -108,8 +107,7 @@ FOREIGN = "foreign_account"  # a part for an account that does not belong to the
 TEST = "test_delivery"  # sent by the platform's own test button
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One automatic reply. `token` is its claim, to be carried along where the platform hands it back; `private`
     asks for a private message where the interaction is public; `at` is now, for a platform that has it signed."""
 

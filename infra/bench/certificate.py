@@ -10,10 +10,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def made(folder: Path, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The server's context, and the client's that trusts it; `name` is the address it vouches for."""
+def made(
+    folder: Path, name: str = "127.0.0.1", called: str = "Earshot on loopback"
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's context, and the client's that trusts it; `name` is the address that it vouches for, `called` how
+    it and its issuer are called."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Earshot on loopback")])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, called)])
     now = datetime.datetime.now(datetime.UTC)
     signed = (
         x509.CertificateBuilder()

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
@@ -98,7 +98,7 @@ def _running(count: int = ENVIRONMENTS) -> Iterator[tuple[list[Environment], Cal
         apps_file.write_text(demo_text())
         port, counted = stack.enter_context(sqs_that_counts())
         at = f"http://127.0.0.1:{port}"
-        named = variables(replace(NO_SETTINGS, inbox_url=f"{at}/inbox", apps_file=str(apps_file))) | {
+        named = variables(NO_SETTINGS._replace(inbox_url=f"{at}/inbox", apps_file=str(apps_file))) | {
             "AWS_ENDPOINT_URL": at,
             "AWS_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "bench",

@@ -3,7 +3,6 @@ and without. The table's stream is read by a function of its own, so the calls h
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from time import process_time
@@ -24,7 +23,7 @@ from infra.replay.services import NO_SETTINGS, ReplayServices
 
 DELIVERIES, TIMES = 300, 5
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-NAMED = replace(NO_SETTINGS, facts_bucket="facts")
+NAMED = NO_SETTINGS._replace(facts_bucket="facts")
 
 
 def played(apps: Apps, playbook: Playbook, *, facts: bool) -> tuple[Counter[str], float]:

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -226,13 +226,13 @@ def deployed(answer: Callable[[Call], Answered | None] = lambda call: None, *, p
         registrations = demo_text()
         secrets = client("secretsmanager", aws.endpoint)
         secrets.put_secret_value(SecretId=aws.settings.apps_secret, SecretString=registrations)
-        settings = replace(aws.settings, platforms_via=via, public_url="", stage="tested")
+        settings = aws.settings._replace(platforms_via=via, public_url="", stage="tested")
         log = stack.enter_context((scratch / "log").open("wb"))
 
         def environment(name: str) -> dict[str, str]:
             public = url if name in ("notify", "mail_events") else ""  # as in the template
             return {
-                **variables(replace(settings, public_url=public)),
+                **variables(settings._replace(public_url=public)),
                 "AWS_REGION": "eu-central-1",
                 "AWS_DEFAULT_REGION": "eu-central-1",
                 "AWS_ACCESS_KEY_ID": name,

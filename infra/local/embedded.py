@@ -10,7 +10,7 @@ import os
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
@@ -153,7 +153,7 @@ def embedded_aws() -> Iterator[Embedded]:
         definitions.make_all()
         makers.sender(MAIL_FROM)
         definitions.made["FactsBucket"] = facts = makers.bucket(f"{STACK}-facts")  # of reports.yaml, which has no more
-        settings = replace(read_settings(definitions.variables()), facts_bucket=facts.ref)
+        settings = read_settings(definitions.variables())._replace(facts_bucket=facts.ref)
         yield Embedded(settings, endpoint, definitions.made, door)
 
 

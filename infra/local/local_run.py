@@ -176,7 +176,7 @@ def local_run(
 
     with serve(answer, port) as url, embedded_aws() as aws, serve(stand_in.answer) as via:
         _keep_secret(aws, text)
-        settings = replace(aws.settings, playbook_file=str(playbook), platforms_via=via, public_url=url)
+        settings = aws.settings._replace(playbook_file=str(playbook), platforms_via=via, public_url=url)
         services, before = LocalServices(settings, on_event, pace), functions.services
         services.warm()
         functions.services = services

@@ -4,7 +4,6 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
@@ -183,7 +182,7 @@ def replay(
     end = max((r.at for r in recorded), default=start) + after
     virtual_clock = VirtualClock(start)
     outcomes = Outcomes(out, virtual_clock, bodies=bodies)
-    settings = replace(NO_SETTINGS, public_url=PUBLIC_URL, reply_domain=REPLY_DOMAIN)
+    settings = NO_SETTINGS._replace(public_url=PUBLIC_URL, reply_domain=REPLY_DOMAIN)
     read = bodies or any(not isinstance(line, Recorded) for line in recorded)  # staff follow an e-mail's link
     services = ReplayServices(apps, playbook, virtual_clock, outcomes, settings, table=table, emails_are_read=read)
     run = Replay(recorded, services, outcomes)

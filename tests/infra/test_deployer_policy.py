@@ -7,7 +7,7 @@ The commands' calls are recorded while they run; what a resource needs is what i
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
@@ -178,7 +178,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     """Every command has run."""
     folder = tmp_path_factory.mktemp("commands")
     with embedded_aws() as aws, pytest.MonkeyPatch.context() as patch:
-        settings = replace(aws.settings, platforms_via="http://127.0.0.1:9")
+        settings = aws.settings._replace(platforms_via="http://127.0.0.1:9")
         recorder = Recorder(variables(settings))
         session = boto3.Session()
         session.events.register("before-parameter-build", recorder.built)
@@ -200,7 +200,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
         _deploy(folder)
         _operate(folder)
         doctor.sandbox()
-        doctor.concurrency(replace(settings, stage="prod"))
+        doctor.concurrency(settings._replace(stage="prod"))
         yield recorder
 
 

@@ -71,7 +71,7 @@ def test_the_visit_mails_it_and_then_fails_each_day_until_nothing_lies_there() -
 
 def test_the_visit_looks_at_every_queue_of_dead_letters_and_at_the_timers() -> None:
     world = AwsWorld()
-    world.services._settings = replace(SETTINGS, dead_letters="due-dead mail-dead", facts_letters="facts-dead")
+    world.services._settings = SETTINGS._replace(dead_letters="due-dead mail-dead", facts_letters="facts-dead")
     left = world.services.doctor.leftovers
     assert left
     assert left.queues == (SETTINGS.quarantine_url, "due-dead", "mail-dead", "facts-dead")

@@ -164,7 +164,7 @@ def test_a_live_comment_is_only_answered_privately() -> None:
     assert found.private_only and found.repliable
     wire = http(answer(data={"message_id": "r1"}))
     account = next(a for a in META.accounts if a.product == "instagram")
-    reply = replace(reply_to("instagram", IG, "1801"), interaction=found)
+    reply = reply_to("instagram", IG, "1801")._replace(interaction=found)
     assert instagram.reply(wire, META, account, reply) == "r1"
     assert wire.sent[0].data["recipient"] == {"comment_id": "1801"}
 
@@ -198,7 +198,7 @@ def test_each_reader_of_a_channel_has_a_thread_of_their_own_and_is_answered_in_i
     brand = one(TELEGRAM, chat(text="Hello", chat=where, **said))
     assert brand.brand and brand.thread == topics[0].thread and brand.kind is Kind.BRAND_REPLY
     wire = http(answer(data={"result": {"message_id": 8}}))
-    telegram.reply(wire, TELEGRAM, TELEGRAM.accounts[0], replace(reply_to("telegram", "1", "1"), interaction=topics[0]))
+    telegram.reply(wire, TELEGRAM, TELEGRAM.accounts[0], reply_to("telegram", "1", "1")._replace(interaction=topics[0]))
     assert (wire.sent[0].data["chat_id"], wire.sent[0].data["direct_messages_topic_id"]) == ("-1009", 51)
 
 

@@ -1,7 +1,6 @@
 """LINE's replies by token and by push, and what `check` finds; its payloads are the contract's (test_contract.py)."""
 
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,7 +84,7 @@ def test_a_claim_that_is_no_uuid_gives_one_all_the_same() -> None:
     wire = http(SENT, SENT)
     reply = reply_to("line", ACCOUNT.id, "4687", thread="U4af4")
     for _ in range(2):
-        line.reply(wire, LINE, ACCOUNT, replace(reply, token="claim-7"))
+        line.reply(wire, LINE, ACCOUNT, reply._replace(token="claim-7"))
     first, second = (s.headers["X-Line-Retry-Key"] for s in wire.sent)
     assert first == second == str(uuid.UUID(first))
 

@@ -59,7 +59,7 @@ def comment(**fields: Any) -> Reply:
 
 
 def private(reply: Reply) -> Reply:
-    return replace(reply, private=True)
+    return reply._replace(private=True)
 
 
 MESSAGE = {"text": "Thank you, we got it.", "metadata": TOKEN}
@@ -76,7 +76,7 @@ XD = reply_to("x", ME, "5001", private=True, reply_to="4001", author="4001")
 
 def mention(id: str, post: str) -> Reply:
     found = reply_to("instagram", IG, id, post=post, author="@anna_example")
-    return replace(found, interaction=replace(found.interaction, kind=Kind.MENTION))
+    return found._replace(interaction=replace(found.interaction, kind=Kind.MENTION))
 
 
 def whatsapp_body(**recipient: str) -> dict[str, Any]:
@@ -283,11 +283,11 @@ def test_x_says_when_its_rate_limit_ends(headers: dict[str, str], wait: timedelt
     "reply",
     [
         private(mention("1820", "1795")),
-        replace(MSG, interaction=replace(MSG.interaction, reply_to=None, author=None)),
-        replace(WAM, interaction=replace(WAM.interaction, reply_to=None, author=None)),
-        replace(WAM, interaction=replace(WAM.interaction, repliable=False)),
-        private(replace(XP, interaction=replace(XP.interaction, author=None))),
-        replace(XP, text="https://example.com/returns"),
+        MSG._replace(interaction=replace(MSG.interaction, reply_to=None, author=None)),
+        WAM._replace(interaction=replace(WAM.interaction, reply_to=None, author=None)),
+        WAM._replace(interaction=replace(WAM.interaction, repliable=False)),
+        private(XP._replace(interaction=replace(XP.interaction, author=None))),
+        XP._replace(text="https://example.com/returns"),
     ],
     ids=["mention in private", "messenger to nobody", "whatsapp to nobody", "group", "x to nobody", "only a link"],
 )
@@ -320,7 +320,7 @@ def test_a_reply_fits_the_platform_and_is_what_was_announced(
     reply: Reply, limit: int, size: Callable[[str], int], words: str
 ) -> None:
     wire = http(answer())
-    send(wire, replace(reply, text=words))
+    send(wire, reply._replace(text=words))
     sent = wire.sent[0].data
     posted = sent["message"] if "message" in sent else sent["text"]
     posted = str((posted.get("text") or posted.get("body")) if isinstance(posted, dict) else posted)

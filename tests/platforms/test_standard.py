@@ -196,7 +196,7 @@ def test_a_reply_url_in_a_payload_is_not_used() -> None:
     }
     found = only(event)
     wire = http(answer())
-    standard.reply(wire, STANDARD, ACCOUNT, replace(reply_to("standard", "shop-1", "1"), interaction=found))
+    standard.reply(wire, STANDARD, ACCOUNT, reply_to("standard", "shop-1", "1")._replace(interaction=found))
     assert wire.sent[0].url == ACCOUNT.options["reply_url"]
 
 

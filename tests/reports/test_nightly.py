@@ -58,7 +58,7 @@ def test_it_is_made_of_the_shops_own_whole_days(
     fill(bucket, ZoneInfo(zone))
     compact(bucket, tmp_path, zone, iter(()))
     assert bucket.get_json(COUNTS)
-    settings = replace(NO_SETTINGS, facts_bucket=NAME)
+    settings = NO_SETTINGS._replace(facts_bucket=NAME)
     services = Services(settings, clock=lambda: now, playbook=book, client=lambda *_: bucket.client)
     monkeypatch.setattr(report_functions, "services", services)
 

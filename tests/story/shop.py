@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -275,7 +275,7 @@ class ShopWorld(MemoryWorld):
             "new_token": self.services.new_token,  # no two processes ever make the same
             **queues,  # type: ignore[typeddict-item]
         }
-        settings = replace(NO_SETTINGS, public_url=URL, reply_domain=DOMAIN)
+        settings = NO_SETTINGS._replace(public_url=URL, reply_domain=DOMAIN)
         self.services = ReplayServices(APPS, self.policy, self.virtual_clock, self.outcomes, settings, **given)
 
     def refuse(self, product: str, account: str, thread: str) -> None:
