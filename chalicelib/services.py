@@ -7,6 +7,7 @@ if TYPE_CHECKING:  # each function imports only what it uses: the time to its fi
     from chalicelib.handlers.escalate import Escalator
     from chalicelib.handlers.mail_events import MailEvents
     from chalicelib.handlers.notify import Notifier
+    from chalicelib.handlers.posting import Poster
     from chalicelib.handlers.receive import Receiver
     from chalicelib.handlers.respond import Responder
     from chalicelib.handlers.spike_news import SpikeNews
@@ -33,18 +34,9 @@ class Services(Resources):
     @property
     def responder(self) -> "Responder":
         from chalicelib.handlers.acknowledge import Acknowledger
-        from chalicelib.handlers.breaker import Breaker
         from chalicelib.handlers.respond import Responder
 
-        acknowledger = Acknowledger(
-            store=self.store,
-            playbook=self.playbook,
-            apps=self.apps,
-            http=self.http,
-            breaker=Breaker(self.store, self.escalations),
-            new_token=self.new_token,
-            keys=self.keys,
-        )
+        acknowledger = Acknowledger(self.store, self.playbook, self.poster, self.new_token, self.keys)
         return Responder(
             store=self.store,
             model=self.model,
@@ -61,6 +53,13 @@ class Services(Resources):
             outcomes=self.telemetry,
             fresh_apps=self.fresh_apps,
         )
+
+    @property
+    def poster(self) -> "Poster":
+        from chalicelib.handlers.breaker import Breaker
+        from chalicelib.handlers.posting import Poster
+
+        return Poster(self.apps, self.http, Breaker(self.store, self.escalations))
 
     @property
     def forgotten(self) -> "Forgotten":
@@ -119,18 +118,9 @@ class Services(Resources):
 
     @property
     def answerer(self) -> "Answerer":
-        from chalicelib.handlers.breaker import Breaker
         from chalicelib.staff.answers import Answerer
 
-        return Answerer(
-            store=self.store,
-            playbook=self.playbook,
-            apps=self.apps,
-            http=self.http,
-            breaker=Breaker(self.store, self.escalations),
-            new_token=self.new_token,
-            outcomes=self.telemetry,
-        )
+        return Answerer(self.store, self.playbook, self.poster, self.new_token, self.telemetry)
 
     @property
     def desk(self) -> "Desk":

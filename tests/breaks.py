@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from chalicelib.conversations import answers, ladders, rules, staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome
-from chalicelib.handlers import acknowledge, notify
+from chalicelib.handlers import acknowledge, notify, posting
 from chalicelib.handlers.escalate import Escalator
 from chalicelib.keys import Keys
 from chalicelib.playbook import policy
@@ -140,7 +140,7 @@ BOTH: Mapping[str, tuple[Part, ...]] = {
 ONE: Mapping[str, Part] = {
     "urgent by edit is ignored": (rules, "_meet", _keeps_intent),
     "urgent waits for its turn": (ladders, "_pace", _urgent_waits),
-    "what may have been posted is posted again": (acknowledge, "post_once", lambda f: _tries_again(f)),
+    "what may have been posted is posted again": (posting.Poster, "post", lambda f: _tries_again(f)),
     "a sweep stops at a conversation that fails": (Escalator, "_guarded", _again_at_once),
     "a stale page acts on all": (staff_rules, "act", _acts_on_all),
     "an answer from the desk answers all": (staff_rules, "record_answer", _all_answered),

@@ -10,20 +10,18 @@ from functools import partial
 from typing import NamedTuple
 
 from chalicelib import platforms
-from chalicelib.apps import Account, Apps
+from chalicelib.apps import Account
 from chalicelib.conversations import rules
 from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
 from chalicelib.conversations.answers import automatic
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, Question, State, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
 from chalicelib.conversations.why import Why
-from chalicelib.handlers.breaker import Breaker
 from chalicelib.handlers.campaign_lines import Lines, is_second_reply, with_line
-from chalicelib.handlers.posting import post_once
+from chalicelib.handlers.posting import Poster
 from chalicelib.keys import Keys
 from chalicelib.outcomes.types import Replied
 from chalicelib.platforms.base import Reply
-from chalicelib.platforms.http import Http
 from chalicelib.playbook.parts import Answer, Place, Silence
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
@@ -60,9 +58,7 @@ class Acknowledger(NamedTuple):
 
     store: Store
     playbook: Playbook
-    apps: Apps
-    http: Http
-    breaker: Breaker
+    poster: Poster
     new_token: Callable[[], str]
     keys: Keys
 
@@ -73,9 +69,8 @@ class Acknowledger(NamedTuple):
         of the conversation."""
         conversation = claimed.after
         ack = conversation.acknowledgements[id]
-        owner = self.apps.owner(interaction.product, interaction.account)
         reply = Reply(interaction, ack.text, ack.token, now(), ack.private and not interaction.private)
-        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply)
+        state, reply_id, wait, code = self.poster.post(reply)
         not_before = now() + wait if wait else None
 
         def change(old: Conversation) -> Conversation:
@@ -130,7 +125,7 @@ class Acknowledger(NamedTuple):
 
     def permit(self, c: Conversation, thread: Thread, i: Interaction, now: datetime, parents: Parents) -> Permit:
         """Asks for what the claim of `i` needs, and takes it: once an interaction, before its claim is written."""
-        owner = self.apps.owner(i.product, i.account)
+        owner = self.poster.owner(i)
         people = linked(self.store, i.product, i.account, i.customer)
         why: str = Why.NO_ACCOUNT
         if owner:
@@ -138,7 +133,7 @@ class Acknowledger(NamedTuple):
             why = Why.OPTED_OUT if is_stopped else self._aside(c, thread, i, owner.account, parents)
         if owner and not why:
             held_back = i.id in c.acknowledgements  # it was counted when it was claimed the first time
-            why = Why.BREAKER if self.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
+            why = Why.BREAKER if self.poster.breaker.is_open(owner, now) else "" if held_back else self._count(i, now)
         if why:
             return Permit(why=why)
         return Permit(self.new_token(), campaign=self._campaign(c, i, people, now), people=tuple(people))
@@ -156,15 +151,12 @@ class Acknowledger(NamedTuple):
         self, i: Interaction, answer: Answer, token: str, private: bool, now: datetime
     ) -> Acknowledgement:
         reading = i.reading or Reading("", 0.0, 0.0, None, False)
-        owner = self.apps.owner(i.product, i.account)
         words = answer.private_text if private else answer.text
-        if owner:
-            words = platforms.product(i.product).wording(owner.account, i, words, private and not i.private)
         return Acknowledgement(
             state=Outcome.CLAIMED,
             at=now,
             token=token,
-            text=words,
+            text=self.poster.wording(i, words, private and not i.private),
             intent=reading.intent,
             model=reading.model,
             resolves=answer.resolves,
@@ -217,17 +209,13 @@ class Acknowledger(NamedTuple):
             a.at > now - lasts and a.state is not Outcome.PENDING for id, a in c.acknowledgements.items() if id != i.id
         ):
             return Why.RECENT
-        if self.apps.owner(i.product, i.account) is None:
+        if self.poster.owner(i) is None:
             return Why.NO_ACCOUNT
         return (permit.why or answer) if permit else None
 
     def _fits(self, i: Interaction, text: str, private: bool) -> bool:
         """Whether the platform would neither cut `text` nor take anything out of it: else something plainer is said."""
-        owner = self.apps.owner(i.product, i.account)
-        if owner is None:
-            return True
-        posted = platforms.product(i.product).wording(owner.account, i, text, private and not i.private)
-        return posted.split() == text.split()
+        return self.poster.wording(i, text, private and not i.private).split() == text.split()
 
     def _aside(self, c: Conversation, thread: Thread, i: Interaction, account: Account, parents: Parents) -> str:
         """The label of why it is not for the brand to speak here, "" where it is."""

@@ -66,7 +66,8 @@ class Responder(NamedTuple):
         parsed = self._parsed(envelope)
         if parsed is None or any(map(self._is_unknown, parsed)):  # receive may have read another apps file than this
             fresh = self.fresh_apps()
-            self = self._replace(apps=fresh, acknowledger=self.acknowledger._replace(apps=fresh))
+            poster = self.acknowledger.poster._replace(apps=fresh)
+            self = self._replace(apps=fresh, acknowledger=self.acknowledger._replace(poster=poster))
             parsed = self._parsed(envelope)
         interactions, reasons = _sorted_out(parsed, self._was_another(envelope))
         if reasons:

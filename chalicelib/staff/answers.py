@@ -8,15 +8,12 @@ from enum import StrEnum
 from hashlib import sha256
 
 from chalicelib import platforms
-from chalicelib.apps import Apps
 from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Outcome, PersonalAnswer
 from chalicelib.conversations.interaction import Interaction, Reading
-from chalicelib.handlers.breaker import Breaker
-from chalicelib.handlers.posting import post_once
+from chalicelib.handlers.posting import Poster
 from chalicelib.outcomes.types import Outcomes, Replied
 from chalicelib.platforms.base import Reply
-from chalicelib.platforms.http import Http
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import ConversationKey, Store
 
@@ -68,9 +65,7 @@ class Answerer:
 
     store: Store
     playbook: Playbook
-    apps: Apps
-    http: Http
-    breaker: Breaker
+    poster: Poster
     new_token: Callable[[], str]
     outcomes: Outcomes
 
@@ -108,15 +103,12 @@ class Answerer:
 
     def wording(self, to: Interaction, text: str, private: bool) -> str:
         """`text` as the platform would show it: cut, without links where it allows none."""
-        owner = self.apps.owner(to.product, to.account)
-        if owner is None:
-            return text
-        return platforms.product(to.product).wording(owner[1], to, text, _is_private(to, private))
+        return self.poster.wording(to, text, _is_private(to, private))
 
     def _problem(self, c: Conversation, to: Interaction, draft: Draft, now: datetime) -> Result | None:
         if not draft.text.strip():
             return Result(Problem.EMPTY)
-        if self.apps.owner(c.product, c.account) is None:
+        if self.poster.owner(to) is None:
             return Result(Problem.NO_ACCOUNT)
         if to.window and c.window_closes_at and c.window_closes_at <= now:
             return Result(Problem.WINDOW)
@@ -152,9 +144,8 @@ class Answerer:
         self, c: Conversation, draft: Draft, to: Interaction, answer: PersonalAnswer, now: Callable[[], datetime]
     ) -> Result:
         """One POST, and what became of it recorded."""
-        owner = self.apps.owner(to.product, to.account)
         reply = Reply(to, draft.text, answer.token, now(), _is_private(to, draft.private))
-        state, reply_id, wait, code = post_once(self.http, self.breaker, owner, reply)
+        state, reply_id, wait, code = self.poster.post(reply)
 
         def change(old: Conversation) -> Conversation:
             return staff_rules.record_answer(
