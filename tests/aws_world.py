@@ -260,11 +260,11 @@ class AwsWorld:
         safety schedule's sweep, the queues."""
         for minute in minutes:
             self.services.time = NOW + timedelta(minutes=minute)
-            self._mail_events()
+            self.mail_events()
             self.sweep()
             self.work()
 
-    def _mail_events(self) -> None:
+    def mail_events(self) -> None:
         """SES tells of each e-mail that it accepted, in the shape of its Send event."""
         for id, request in list(self.services.sent.items()):
             if id in self._told:

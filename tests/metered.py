@@ -9,8 +9,11 @@ Sources: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Capaci
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import StringIO
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,18 @@ import yaml
 
 from chalicelib.apps import Account, App, Apps
 from chalicelib.aws.client import AwsError, LeanAws, Service
+from chalicelib.outcomes.telemetry import Telemetry
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges, work
 from tests.aws_world import AwsWorld
 from tests.world import NOW, PAGE, comment, delivery, message
 
 USAGE = Path(__file__).parents[1] / "infra" / "stack" / "usage.yaml"
+DAY_S = 24 * 3600
+RETENTION_S = 90 * DAY_S  # RetentionDays' default
+EXPIRES_IN_S = 2 * DAY_S  # "typically within two days of their expiration" DynamoDB takes an item away
+LINE = 26  # bytes that CloudWatch counts with each line of a log
+_stages = count()
 INDEXES: Mapping[str, tuple[str, ...]] = {"overdue": ("shard", "wake_at"), "customer": ("customer",)}
 Attributes = Mapping[str, Mapping[str, Any]]
 
@@ -47,6 +56,12 @@ def _value(stored: Mapping[str, Any]) -> int:
     if kind == "L":
         return 3 + sum(1 + _value(inner) for inner in value)
     return 1
+
+
+def kept(attributes: Attributes) -> float:
+    """Bytes of an item, with DynamoDB's own hundred, by the part of the retention for which they are kept."""
+    lasts = int(attributes["expires_at"]["N"]) - NOW.timestamp() + EXPIRES_IN_S
+    return (size(attributes) + 100) * min(1.0, lasts / RETENTION_S)
 
 
 def _units(bytes: int, each: int) -> int:
@@ -235,11 +250,19 @@ class Shop:
         services.__dict__["lean_aws"] = MeteredAws(services.lean_aws, self.meter)
         self.world.sweep()  # the first one notes the playbook's clocks: once a playbook, not once a question
         self.meter.used.clear()
+        self.once = frozenset(self.meter.items)
+        self.log = StringIO()
+        with redirect_stdout(self.log):  # which a logger keeps, so that each has a stage of its own
+            services.telemetry = Telemetry(f"{next(_stages):04}", services.keys.pseudonym)
         self.deliveries = 0
         self.echoed = 0
 
     def play(self) -> None:
         """Everything that happens, in the order of its time."""
+        with redirect_stdout(self.log):
+            self._play()
+
+    def _play(self) -> None:
         for q in self.asked:
             self._deliver(self._question(q.number, q.text, private=q.private))
             self._echo(q.number, private=q.private)
@@ -253,6 +276,7 @@ class Shop:
             self.world.sweep()
             self.swept = self.meter.used - before  # of the last sweep, at which nothing is due any more
             self.world.work()
+            self.world.mail_events()
             self._facts()
 
     def _facts(self) -> None:
@@ -309,7 +333,8 @@ def record() -> dict[str, float]:
     shop.play()
     n, used, sweeps = len(ASKED), shop.meter.used, len(MINUTES)
     idle = shop.swept
-    stored = shop.meter.items.items()
+    stored = [item for key, item in shop.meter.items.items() if key not in shop.once]
+    lines = shop.log.getvalue().splitlines()
     notices = [notice for c in shop.world.conversations() for notice in c.notices.values()]
     found = {
         "deliveries": shop.deliveries,
@@ -322,11 +347,12 @@ def record() -> dict[str, float]:
         "read_units": used["read units"] - sweeps * idle["read units"],
         "dynamodb_calls": used["dynamodb calls"] - sweeps * idle["dynamodb calls"],
         "bytes_written": used["bytes written"],
-        "bytes_stored": sum(size(item) + 100 for _, item in stored),
-        "index_bytes": sum(200 for _, item in stored for names in INDEXES.values() if _entry(item, names)),
+        "bytes_stored": sum(map(kept, stored)),
+        "index_bytes": sum(200 for item in stored for names in INDEXES.values() if _entry(item, names)),
         "queue_messages": used["sqs.SendMessage"] + used["sqs.SendMessageBatch"],
         "fact_changes": used["fact changes"],
         "fact_read_units": used["fact reads"],
+        "log_bytes": sum(len(line.encode()) + LINE for line in lines),
         "timers": timers(),
     }
     by_question = {name: round(value / n, 3) for name, value in found.items()}

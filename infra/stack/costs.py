@@ -213,8 +213,7 @@ class Month:
         return [("E-mail", "email", self.emails), ("E-mail events", "sns_publish", self.emails)]
 
     def _watching(self) -> Amounts:
-        logs = self.told * self.use["log_bytes_a_message"] + self.emails * self.use["log_bytes_an_escalation"]
-        logs = (logs + (SWEEPS + self.timers) * 150) / 1e9
+        logs = (self.n * self.used["log_bytes"] + (SWEEPS + self.timers) * 150) / 1e9
         return [
             ("Logs", "log_gb", logs),
             ("Logs kept", "log_storage", logs),

@@ -83,3 +83,12 @@ def test_what_alarms_ask_for_is_counted_and_everything_else_stands_in_the_log(
 def test_the_delivery_is_named_from_the_first_line_to_the_e_mails(capsys: pytest.CaptureFixture[str]) -> None:
     lines, _ = told(capsys)
     assert {line["delivery"] for line in lines if "message" in line} == {"d-1"}
+
+
+def test_a_line_says_nothing_that_its_group_says_already_and_no_field_without_a_value(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A log is paid by its bytes."""
+    lines = [line for line in told(capsys)[0] if "message" in line]
+    assert not {"service", "location"} & {name for line in lines for name in line}
+    assert "" not in [value for line in lines for name, value in line.items() if line["message"] != "delivery refused"]
