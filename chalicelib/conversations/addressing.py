@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+from chalicelib.conversations.answers import said
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind
 
@@ -25,7 +26,7 @@ def person_wrote(c: Conversation, thread: Thread, machines: Collection[str], now
     here = (None, c.thread, *c.questions)
     return any(
         r.at >= since and not r.deleted and (r.to == c.customer or (r.to is None and (c.private or r.parent in here)))
-        for id, r in thread.replies.items()
+        for id, r in said(c, thread).items()
         if id not in machines
     )
 

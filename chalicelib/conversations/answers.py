@@ -4,7 +4,7 @@ reply to somebody else do not."""
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -24,22 +24,29 @@ WHOLE = 20  # characters of ours that have to be there when something else follo
 CUT = 40  # characters that have to be there when the rest of ours is missing
 
 
+def said(c: Conversation, thread: Thread) -> Mapping[str, BrandReply]:
+    """What the brand's people said here, by id: what is kept with the conversation itself was noted last."""
+    return {**thread.replies, **c.replies} if c.replies else thread.replies
+
+
 def answer_all(c: Conversation, thread: Thread, clocks: Clocks) -> Conversation:
     """`c` with every question answered that a reply in `thread` answers, by the platform's time, never by arrival."""
     machines = automatic(c, thread, clocks)
-    questions = {i: _answered(c, i, q, thread, machines) for i, q in c.questions.items()}
+    replies = said(c, thread)
+    questions = {i: _answered(c, i, q, replies, machines) for i, q in c.questions.items()}
     return c if questions == c.questions else replace(c, questions=questions)
 
 
 def automatic(c: Conversation, thread: Thread, clocks: Clocks) -> frozenset[str]:
     """The ids of the replies that a machine wrote: the playbook says so, or in a private conversation they came sooner
     after the customer's first message than a person can read it."""
-    found = {i for i, r in thread.replies.items() if r.automatic}
+    replies = said(c, thread)
+    found = {i for i, r in replies.items() if r.automatic}
     if c.private and clocks.automatic_within:
         asked = sorted(q.asked for q in c.questions.values())
-        said = sorted(r.at for r in thread.replies.values() if not r.deleted)
-        for id, reply in thread.replies.items():
-            first = _first(asked, said, reply.at)
+        times = sorted(r.at for r in replies.values() if not r.deleted)
+        for id, reply in replies.items():
+            first = _first(asked, times, reply.at)
             if first is not None and reply.at - first <= clocks.automatic_within and not reply.person:
                 found.add(id)
     return frozenset(found)
@@ -58,13 +65,15 @@ def _first(asked: Sequence[datetime], said: Sequence[datetime], at: datetime) ->
     return began if began in asked else None
 
 
-def _answered(c: Conversation, id: str, question: Question, thread: Thread, machines: frozenset[str]) -> Question:
-    by = thread.replies.get(question.answered_by or "")
+def _answered(
+    c: Conversation, id: str, question: Question, said: Mapping[str, BrandReply], machines: frozenset[str]
+) -> Question:
+    by = said.get(question.answered_by or "")
     if by and (by.deleted or question.answered_by in machines):  # the brand took its answer back; or it never was one
         question = replace(question, answered_at=None, answered_by=None)
     if question.answered_at:
         return question
-    replies = [(r.at, i) for i, r in thread.replies.items() if i not in machines and _answers(c, id, question, r)]
+    replies = [(r.at, i) for i, r in said.items() if i not in machines and _answers(c, id, question, r)]
     if not replies:
         return question
     at, answered_by = min(replies)

@@ -234,7 +234,9 @@ class Conversation:
     each (conversation, tier) has at most one e-mail and no question goes without. `round` is the newest ladder's number
     and `tier` what that one reached; `due_at` is when the first of all falls due.
 
-    `unlisted` counts the open questions beyond those that are kept: the first, the last and the urgent ones.
+    `unlisted` counts the open questions beyond those that are kept: the first, the last and the urgent ones. `replies`
+    are the newest of what the brand's people said, where the thread is this customer's alone; others, and what came
+    before any question, stand in the Thread.
     """
 
     product: str
@@ -258,6 +260,7 @@ class Conversation:
     answers: dict[str, PersonalAnswer] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
     unlisted: int = 0
+    replies: dict[str, BrandReply] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

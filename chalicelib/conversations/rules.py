@@ -4,7 +4,7 @@ Every function maps a conversation to the next one; `store.change_conversation` 
 nobody wrote in between. What answers a question stands in `answers`, who is called about it when in `ladders`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.conversations.answers import answer_all, fingerprint
@@ -21,6 +21,7 @@ from chalicelib.conversations.conversation import (
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.conversations.ladders import REMEMBERED, Clocks, arrange
 
+NOTED = 10  # replies kept with a private conversation: it is written with each of them
 NOTICE_LEASE = timedelta(minutes=10)  # a claimed notice without an outcome, nor an event from SES, is sent again
 MISSED = timedelta(
     days=1
@@ -160,9 +161,17 @@ def brand_reply(
 
 def add_reply(thread: Thread, id: str, reply: BrandReply) -> Thread:
     """`thread` with the brand's `reply`; this one and the newest others are kept."""
-    others = sorted((r.at, known) for known, r in thread.replies.items() if known != id)[1 - REMEMBERED :]
-    kept = sorted([*others, (reply.at, id)])
-    return replace(thread, replies={known: reply if known == id else thread.replies[known] for _, known in kept})
+    return replace(thread, replies=_with(thread.replies, id, reply, REMEMBERED))
+
+
+def note_reply(conversation: Conversation, id: str, reply: BrandReply) -> Conversation:
+    """The same for a conversation whose thread nobody else is in: one write for the reply and for what it answers."""
+    return replace(conversation, replies=_with(conversation.replies, id, reply, NOTED))
+
+
+def _with(said: Mapping[str, BrandReply], id: str, reply: BrandReply, most: int) -> dict[str, BrandReply]:
+    others = sorted((r.at, known) for known, r in said.items() if known != id)[1 - most :]
+    return {known: reply if known == id else said[known] for _, known in sorted([*others, (reply.at, id)])}
 
 
 # --- acknowledging: at most one automatic reply an interaction, ever -------------------------------------------------

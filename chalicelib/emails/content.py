@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
-from chalicelib.conversations import staff_rules
+from chalicelib.conversations import answers, staff_rules
 from chalicelib.conversations.conversation import (
     Acknowledgement,
     Conversation,
@@ -126,7 +126,7 @@ class Content:
     def _exchanged(self, c: Conversation, thread: Thread, most: int, open_too: bool) -> Iterator[Line]:
         ours = {a.id for a in c.answers.values()} | {a.id for a in c.acknowledgements.values()}
         ids = [(q.at, i) for i, q in c.questions.items() if open_too or not q.pending]
-        ids += [(r.at, i) for i, r in thread.replies.items() if i not in ours and not r.deleted]
+        ids += [(r.at, i) for i, r in answers.said(c, thread).items() if i not in ours and not r.deleted]
         for _, id in sorted(ids)[-most:]:
             found = self.store.interaction(c.product, c.account, id)
             if found and not found.deleted:

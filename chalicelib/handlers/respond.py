@@ -17,7 +17,7 @@ from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.changed import replace
-from chalicelib.conversations.conversation import Conversation, Outcome, Thread
+from chalicelib.conversations.conversation import BrandReply, Conversation, Outcome, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
 from chalicelib.conversations.why import Why
 from chalicelib.handlers import inbox
@@ -379,13 +379,21 @@ class Step(NamedTuple):
             conversations = [mine[0] if is_gone else self._came_back(*mine, i, seen)]
         elif not (i.ours or r.playbook.is_ours(i.text)):
             reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
-            thread = r.store.change_thread(
-                *place, partial(rules.add_reply, id=i.id, reply=reply), self.now(), talk.item
-            )
-            seen = _items(talk := r.store.talk(*place))  # also whoever asked before they could see the reply
-            conversations = [self._settled(c, thread, seen) for c in talk.conversations]
+            conversations, thread = self._said(i, reply, talk)
             why = Why.AUTOMATIC if any(i.id in answers.automatic(c, thread, r.playbook) for c in conversations) else ""
         return Stored(i, conversations[0].id if conversations else "", why=why)
+
+    def _said(self, i: Interaction, reply: BrandReply, talk: Talk) -> tuple[list[Conversation], Thread]:
+        """The conversations that the brand's `reply` concerns, with it applied, and what else was said in the thread.
+        Where only one customer can ask, it is kept with their conversation, so that one write does both."""
+        store, place = self.responder.store, (i.product, i.account, i.thread)
+        if i.private and [c.customer for c in talk.conversations] == [i.thread]:
+            noted = partial(rules.note_reply, id=i.id, reply=reply)
+            if c := self._settled(talk.conversations[0], talk.thread, _items(talk), noted):
+                return [c], talk.thread
+        thread = store.change_thread(*place, partial(rules.add_reply, id=i.id, reply=reply), self.now(), talk.item)
+        talk = store.talk(*place)  # also whoever asked before they could see the reply
+        return [self._settled(c, thread, _items(talk)) or c for c in talk.conversations], thread
 
     def _addressee(self, i: Interaction) -> str | None:
         """The customer whom the brand answers: as the platform says, else who wrote what the reply stands under."""
@@ -413,13 +421,26 @@ class Step(NamedTuple):
             seen,
         )
 
-    def _settled(self, conversation: Conversation, thread: Thread, seen: Items) -> Conversation:
-        """The conversation with the brand's replies applied; a reply that was taken back opens its question again."""
-        after = self._updated(
-            conversation, lambda old: rules.apply_replies(old, thread, self.responder.playbook, self.now()), seen
+    def _settled(
+        self,
+        conversation: Conversation,
+        thread: Thread,
+        seen: Items,
+        noted: Callable[[Conversation], Conversation] = lambda c: c,
+    ) -> Conversation | None:
+        """The conversation with the brand's replies applied, and first what `noted` adds to it; a reply that was taken
+        back opens its question again. None where there is no such conversation any more."""
+        key, r = ConversationKey.of(conversation), self.responder
+        done = r.store.update_conversation(
+            key,
+            lambda old: rules.apply_replies(noted(old), thread, r.playbook, self.now()),
+            self.now(),
+            seen=seen.get(key),
         )
-        self._schedule(after)
-        return after
+        if done is None:
+            return None
+        self._schedule(done.after)
+        return done.after
 
     def _updated(
         self, c: Conversation, change: Callable[[Conversation], Conversation], seen: Items = MappingProxyType({})

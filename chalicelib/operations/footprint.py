@@ -222,7 +222,7 @@ def tells_of(i: Interaction, traces: Traces, *, elsewhere: bool = False) -> bool
 def _ids_of_brand(store: Store, c: Conversation) -> set[str]:
     """The index shows what was written just now a moment later; the thread and the conversation name the newest."""
     place = (c.product, c.account, c.thread)
-    return {*store.ids_of_brand(*place), *store.thread(*place).replies, *_answering(c)}
+    return {*store.ids_of_brand(*place), *store.thread(*place).replies, *c.replies, *_answering(c)}
 
 
 def _answering(c: Conversation) -> set[str]:

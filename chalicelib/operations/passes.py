@@ -304,7 +304,8 @@ def _after(c: Conversation, until: datetime) -> Conversation | None:
     mine = {id: a for id, a in c.acknowledgements.items() if id.partition("/")[0] in later}
     acts = {id: a for id, a in c.acts.items() if a.at > until}
     answers = {id: a for id, a in c.answers.items() if a.at > until}
-    return replace(c, questions=later, acknowledgements=mine, acts=acts, answers=answers, unlisted=0)
+    said = {id: r for id, r in c.replies.items() if r.at > until}
+    return replace(c, questions=later, acknowledgements=mine, acts=acts, answers=answers, unlisted=0, replies=said)
 
 
 def _unanswered(thread: Thread, traces: Traces, answered: set[str], until: datetime) -> Thread | None:
