@@ -11,11 +11,13 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from math import exp
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from chalicelib.conversations.changed import maker
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.reading.features import LONG, sentences, words
 from chalicelib.reading.sums import LEVELS, Sums
@@ -42,6 +44,8 @@ _FIELDS: Final = frozenset(
 _WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS + 1))
 _LINES: Final = ("own", "topic", "general", "urgent")
 _NO_LINE: Final = (1.0, 0.0, 0.0)
+_OWN, _TOPIC, _GENERAL = Rung
+_reading: Final = maker(Reading)
 
 
 class ModelError(ValueError):
@@ -138,6 +142,7 @@ class IntentModel:
         self._own_line, self._topic_line, self._general_line, self._urgent_line = lines
         ladder = tuple(Rung)
         self._reaches = [ladder[1:] if label in header["never"] else ladder for label in self.classes]
+        self._bars = {rung: header["thresholds"].get(rung, {}) for rung in ladder}
         self._urgent_from: Mapping[str, float] = header["urgent_from"]
         self._needless: tuple[bool, ...] = tuple(label in header["needless"] for label in self.classes)
         self._of_needless = _adder([index for index, needless in enumerate(self._needless) if needless])
@@ -148,7 +153,8 @@ class IntentModel:
             for name in header["topics"]
         }
         self._urgent_class = self.classes.index(header["urgent"]) if header["urgent"] in self.classes else None
-        before = len(self.classes) + len(self.languages)
+        self._intents = len(self.classes)
+        self._spoken = before = len(self.classes) + len(self.languages)
         places = [before + self.heads.index(head) if head in self.heads else 0 for head in ("gate", "urgent")]
         self._places: tuple[int, int] = (places[0], places[1])
         self._score = Sums(matrix, header["bits"], header["scale"], header["bias"]).scores
@@ -180,12 +186,12 @@ class IntentModel:
         second = max(others)
         urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
         allowed = () if urgent >= SILENT_FROM else self._allowed(found)
-        return Reading(
+        return _reading(
             intent=self.classes[best],
-            confidence=found.rungs[Rung.OWN],
+            confidence=found.rungs[_OWN],
             margin=chances[best] - second,
             language=found.language,
-            accepted=Rung.OWN in allowed,
+            accepted=_OWN in allowed,
             model=self._name,
             chances=self._likely(chances, best) if second >= LIKELY else {},
             rungs=found.rungs,
@@ -221,9 +227,9 @@ class IntentModel:
             None if _wordless(text) else self._language(whole.spoken),
             sureness.topic,
             {
-                Rung.OWN: probability(sureness.own),
-                Rung.TOPIC: probability(sureness.on_topic),
-                Rung.GENERAL: probability(sureness.general),
+                _OWN: probability(sureness.own),
+                _TOPIC: probability(sureness.on_topic),
+                _GENERAL: probability(sureness.general),
             },
             self._reach(best, parts) if parts else self._reaches[best],
             self._needed(whole),
@@ -247,13 +253,15 @@ class IntentModel:
     # --- what the columns say ---
 
     def _look(self, found: Sequence[str]) -> Look:
-        scores, intents = self._score(found), len(self.classes)
-        chances = softmax(scores[:intents])
-        spoken = intents + len(self.languages)
+        scores, intents = self._score(found), self._intents
+        of_intents, spoken = scores[:intents], self._spoken
+        top = max(of_intents)
+        powers = [exp(score - top) for score in of_intents]  # softmax, written out
+        total = sum(powers)
         gate, urgent = self._places
         return Look(
-            chances,
-            chances.index(max(chances)),
+            [power / total for power in powers],
+            scores.index(top),
             scores[gate] if gate else 0.0,
             scores[urgent] if urgent else 0.0,
             scores[intents:spoken],
@@ -304,7 +312,7 @@ class IntentModel:
             return ()
         code = found.language or ""
         for number, rung in enumerate(found.reach):
-            if found.rungs[rung] >= self.thresholds.get(rung, {}).get(code, NEVER_MET):
+            if found.rungs[rung] >= self._bars[rung].get(code, NEVER_MET):
                 return found.reach[number:]
         return ()
 

@@ -1,7 +1,8 @@
-"""`replace` for what changes with every step of a conversation: a copy is made from slot to slot."""
+"""`replace` for what changes with every step of a conversation, and `maker` for what is made with every message: slot
+by slot, where a frozen dataclass asks for each slot by its name."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,25 @@ else:
                 raise TypeError(f"{type(value).__name__} has no {name}")
             writers[name](new, changed)
         return new
+
+
+if TYPE_CHECKING:
+
+    def maker[**P, T](kind: Callable[P, T]) -> Callable[P, T]: ...
+
+else:
+
+    def maker(kind):
+        """What makes a slotted dataclass whose `__init__` only sets its fields in a third of the time; it takes names
+        only, and a field whose default is made anew each time has to be given."""
+        every = fields(kind)
+        asked = [f.name if f.default is MISSING else f"{f.name}=_default_{f.name}" for f in every]
+        lines = [f"    _write_{f.name}(_new, {f.name})" for f in every]
+        made = {"_new_of": object.__new__, "_kind": kind, **{f"_default_{f.name}": f.default for f in every}}
+        made |= {f"_write_{f.name}": getattr(kind, f.name).__set__ for f in every}
+        head = f"def make(*, {', '.join(asked)}):"
+        exec("\n".join([head, "    _new = _new_of(_kind)", *lines, "    return _new"]), made)
+        return made["make"]
 
 
 type Write = Callable[[Any, Any], None]

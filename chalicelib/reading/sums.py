@@ -17,6 +17,7 @@ LEVELS: Final = 15  # a weight is a whole number from -LEVELS to LEVELS
 WORDS: Final = 3_000  # that are at hand, and as many from before
 _LANE: Final = 2  # bytes a number occupies
 ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
+FEW: Final = 200  # letters, of at most four bytes each and a space before each word: their rows can always be added
 _LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
 _integer: Final = int.from_bytes
 
@@ -71,7 +72,7 @@ class Sums:
         if len(set(found)) < len(found):
             every = list(dict(zip(found, every, strict=True)).values())
         rows, columns = len(every) + len(of_pairs), self._columns
-        if rows <= ROOM and sum([len(word[1]) for word in every]) <= ROOM // 2:  # twice as many pieces at most
+        if sum(map(len, found)) <= FEW or self._fits(rows, every):
             packed = sum([word[2] for word in every]) + (sum(of_pairs) << self._behind)
             numbers: Sequence[int] = self._unpack(packed.to_bytes(self._size))
         else:
@@ -83,6 +84,11 @@ class Sums:
             scale * (one * words + other * chars - offset) + bias
             for scale, words, chars, bias in zip(self._scale, numbers, numbers[columns + 1 :], self._bias, strict=False)
         ]
+
+    @staticmethod
+    def _fits(rows: int, every: Sequence[Weighed]) -> bool:
+        """Whether so many rows, and all pieces of the words, can be added: at most two pieces begin at a byte."""
+        return rows <= ROOM and sum([len(word[1]) for word in every]) <= ROOM // 2
 
     def _weigh(self, word: str) -> Weighed:
         padded = f" {word} ".encode()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.conversations import conversation
-from chalicelib.conversations.changed import replace
+from chalicelib.conversations.changed import maker, replace
 from chalicelib.conversations.interaction import Interaction, Reading
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -32,3 +32,19 @@ def test_there_is_no_such_field() -> None:
     unknown: dict[str, Any] = {"teir": 2}
     with pytest.raises(TypeError, match="Ladder has no teir"):
         replace(conversation.Ladder(), **unknown)
+
+
+@pytest.mark.parametrize("kind", COPIED)
+def test_what_is_made_slot_by_slot_is_what_the_class_makes(kind: Any) -> None:
+    fields = dataclasses.fields(kind)
+    values = {field.name: f"a {field.name}" for field in fields}
+    made = maker(kind)(**values)
+    assert made == kind(**values) and type(made) is kind
+    needed = {f.name: values[f.name] for f in fields if f.default is dataclasses.MISSING}
+    assert maker(kind)(**needed) == kind(**needed)
+
+
+def test_nothing_that_has_no_default_is_left_out() -> None:
+    some: dict[str, Any] = {"intent": "refund", "confidence": 1.0, "chances": {}, "rungs": {}}
+    with pytest.raises(TypeError, match="missing"):
+        maker(Reading)(**some)
