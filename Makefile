@@ -33,7 +33,7 @@ run: setup ## keep Earshot running on this machine, with a page in the browser
 # --- packaging and operating; STAGE names the deployment, DEPLOYING.md and RUNBOOK.md tell more ---
 
 STAGE ?= prod
-OPS = $(PYTHON) -m infra.ops --stage $(STAGE)
+OPS = $(PYTHON) -m infra.ops --stage "$(STAGE)"
 
 .PHONY: package layers deploy rollback smoke costs doctor redrive rotate-secret rotate-key apps playbook erase export link backfill connect restore
 
@@ -98,17 +98,18 @@ restore: setup ## TO=2026-11-21T10:00Z or 36h: the table as it was then, as a ne
 connect: setup ## [ACCOUNT=product:id] [DO=1]: register the webhooks at the platforms; without DO=1 only say what would be done
 	@$(OPS) connect $(if $(ACCOUNT),--account "$(ACCOUNT)") $(if $(DO),--do)
 
-replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT=… PLAYBOOK=… UNTIL=72h]; a sample without them
-	@$(if $(DELIVERIES),,$(PYTHON) -m infra.replay.sample --out build/deliveries.jsonl)
+replay: setup ## what would have happened: DELIVERIES=… APPS=… [OUT= PLAYBOOK= UNTIL=72h FACTS= REPORT=]; a sample without them
+	@$(if $(DELIVERIES),$(if $(APPS),,echo "replay: DELIVERIES needs APPS, the apps file of whose they are" >&2; exit 2),\
+	  $(PYTHON) -m infra.replay.sample --out build/deliveries.jsonl)
 	@$(if $(APPS),,$(PYTHON) -m infra.local.demo_apps > /dev/null)
-	@$(PYTHON) -m infra.replay $(or $(DELIVERIES),build/deliveries.jsonl) --apps $(or $(APPS),build/demo_apps.json) \
-	  --out $(or $(OUT),build/outcomes.jsonl) $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) --until $(or $(UNTIL),72h) \
-	  --report $(or $(REPORT),build/report.html) $(if $(FACTS),--facts $(FACTS))
+	@$(PYTHON) -m infra.replay "$(or $(DELIVERIES),build/deliveries.jsonl)" --apps "$(or $(APPS),build/demo_apps.json)" \
+	  --out "$(or $(OUT),build/outcomes.jsonl)" $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)") --until "$(or $(UNTIL),72h)" \
+	  --report "$(or $(REPORT),build/report.html)" $(if $(FACTS),--facts "$(FACTS)")
 
 report: setup ## FACTS=folder or STAGE=prod [SINCE=2026-10-01 UNTIL=2026-10-31 HANDLING=6 PLAYBOOK= APPS= LANGUAGE=de OUT=]: what was asked
-	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts $(FACTS),--stage $(STAGE)) --out $(or $(OUT),build/report.html) \
-	  $(if $(SINCE),--since $(SINCE)) $(if $(UNTIL),--until $(UNTIL)) $(if $(HANDLING),--handling $(HANDLING)) \
-	  $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(APPS),--apps $(APPS)) $(if $(LANGUAGE),--language $(LANGUAGE))
+	@$(PYTHON) -m infra.reports $(if $(FACTS),--facts "$(FACTS)",--stage "$(STAGE)") --out "$(or $(OUT),build/report.html)" \
+	  $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") $(if $(HANDLING),--handling "$(HANDLING)") \
+	  $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)") $(if $(APPS),--apps "$(APPS)") $(if $(LANGUAGE),--language "$(LANGUAGE)")
 
 study: setup ## twenty shops and forty questions, as their people acted and with Earshot
 	@$(PYTHON) -m infra.replay.study
@@ -123,22 +124,22 @@ backtest: setup ## the forecast on the past of invented shops: how far off, and 
 	@$(PYTHON) -m infra.reports.backtest
 
 facts: setup ## STAGE=prod: write the facts of all that the stack's table holds anew
-	@$(PYTHON) -m infra.reports --refill --stage $(STAGE)
+	@$(PYTHON) -m infra.reports --refill --stage "$(STAGE)"
 
 train: setup ## train the shipped model anew; OWN=rows.csv adds your own labelled rows
-	@$(PYTHON) -m models.train $(if $(OWN),--own $(OWN)) --out models/intents.model
+	@$(PYTHON) -m models.train $(if $(OWN),--own "$(OWN)") --out models/intents.model
 	@$(PYTHON) -m models.card
 
 train-from-corrections: setup ## learn from what staff corrected: STAGE=prod; refuses a model that got worse
-	@$(PYTHON) -m infra.ops.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage $(or $(STAGE),prod)
+	@$(PYTHON) -m infra.ops.corrections --out build/corrections.jsonl --answers build/answers.jsonl --stage "$(STAGE)"
 	@$(PYTHON) -m models.train_from_corrections --corrections build/corrections.jsonl \
 	  --current models/intents.model --out models/intents.model
 
 evaluate: setup ## the shipped model by nested cross-validation: table, curves, models/CARD.md; DATA=rows.jsonl scores those
-	@$(PYTHON) -m $(if $(DATA),models.evaluate --data $(DATA),models.card $(if $(ALSO),--also $(ALSO)))
+	@$(PYTHON) -m $(if $(DATA),models.evaluate --data "$(DATA)",models.card $(if $(ALSO),--also "$(ALSO)"))
 
 fit: setup ## what is said to messages that no training has seen: right, useless, wrong, by language and rung
-	@$(PYTHON) -m models.fit_check $(if $(PLAYBOOK),--playbook $(PLAYBOOK)) $(if $(WRONG),--wrong)
+	@$(PYTHON) -m models.fit_check $(if $(PLAYBOOK),--playbook "$(PLAYBOOK)") $(if $(WRONG),--wrong)
 
 bench: setup ## speed and memory, side by side in one run
 	@$(PYTHON) -m models.bench

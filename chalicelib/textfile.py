@@ -26,3 +26,10 @@ def decoded(content: bytes, name: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise NotText(f"{name}:{line}: not UTF-8 (perhaps windows-1252); save the file as UTF-8") from None
     raise NotText(f"{name}: {kind}; save the file as UTF-8")
+
+
+def told(error: BaseException) -> str:
+    """The error in words; of a file that cannot be opened its name and why, without the system's number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

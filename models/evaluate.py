@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.intents import DEFAULT_MODEL, IntentModel, ModelError
+from chalicelib.textfile import told
 from models.predict import Prediction, columns, predict, whole_path
 from models.rows import Row, RowError, from_file, texts
 from models.scores import by_intent, score
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.predictions:
             save(predict(model, rows), options.predictions)
     except (RowError, ModelError, OSError) as error:
-        print(f"models.evaluate: {error}", file=sys.stderr)
+        print(f"models.evaluate: {told(error)}", file=sys.stderr)
         return 1
     report = evaluate(model, rows, background)
     print(json.dumps(report, ensure_ascii=False, indent=1) if options.json else table(report))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from chalicelib import textfile
 from chalicelib.intents import DEFAULT_MODEL, IntentModel
+from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reading.guards import guards
@@ -104,11 +106,11 @@ class Report:
         yield "Messages that a training row says word for word are not counted, the parallel ones apart."
         each = {lang: Counter(s.row["intent"] for s in of(self.fit, lang)) for lang in LANGUAGES}
         yield f"questions an intent: {', '.join(f'{lang} {min(n.values(), default=0)}' for lang, n in each.items())}"
-        for name, told in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
-            yield from questions(name, told)
+        for name, those in (("questions", self.fit), ("controls", self.controls), ("parallel", self.parallel)):
+            yield from questions(name, those)
             yield ""
-        for name, told in (("first contacts", self.contacts), ("posts", self.posts)):
-            yield from contact_table(name, told)
+        for name, those in (("first contacts", self.contacts), ("posts", self.posts)):
+            yield from contact_table(name, those)
             yield ""
         yield from spoilt_table(self.spoilt)
         yield ""
@@ -132,11 +134,11 @@ class Report:
         wrong = [s for s in replies if s.verdict == "wrong"]
         if len(wrong) > bounds.wrong * len(replies):
             yield f"{len(wrong)} of {len(replies)} replies to questions are wrong, more than {bounds.wrong:.0%}"
-        for name, told in (("first contacts", self.contacts), ("posts", self.posts)):
-            answered = [s for s in told if s.rung]
+        for name, those in (("first contacts", self.contacts), ("posts", self.posts)):
+            answered = [s for s in those if s.rung]
             if right_ones(answered) < bounds.contacts_right * len(answered):
                 yield f"only {right_ones(answered)} of {len(answered)} replies to {name} are right"
-            needless = [s for s in told if kind(s.row["intent"]) == "needless"]
+            needless = [s for s in those if kind(s.row["intent"]) == "needless"]
             if sum(s.rung is not None for s in needless) > bounds.contacts_needless * len(needless):
                 yield f"more than {bounds.contacts_needless:.0%} of the {name} that need no answer get one"
         answered = [s for s in self.traps if s.rung]
@@ -234,7 +236,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
     parser.add_argument("--wrong", action="store_true", help="print each wrong reply and each answered trap")
     options = parser.parse_args(arguments)
-    playbook = read_playbook(options.playbook)
+    try:
+        playbook = read_playbook(options.playbook)
+    except (PlaybookError, OSError) as error:
+        print(f"models.fit_check: {textfile.told(error)}", file=sys.stderr)
+        return 2
     report = check(IntentModel.load(options.model), playbook)
     print("\n".join(report.lines()))
     if options.wrong:

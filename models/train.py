@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.conversations.interaction import Rung
+from chalicelib.textfile import told
 from models import artifact
 from models.decide import Promise
 from models.own import before_and_after, changes
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         trained = train([*rows, *own], plan, held_out)
     except (RowError, OSError) as error:
-        print(f"models.train: {error}", file=sys.stderr)
+        print(f"models.train: {told(error)}", file=sys.stderr)
         return 1
     artifact.write(trained.content, options.out)
     print(summary(trained, options.out))

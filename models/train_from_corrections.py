@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from chalicelib.intents import IntentModel, ModelError
+from chalicelib.textfile import told
 from models import artifact
 from models.policy import NO_REPLY, OTHER
 from models.predict import Columns, columns, predict
@@ -165,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         staff = weighed(shipped, staff, options.weight, PLAN.recipe)
         content, compared = learn(shipped, staff, current, PLAN)
     except (RowError, ModelError, OSError) as error:
-        print(f"train_from_corrections: {error}", file=sys.stderr)
+        print(f"train_from_corrections: {told(error)}", file=sys.stderr)
         return 1
     print(table(compared))
     if compared.refusal:

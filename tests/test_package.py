@@ -343,7 +343,7 @@ TEMPLATE = {"Parameters": {"Stage": {"Default": "prod"}, "MailFrom": {}, "LogDay
 
 
 def test_the_first_deployment_needs_what_has_no_default() -> None:
-    with pytest.raises(DeployError, match="MailFrom"):
+    with pytest.raises(DeployError, match="MAIL_FROM"):
         parameters(TEMPLATE, {"Stage": "prod"}, set())
     given = parameters(TEMPLATE, {"Stage": "prod", "MailFrom": "earshot@shop.example.com", "LogDays": ""}, set())
     assert {p["ParameterKey"] for p in given} == {"Stage", "MailFrom"}
@@ -378,19 +378,19 @@ def test_the_zip_is_uploaded_once_into_a_bucket_made_when_needed(package: Path, 
 
 def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_uploaded() -> None:
     template = {"Parameters": {"LogDays": merge_template()["Parameters"]["LogDays"]}}
-    with pytest.raises(DeployError, match="LogDays is one of 1, 3, 5"):
+    with pytest.raises(DeployError, match="LOG_DAYS is one of 1, 3, 5"):
         parameters(template, {"LogDays": "31"}, set())
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("Stage", "My Shop", "Stage cannot be My Shop: Name of this deployment"),
-        ("MailFrom", "earshot", "MailFrom cannot be earshot: Address that escalations come from"),
-        ("RetentionDays", "a year", "RetentionDays is a whole number from 1"),
-        ("RespondConcurrency", "1", "RespondConcurrency is a whole number from 2 to 1000"),
-        ("Endpoint", "url", "Endpoint is one of function-url, http-api, both"),
-        ("ReplyDomain", "reply shop", "ReplyDomain cannot be reply shop"),
+        ("Stage", "My Shop", "STAGE cannot be 'My Shop': Name of this deployment"),
+        ("MailFrom", "earshot", "MAIL_FROM cannot be 'earshot': Address that escalations come from"),
+        ("RetentionDays", "a year", "RETENTION_DAYS is a whole number from 1"),
+        ("RespondConcurrency", "1", "RESPOND_CONCURRENCY is a whole number from 2 to 1000"),
+        ("Endpoint", "url", "ENDPOINT is one of function-url, http-api, both"),
+        ("ReplyDomain", "reply shop", "REPLY_DOMAIN cannot be 'reply shop'"),
     ],
 )
 def test_what_cloudformation_would_refuse_is_refused_at_once(name: str, value: str, said: str) -> None:
@@ -402,7 +402,7 @@ def test_what_cloudformation_would_refuse_is_refused_at_once(name: str, value: s
 def test_none_takes_a_value_away_and_what_has_no_default_is_asked_for() -> None:
     found = parameters(TEMPLATE, {"LogDays": "none"}, {"Stage", "MailFrom", "LogDays"})
     assert {"ParameterKey": "LogDays", "ParameterValue": "30"} in found
-    with pytest.raises(DeployError, match="MailFrom"):
+    with pytest.raises(DeployError, match="MAIL_FROM"):
         parameters(TEMPLATE, {"MailFrom": "none"}, {"Stage", "MailFrom", "LogDays"})
 
 

@@ -20,6 +20,7 @@ from chalicelib.platforms import PRODUCTS
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.settings import variables
+from chalicelib.textfile import told
 from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.embedded import reach
 from infra.local.local_run import DEMO_PLAYBOOK, LocalRun, local_run
@@ -200,7 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(options, until)
     except (AppsError, PlaybookError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+        print(f"run: {told(error)}", file=sys.stderr)
         return 2
 
 

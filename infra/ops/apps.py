@@ -20,7 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, services: Services) -> int:
     if not given.file:
         raise OpsError("FILE is the apps file to store, such as FILE=apps.json (README.md, The apps file)")
-    count = put_apps(services.settings, Path(given.file), services.playbook)
+    file = Path(given.file)
+    read_apps(file)  # what is wrong in it is said before the stage is looked for
+    count = put_apps(services.settings, file, services.playbook)
     print(f"{count} accounts are registered; in use within five minutes")
     return 0
 

@@ -12,7 +12,7 @@ from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
 from chalicelib.storage.table import DynamoTable
 from infra.ops.former_table import carry
-from infra.ops.given import since
+from infra.ops.given import account_named, since
 from infra.ops.stage import OpsError
 
 
@@ -29,7 +29,7 @@ def run(given: argparse.Namespace, services: Services) -> int:
             raise OpsError("TABLE is a table that served before, not the one in use, and goes without ACCOUNT")
         print(carry(services, DynamoTable(services.lean_aws, given.table), now))
         return 0
-    count = backfill(services, given.account, since(given.since, now), now)
+    count = backfill(services, account_named(given.account), since(given.since, now), now)
     print(f"{count} interactions were listed and are on the inbox; those that are known change nothing")
     return 0
 
@@ -40,7 +40,7 @@ def backfill(services: Services, name: str, since: datetime, now: datetime) -> i
     product, _, id = name.partition(":")
     owner = services.apps.owner(product, id)
     if owner is None:
-        raise OpsError(f"the apps file has no account {name}: ACCOUNT is product:id")
+        raise OpsError(f"the apps file has no account {name}")
     app, account = owner
     count = 0
     try:

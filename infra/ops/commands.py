@@ -16,7 +16,7 @@ from chalicelib.aws.secret_text import TooLong
 from chalicelib.keys import KeysError
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.services import Services
-from chalicelib.settings import SettingsError
+from chalicelib.settings import Settings, SettingsError
 from infra.ops import (
     access,
     apps,
@@ -32,7 +32,7 @@ from infra.ops import (
     rotate_key,
     rotate_secret,
 )
-from infra.ops.stage import OpsError, settings_of
+from infra.ops.stage import OpsError, check_stage, settings_of
 from infra.stack.said import AWS
 
 
@@ -44,6 +44,21 @@ class Command(Protocol):
 
     def run(self, given: argparse.Namespace, services: Services) -> int:
         """Does it and prints what came of it; the exit status."""
+
+
+class StageServices(Services):
+    """The services of a stage, which is looked for when the first of them is needed: what was written wrong is said
+    before anybody is asked for credentials."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(lean_aws=access.operators_aws())
+        self._stage = stage
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = settings_of(self._stage)
+        return self._settings
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -73,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.arguments(commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0]))
     given = parser.parse_args(arguments)
     try:
-        return COMMANDS[given.command].run(given, Services(settings_of(given.stage), lean_aws=access.operators_aws()))
+        return COMMANDS[given.command].run(given, StageServices(check_stage(given.stage)))
     except REFUSED as error:
         print(f"{given.command}: {access.told(given.stage, error)}", file=sys.stderr)
         return 2

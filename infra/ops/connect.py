@@ -8,6 +8,7 @@ from chalicelib.apps import Account, App
 from chalicelib.platforms.base import ReplyError, Step
 from chalicelib.platforms.read import PayloadError
 from chalicelib.services import Services
+from infra.ops.given import account_named
 from infra.ops.stage import OpsError
 
 
@@ -18,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, services: Services) -> int:
     failed = False
+    if given.account:
+        account_named(given.account)
     for app, account in _chosen(services, given.account):
         name, address = f"{account.product}:{account.id}", services.settings.public_url + app.path
         try:
@@ -40,9 +43,7 @@ def _chosen(services: Services, name: str) -> Iterator[tuple[App, Account]]:
     accounts = [(app, account) for app in services.apps.apps for account in app.accounts]
     chosen = [(p, a) for p, a in accounts if name in ("", f"{a.product}:{a.id}")]
     if not chosen:
-        raise OpsError(
-            f"the apps file has no account {name}: ACCOUNT is product:id" if name else "the apps file is empty"
-        )
+        raise OpsError(f"the apps file has no account {name}" if name else "the apps file is empty")
     yield from chosen
 
 

@@ -16,7 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
-    customer = first_known(services.store, customer_named(given.customer))
+    named = customer_named(given.customer)
+    customer = first_known(services.store, named)
     print("looking at everything that the table holds: a minute or two for a million items", file=sys.stderr)
     found = services.eraser.export(customer, services.now())
     pseudonym = services.keys.named("customer", customer.product, customer.account, customer.id)

@@ -20,6 +20,16 @@ def customer_named(text: str, called: str = "CUSTOMER") -> Customer:
     return Customer(product, account, id)
 
 
+def account_named(text: str) -> str:
+    """product:id as it was written; raises OpsError."""
+    product, colon, id = text.partition(":")
+    if not (colon and product and id):
+        raise OpsError("ACCOUNT is product:id, for instance facebook:100200300")
+    if product not in PRODUCTS:
+        raise OpsError(f"{product} is none of {', '.join(PRODUCTS)}: ACCOUNT is product:id")
+    return text
+
+
 def since(text: str, now: datetime, called: str = "SINCE") -> datetime:
     """A time that has been: ISO 8601, or so long ago as 90min, 36h or 7d. Raises OpsError, which names the argument as
     it is `called`."""

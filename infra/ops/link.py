@@ -19,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, services: Services) -> int:
     given_ids = customer_named(given.customer), customer_named(given.other, "OTHER")
+    if not (given.by or given.undo):
+        raise OpsError("BY is who says so, such as BY=Robin: a link is somebody's word")
     one, other = (first_known(services.store, customer) for customer in given_ids)
     if given.undo:  # also a link that was made before one of the ids turned out to be another one's
         made = [unlink(services.store, _person(a), _person(b)) for a, b in dict.fromkeys(((one, other), given_ids))]
@@ -29,8 +31,6 @@ def run(given: argparse.Namespace, services: Services) -> int:
     for customer in (one, other):
         if services.apps.owner(customer.product, customer.account) is None:
             raise OpsError(f"the apps file has no account {customer.product}:{customer.account}")
-    if not given.by:
-        raise OpsError("BY is who says so, such as Robin: a link is somebody's word")
     link(services.store, _person(one), _person(other), given.by, services.now())
     print("from now on both are one person: one profile, and a “stop” to either is one to both")
     return 0

@@ -9,7 +9,7 @@ from chalicelib.apps import Apps
 from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.live import FRESH_FOR, PACKAGED_VERSION, PlaybookVersions
 from chalicelib.playbook.parts import PlaybookError
-from chalicelib.playbook.reader import load_playbook
+from chalicelib.playbook.reader import load_playbook, read_playbook
 from chalicelib.services import Services
 from chalicelib.storage.table import Conflict, Table
 from chalicelib.textfile import NotText, read_text
@@ -25,6 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    if given.file and given.version:
+        raise OpsError("FILE serves a playbook of yours, VERSION an older one again: name one of them")
+    if given.file:
+        read_playbook(Path(given.file))  # what is wrong in it is said before the stage is looked for
+    if given.version:
+        _number(given.version)
     if file := services.settings.playbook_file:
         raise OpsError(f"this stage serves the file {file}: change that one, and start it again")
     table = services.store.table
@@ -56,14 +62,20 @@ def put(table: Table, file: Path, apps: Apps, now: datetime) -> str:
 
 def serve(table: Table, version: str) -> str:
     """Serves an older version again (0: the deployment's own); what to tell. Raises PlaybookError."""
-    if not version.isdigit():
-        raise PlaybookError("VERSION is a number that make playbook lists, or 0 for the deployment's own")
+    number = _number(version)
     try:
-        PlaybookVersions(table).serve(int(version))
+        PlaybookVersions(table).serve(number)
     except Conflict:
         raise PlaybookError(_MEANWHILE) from None
-    called = "the deployment's own playbook" if int(version) == PACKAGED_VERSION else f"version {int(version)}"
+    called = "the deployment's own playbook" if number == PACKAGED_VERSION else f"version {number}"
     return f"{called} {_SOON}"
+
+
+def _number(version: str) -> int:
+    """Raises PlaybookError where it is none."""
+    if not (version.isascii() and version.isdigit()):
+        raise PlaybookError("VERSION is a number that make playbook lists, or 0 for the deployment's own")
+    return int(version)
 
 
 def listed(table: Table) -> str:

@@ -11,10 +11,15 @@ QUEUES = ("inbox", "due", "escalations", "mail-events", "incoming-mail")
 HELD_S = 60  # how long a message is ours while we look at it
 
 
-def queue_url(settings: Settings, name: str) -> str:
-    """The address of one of QUEUES; raises OpsError."""
+def check_queue(name: str) -> None:
+    """Raises OpsError where `name` is none of QUEUES."""
     if name not in QUEUES:
         raise OpsError(f"QUEUE is one of {', '.join(QUEUES)}")
+
+
+def queue_url(settings: Settings, name: str) -> str:
+    """The address of one of QUEUES; raises OpsError."""
+    check_queue(name)
     known = {"inbox": settings.inbox_url, "due": settings.due_url, "escalations": settings.escalations_url}
     if name in known:
         return known[name]

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from chalicelib.services import Services
-from infra.ops.queues import dead_letters_of, held, queue_url
+from infra.ops.queues import check_queue, dead_letters_of, held, queue_url
 from infra.ops.stage import client
 
 
@@ -16,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    check_queue(given.queue)
     moved = redrive(client("sqs"), queue_url(services.settings, given.queue), print)
     print(f"{moved} messages went back to {given.queue}")
     return 0

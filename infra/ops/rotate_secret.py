@@ -20,6 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, services: Services) -> int:
+    if not (given.platform and given.app):
+        raise OpsError("APP is platform/key, such as APP=meta/main")
     _stored(services.settings, given.platform, given.app)  # before anybody looks for the secret
     ask = getpass if sys.stdin.isatty() else lambda prompt: sys.stdin.readline()
     new = "" if given.finish else ask("the new secret: ").strip()
@@ -47,8 +49,6 @@ def rotate_secret(settings: Settings, platform: str, key: str, new: str, *, fini
 
 def _stored(settings: Settings, platform: str, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The stored registrations, and the row of the app in them. Raises OpsError."""
-    if not (platform and key):
-        raise OpsError("APP is platform/key, such as APP=meta/main")
     data: dict[str, Any] = json.loads(secret_text.get(client("secretsmanager"), settings.apps_secret))
     row = next((a for a in data["apps"] if (a["platform"], str(a["app"])) == (platform, key)), None)
     if row is None:

@@ -1,6 +1,7 @@
 """Which Earshot a command works on, and what it says when it cannot."""
 
 import os
+import re
 from typing import Any
 
 import boto3
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 from chalicelib.settings import Settings, read_settings
 from infra.ops import access
 
+STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")  # the template's own pattern
 SETTINGS_OF = "Notify"  # the function whose variables say where everything is: the one that has all of them
 
 
@@ -22,8 +24,18 @@ def client(service: str) -> Any:
     return make(service)
 
 
+def check_stage(stage: str) -> str:
+    """`stage`, where it can be the name of a deployment; raises OpsError."""
+    if not STAGE.fullmatch(stage):
+        raise OpsError(
+            f"STAGE names the deployment, such as STAGE=prod (small letters, digits and hyphens), not {stage!r}"
+        )
+    return stage
+
+
 def settings_of(stage: str) -> Settings:
-    """Where everything of `stage` is: the deployed function's own variables, or the environment's."""
+    """Where everything of `stage` is: the deployed function's own variables, or the environment's. Raises OpsError."""
+    check_stage(stage)
     access.enter_local(stage)
     if os.environ.get("EARSHOT_TABLE"):
         return read_settings()

@@ -23,7 +23,7 @@ from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
-from chalicelib.textfile import NotText
+from chalicelib.textfile import NotText, told
 from infra.replay.recording import Line, ReplayError, read_recording
 from infra.replay.replay import replay
 from infra.replay.services import REPLAY_KEYS
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
             table = streamed(playbook, options.facts) if options.facts or options.report else None
             outcomes = replay(recorded, apps, playbook, options.until, out, table, bodies=options.bodies)
     except (AppsError, PlaybookError, ReplayError, NotText, OSError) as error:
-        print(f"replay: {error}", file=sys.stderr)
+        print(f"replay: {told(error)}", file=sys.stderr)
         return 2
     print(outcomes.table(len(recorded), time.monotonic() - began))
     if table:

@@ -75,8 +75,12 @@ def read_recording(path: Path) -> list[Line]:
                     body=base64.b64decode(row.get("body_base64") or "", validate=True),
                 )
             )
+        except json.JSONDecodeError:
+            raise ReplayError(f"{path}:{number}: not a line of JSON; see README, Replay") from None
         except KeyError as error:
             raise ReplayError(f"{path}:{number}: {error.args[0]!r} is missing; see README, Replay") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ReplayError(f"{path}:{number}: {type(error).__name__}: {error}; see README, Replay") from None
+        except ValueError as error:
+            raise ReplayError(f"{path}:{number}: {error}; see README, Replay") from None
+        except (TypeError, AttributeError) as error:
+            raise ReplayError(f"{path}:{number}: not as replay reads it ({error}); see README, Replay") from None
     return recorded

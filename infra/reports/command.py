@@ -71,12 +71,20 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/report.html"))
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
     parser.add_argument("--apps", type=Path, help="the apps file, for the accounts' names")
-    parser.add_argument("--since", type=date.fromisoformat, help=f"first day; without it the last {DAYS} days")
-    parser.add_argument("--until", type=date.fromisoformat, help="last day")
+    parser.add_argument("--since", type=day, help=f"first day; without it the last {DAYS} days")
+    parser.add_argument("--until", type=day, help="last day")
     parser.add_argument("--handling", type=minutes, help="how long a person works on a question, in minutes")
     parser.add_argument("--language", choices=LANGUAGES, help="of the page; without it the weekly e-mail's")
     parser.add_argument("--refill", action="store_true", help="write the facts of all that the table holds anew")
     return parser.parse_args(arguments)
+
+
+def day(text: str) -> date:
+    """A day such as 2026-10-01. Raises argparse.ArgumentTypeError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write for example 2026-10-01") from None
 
 
 def minutes(text: str) -> timedelta:

@@ -24,7 +24,7 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from infra.stack import cloudformation, layers, restored, serving_table
 from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
-from infra.stack.package import BUILD, PackageError, package, report
+from infra.stack.package import BUILD, PackageError, merge_template, package, report
 from infra.stack.said import AWS, said
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -114,7 +114,7 @@ def _check_domain(values: Mapping[str, str]) -> None:
     """Raises DeployError for a domain without a certificate."""
     if values.get("DomainName") and not values.get("CertificateArn"):
         raise DeployError(
-            "DomainName needs CertificateArn, of a certificate of ACM in this region (DEPLOYING.md, Deploy)"
+            "DOMAIN_NAME needs CERTIFICATE_ARN, of a certificate of ACM in this region (DEPLOYING.md, Deploy)"
         )
 
 
@@ -132,18 +132,22 @@ def parameters(template: Mapping[str, Any], given: Mapping[str, str], known: set
     """What CloudFormation is told: the given values, and what the stack has already. Raises DeployError when a value
     is missing or is none that the template allows."""
     found: list[dict[str, Any]] = []
+    missing: list[str] = []
     for name, parameter in template["Parameters"].items():
         _check(name, parameter, given.get(name, ""))
         if given.get(name) == NONE:
             if "Default" not in parameter:
-                raise DeployError(f"{name} cannot be {NONE}: {parameter.get('Description', 'it is needed')}")
+                why = parameter.get("Description", "it is needed")
+                raise DeployError(f"{written(name)} cannot be {NONE}: {why}")
             found.append({"ParameterKey": name, "ParameterValue": str(parameter["Default"])})
         elif given.get(name):
             found.append({"ParameterKey": name, "ParameterValue": given[name]})
         elif name in known:
             found.append({"ParameterKey": name, "UsePreviousValue": True})
         elif "Default" not in parameter:
-            raise DeployError(f"the first time, {name} is needed as well: see DEPLOYING.md")
+            missing.append(written(name))
+    if missing:
+        raise DeployError(f"the first time, make deploy needs {', '.join(missing)} as well (DEPLOYING.md, Deploy)")
     return found
 
 
@@ -153,13 +157,28 @@ def _check(name: str, parameter: Mapping[str, Any], value: str) -> None:
         return
     allowed = [str(v) for v in parameter.get("AllowedValues", ())]
     if allowed and value not in allowed:
-        raise DeployError(f"{name} is one of {', '.join(allowed)}")
+        raise DeployError(f"{written(name)} is one of {', '.join(allowed)}")
     if parameter.get("Type") == "Number":
         least, most = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**9)
         if not (value.isdigit() and least <= int(value) <= most):
-            raise DeployError(f"{name} is a whole number from {least} to {most}: {parameter.get('Description', '')}")
+            why = parameter.get("Description", "")
+            raise DeployError(f"{written(name)} is a whole number from {least} to {most}: {why}")
     elif not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
-        raise DeployError(f"{name} cannot be {value}: {parameter.get('Description', '')}")
+        raise DeployError(f"{written(name)} cannot be {value!r}: {parameter.get('Description', '')}")
+
+
+def written(name: str) -> str:
+    """The parameter as `make deploy` takes it, e.g. MAIL_FROM for MailFrom."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
+def check_values(stage: str, given: Mapping[str, str]) -> None:
+    """Refuses a value that the template does not allow, before anything is built or asked. Raises DeployError."""
+    allowed = merge_template()["Parameters"]
+    if not stage:
+        raise DeployError(f"STAGE is needed, such as STAGE=prod: {allowed['Stage']['Description']}")
+    for name, value in {**given, "Stage": stage}.items():
+        _check(name, allowed[name], value)
 
 
 # What a stack had before there was a parameter for it: an update must not take it away unasked, least of all an address
@@ -260,10 +279,12 @@ def main() -> None:
     found = vars(parser.parse_args())
     stage, playbook, table = found.pop("stage"), found.pop("playbook"), found.pop("table")
     try:
+        check_values(stage, found)
+        read_playbook(playbook)
         check_playbook(f"earshot-{stage}", playbook)
         print(report(package(BUILD, playbook)))
         outputs = deploy(BUILD, stage, found | table_values(table))
-    except (PackageError, LayerError, DeployError, *AWS) as error:
+    except (PackageError, LayerError, DeployError, PlaybookError, *AWS) as error:
         sys.exit(f"deploy: {said(error)}")
     except KeyboardInterrupt:
         sys.exit("\ndeploy: stopped; what CloudFormation has begun goes on, and make deploy goes on from there")

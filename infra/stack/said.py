@@ -11,6 +11,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from chalicelib.textfile import told
+
 NO_CREDENTIALS = "no credentials or region: set AWS_PROFILE, or the keys, and AWS_DEFAULT_REGION (DEPLOYING.md)"
 ENDED = "the credentials have ended: log in again (aws sso login), or renew the keys and AWS_SESSION_TOKEN"
 UNKNOWN = "AWS does not know these credentials: look at AWS_PROFILE, or the keys and AWS_SESSION_TOKEN"
@@ -40,6 +42,4 @@ def said(error: BaseException) -> str:
         return f"{error}: look at AWS_PROFILE"
     if isinstance(error, SSOError | TokenRetrievalError):
         return ENDED
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return told(error)
