@@ -70,8 +70,13 @@ def _never(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Itera
 
 
 def _promise(ledger: Ledger, quality: Quality, resolving: frozenset[str]) -> Iterator[Advice]:
-    """A promise that is broken more often than kept cannot be the right one."""
-    worst = [x for x in ledger.groups["intent"] if x.attainment is not None and x.attainment < 0.5]
+    """A promise that is broken more often than kept cannot be the right one; where most wait for any answer, it is not
+    the promise that is wrong."""
+    worst = [
+        x
+        for x in ledger.groups["intent"]
+        if x.attainment is not None and x.attainment < 0.5 and 2 * x.ended["overdue"] < x.missed
+    ]
     top = max(worst, key=lambda x: x.missed, default=None)
     if top and top.p90 is not None:
         waits = {"median": top.median or 0.0, "p90": top.p90}

@@ -15,12 +15,15 @@ STELLA: Final = {"wall": (15, 20), "comment": (7, 20)}
 Source: STELLAService's study of Facebook pages of 20 retailers, 2012."""
 STELLA_BEST_S: Final = 120
 GROUPS: Final = ("team", "platform", "account", "intent", "language")
+_ACCOUNTS: Final = "(SELECT * REPLACE (platform || ':' || account AS account) FROM asked)"
+"""`asked` with each account as product:id: two platforms may call two accounts by one id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One group of questions. `needed` had to be answered by a person; `within` counts those that were, by the bars of
-    WITHIN; `never` were not; `met` and `missed` count the promises that are decided; times in seconds."""
+    """One group of questions; an account's `name` is product:id. `needed` had to be answered by a person; `within`
+    counts those that were, by the bars of WITHIN; `never` were not; `met` and `missed` count the promises that are
+    decided; times in seconds."""
 
     name: str
     asked: int
@@ -102,7 +105,7 @@ _MEASURES: Final = ", ".join(
 
 def ledger(asked: Asked, stored: Iterable[str] | None = None) -> Ledger:
     """The ledger of `asked`; `stored` are the pseudonyms of the questions that the table holds of the same span."""
-    sql = f"SELECT {', '.join(GROUPS)}, grouping({', '.join(GROUPS)}), {_MEASURES} FROM asked"
+    sql = f"SELECT {', '.join(GROUPS)}, grouping({', '.join(GROUPS)}), {_MEASURES} FROM {_ACCOUNTS}"
     sets = ", ".join(f"({name})" for name in GROUPS)
     found = asked.rows(f"{sql} GROUP BY GROUPING SETS ((), {sets})")
     full = (1 << len(GROUPS)) - 1

@@ -13,8 +13,8 @@ HANDLING: Final = timedelta(minutes=6)
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the report takes from the playbook. `within` is the promise that people are planned for, `share` of the
-    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first. `language`
-    is that in which it is written."""
+    questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first. `accounts`
+    are the names of the accounts, by product:id; `language` is that in which the report is written."""
 
     shop: str
     zone: ZoneInfo

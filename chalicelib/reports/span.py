@@ -40,7 +40,7 @@ def policy_of(
         stated=handling is None,
         open_hours=() if all(hours) else hours,
         resolving=frozenset(name for name, intent in playbook.intents.items() if intent.resolves),
-        accounts={a.id: a.name for app in (apps.apps if apps else ()) for a in app.accounts if a.name},
+        accounts={f"{a.product}:{a.id}": a.name for app in (apps.apps if apps else ()) for a in app.accounts if a.name},
         language=language_of(playbook),
         special={"public holidays": holidays} if holidays else {},
     )

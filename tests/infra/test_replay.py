@@ -142,7 +142,11 @@ def test_until_ends_it_early(files: Path) -> None:
     [
         ("deliveries.jsonl", '{"path": "/webhooks/meta/main"}', "deliveries.jsonl:1: 'at' is missing"),
         ("deliveries.jsonl", "\n{", "deliveries.jsonl:2: not a line of JSON"),
-        ("deliveries.jsonl", '{"at": "2026-11-21T10:00:00", "path": "/"}', "deliveries.jsonl:1: a time without an offset"),
+        (
+            "deliveries.jsonl",
+            '{"at": "2026-11-21T10:00:00", "path": "/"}',
+            "deliveries.jsonl:1: a time without an offset",
+        ),
         ("deliveries.jsonl", '{"at": "2026-11-21T10:00:00Z", "path": "/", "body_base64": "*"}', "deliveries.jsonl:1"),
         ("apps.json", "{", "apps.json:1: not JSON"),
         ("apps.json", '{"apps": [{"platform": "meta", "app": "a", "secrets": []}]}', "apps[0].secrets must be a list"),

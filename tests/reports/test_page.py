@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.reports import charts, wording
+from chalicelib.reports.columns import End
 from chalicelib.reports.lake import Lake, write
 from chalicelib.reports.page import page
 from chalicelib.reports.policy import Policy
@@ -25,7 +26,7 @@ from infra.reports.synthetic import Drawn, Shape, draw
 from tests.infra.browser import Tab, tab
 from tests.reports.test_ledger import START, fact
 
-POLICY = Policy("Marigold & <Finch>", ZoneInfo("Europe/London"), accounts={"1": "The <b>shop</b>"})
+POLICY = Policy("Marigold & <Finch>", ZoneInfo("Europe/London"), accounts={"facebook:1": "The <b>shop</b>"})
 
 
 ENGLISH = say_in("en", POLICY.zone)
@@ -151,6 +152,42 @@ def test_a_single_question_makes_a_page(tmp_path: Path, changes: dict[str, Any])
     assert "No forecast yet: 14 more days" in (tmp_path / "r.html").read_text("utf-8")
 
 
+def _by_account(tmp_path: Path, *accounts: tuple[str, str]) -> list[str]:
+    """The rows of "By account" as they are read, one question asked of each account (platform, id)."""
+    facts = [fact(f"q{n}", platform=platform, account=id) for n, (platform, id) in enumerate(accounts)]
+    write(tmp_path, facts, "a")
+    names = {"facebook:1": "Marigold", "whatsapp:447": "Marigold", "instagram:1": "marigoldandfinch"}
+    until = START + timedelta(days=7)
+    policy = replace(POLICY, accounts=names)
+    report = make(tmp_path, tmp_path / "r.html", policy, since=START, until=until, now=until)
+    html = (tmp_path / "r.html").read_text("utf-8")
+    assert report.ledger.adds_up
+    table = re.search(r'<table class="groups account">.*?</table>', html, re.S)
+    return [re.sub(r"<[^>]+>", "", row) for row in re.findall(r'<th scope="row">(.*?)</th>', table[0])] if table else []
+
+
+def test_accounts_that_are_called_the_same_are_told_apart_by_their_platform(tmp_path: Path) -> None:
+    several = (("facebook", "1"), ("whatsapp", "447"), ("facebook", "2"))
+    assert sorted(_by_account(tmp_path, *several)) == ["2 · Facebook", "Marigold · Facebook", "Marigold · WhatsApp"]
+
+
+def test_accounts_of_one_id_on_two_platforms_are_two(tmp_path: Path) -> None:
+    several = (("facebook", "1"), ("instagram", "1"), ("facebook", "2"))
+    assert "marigoldandfinch · Instagram" in _by_account(tmp_path, *several)
+
+
+def test_one_account_on_each_platform_makes_no_second_table_of_the_platforms(tmp_path: Path) -> None:
+    assert _by_account(tmp_path, ("facebook", "1"), ("instagram", "1")) == []
+
+
+def test_a_report_that_is_not_exact_says_why_that_may_be(made: tuple[Report, Path]) -> None:
+    report = made[0]
+    lost = replace(report.ledger.reconciled, surplus=("abc123",))
+    html = page(replace(report, ledger=replace(report.ledger, reconciled=lost)))
+    assert "Not exact" in html and "read one after the other" in html and "next report" in html
+    assert "read one after the other" not in page(report)
+
+
 def test_a_lost_fact_stands_on_the_page(made: tuple[Report, Path]) -> None:
     report = made[0]
     short = replace(report.ledger.reconciled, stored=report.ledger.reconciled.facts + 1, missing=("abc123",))
@@ -180,3 +217,18 @@ def test_times_are_of_the_shops_own_clock(tmp_path: Path) -> None:
     )
     assert report.volume.days == ((since.date(), 1),)
     assert "3 Nov, 01:30" in page(report).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("answered_at", "advised"), [(None, False), (START + timedelta(hours=14), True)], ids=["never", "late"]
+)
+def test_another_promise_is_advised_where_answers_come_late_not_where_none_come(
+    tmp_path: Path, answered_at: datetime | None, advised: bool
+) -> None:
+    given = {"state": End.ANSWERED, "answered_by": "person", "first_response_by": "person"} if answered_at else {}
+    changes = {"answered_at": answered_at, "first_response_at": answered_at, **given}
+    write(tmp_path, [fact(f"q{n}", **changes) for n in range(8)], "a")
+    until = START + timedelta(days=7)
+    report = make(tmp_path, tmp_path / "r.html", POLICY, since=START, until=until, now=until)
+    assert report.ledger.total.missed == 8
+    assert ("promise" in {a.key for a in report.advice}) is advised

@@ -18,6 +18,7 @@ from chalicelib.reports.asked import Ended
 from chalicelib.reports.campaigns import Followed
 from chalicelib.reports.customers import Helper
 from chalicelib.reports.forecast import METHODS
+from chalicelib.reports.lake import write
 from chalicelib.reports.ledger import Reconciled
 from chalicelib.reports.page import PARTS, page
 from chalicelib.reports.policy import Policy
@@ -30,7 +31,7 @@ from chalicelib.reports.spikes import Spike
 from chalicelib.reports.weekly import weekly
 from infra.reports.made import make
 from infra.reports.synthetic import Shape, draw
-from tests.reports.test_ledger import START
+from tests.reports.test_ledger import START, fact
 from tests.world import NOW, playbook
 
 OTHERS = tuple(code for code in LANGUAGES if code != "en")
@@ -126,7 +127,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("words")
     draw(Shape(start=START.date(), days=56, per_day=30.0)).write(folder / "facts")
     until = START + timedelta(days=56)
-    policy = replace(policy_of(playbook(), until, years=[2026]), shop="Marigold", accounts={"1": "Ringelblume"})
+    write(folder / "facts", [fact(account="2", asked_at=until - timedelta(days=1))], "another")
+    policy = replace(
+        policy_of(playbook(), until, years=[2026]), shop="Marigold", accounts={"facebook:1": "Ringelblume"}
+    )
     made = make(
         folder / "facts", folder / "r.html", policy, since=until - timedelta(days=28), until=until, now=until
     )  # fmt: skip

@@ -296,5 +296,5 @@ PRODUCT = Product(
     check=check,
     connect=connect,
     backfill=backfill,
-    titles={"de": "Google-Rezensionen", "fr": "les avis Google", "es": "reseñas de Google"},
+    titles={"de": "Google-Rezensionen", "fr": "les avis Google", "es": "las reseñas de Google"},
 )
