@@ -80,6 +80,7 @@ class Content:
             page=page,
             by_mail=by_mail,
             bounced_from=bounced_from,
+            tells_answers=platforms.product(c.product).tells_answers,
             known=known(self.store, self.playbook, c, _language(last), now),
         )
 

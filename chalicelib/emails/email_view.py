@@ -57,7 +57,8 @@ class Actions(NamedTuple):
 
 class View(NamedTuple):
     """Every word of it, not yet escaped. `open_on` and `find_them` say where the platform shows the conversation; one
-    of them is "". `window` is "" where there is no messaging window, `window_closed` where it is over."""
+    of them is "". `not_told` says that it tells nothing of answers there, "" where it does. `window` is "" where there
+    is no messaging window, `window_closed` where it is over."""
 
     email: EscalationEmail
     label: str
@@ -71,6 +72,7 @@ class View(NamedTuple):
     actions: Actions
     open_on: str
     find_them: str
+    not_told: str
     promise: str
     window: str
     window_closed: bool
@@ -109,6 +111,7 @@ class Viewer:
             actions=_actions(say),
             open_on=say("open_on", where=place) if email.inbox else "",
             find_them=say("find_them", where=place, whom=name(email.whom)) if email.whom and not email.inbox else "",
+            not_told=not_told(email, say) if email.page else "",
             promise=say("promised" if email.promised else late, time=say.time(email.answer_by)),
             window=window,
             window_closed=bool(closes and closes <= email.now),
@@ -159,6 +162,12 @@ class Viewer:
 @cache
 def _actions(say: Phrases) -> Actions:
     return Actions(*map(say, Actions._fields))
+
+
+def not_told(email: EscalationEmail, say: Phrases) -> str:
+    """That an answer on the platform has to be told on the page; "" where the platform tells of it by itself."""
+    where, button = say.place(email.product), say("answered_elsewhere")
+    return "" if email.tells_answers else say("not_told", where=where, button=button)
 
 
 def deed_words(deed: Done, say: Phrases) -> str:

@@ -62,8 +62,8 @@ class Done:
 class EscalationEmail:
     """Everything that an escalation e-mail tells. `page` is the address of the page on which staff act on it, `inbox`
     where the platform shows the conversation, `whom` whom to look for there where it has no address. `promised`: the
-    customer was told `answer_by`. `first`: no e-mail of this conversation came before. `known` is
-    what there is to tell of the customer."""
+    customer was told `answer_by`. `first`: no e-mail of this conversation came before. `tells_answers`: the platform
+    says what is answered there. `known` is what there is to tell of the customer."""
 
     conversation: str
     product: str
@@ -89,6 +89,7 @@ class EscalationEmail:
     page: str = ""
     by_mail: bool = False
     bounced_from: str = ""
+    tells_answers: bool = True
     known: Known | None = None
 
     @property

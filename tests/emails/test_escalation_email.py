@@ -23,7 +23,7 @@ EMAILS = {
         *(pictures.plain, pictures.second_tier, pictures.urgent, pictures.long),
         *(pictures.arabic, pictures.german),
     )
-}
+} | {"untold": lambda: replace(pictures.plain(), tells_answers=False)}
 
 
 def words(html: str) -> str:

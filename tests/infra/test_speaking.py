@@ -13,6 +13,7 @@ from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.services import RecordedHttp
 from tests.http_doubles import StandInHttp
+from tests.staff.desk_browser import newest
 from tests.world import MemoryWorld
 
 APPS = demo_apps()
@@ -52,6 +53,19 @@ def test_a_forged_delivery_is_refused(product: str) -> None:
     headers = {name.lower(): value for name, value in delivery.headers.items()}
     assert world.request("POST", delivery.path, delivery.body, headers).status == 401
     assert not world.interactions()
+
+
+@pytest.mark.parametrize("product", platforms.PRODUCTS)
+def test_who_answers_there_is_told_where_the_platform_does_not_tell_of_it(product: str) -> None:
+    """Else the next tier is called about a customer whom somebody has answered, and may answer twice."""
+    world = MemoryWorld(apps=APPS, http=RecordedHttp(), public_url="https://earshot.shop.example.com/api")
+    delivery = deliver(APPS, replace(asked(product), at=world.virtual_clock.now))
+    world.request("POST", delivery.path, delivery.body, {k.lower(): v for k, v in delivery.headers.items()})
+    world.run(timedelta(hours=2))
+    email = world.emails[0]
+    desk = newest(world).html
+    for shown in (email.text, email.html, desk):
+        assert ("does not tell Earshot what is answered there" in shown) is (product == "line")
 
 
 @pytest.mark.parametrize("product", TELLING)
