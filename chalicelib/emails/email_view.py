@@ -9,7 +9,7 @@ from typing import NamedTuple
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
 from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
-from chalicelib.emails.safe_text import duration, name, quoted
+from chalicelib.emails.safe_text import name, quoted
 
 MOST_ASKED = 40  # open questions shown whole in one e-mail; the rest is counted and stands on the page
 MOST_WORDS = 60_000  # characters of them: above about 100 KB mail programs hide the end
@@ -94,7 +94,7 @@ class Viewer:
         closes = email.window_closes_at
         window = ""
         if closes and closes > email.now:
-            window = say("window", duration=duration(closes - email.now), time=say.time(closes))
+            window = say("window", duration=say.duration(closes - email.now), time=say.time(closes))
         elif closes:
             window = say("window_closed")
         late = "late" if email.answer_by <= email.now else "goal"
@@ -156,7 +156,9 @@ class Viewer:
         """What it is about, and how long it has waited; what is told at once has not."""
         say, waited = self.say, email.now - email.since
         what = say.label(email.intent)
-        return say("head", what=what, waiting=duration(waited)) if waited >= _AT_ONCE else say("head_now", what=what)
+        if waited < _AT_ONCE:
+            return say("head_now", what=what)
+        return say("head", what=what, waiting=say.duration(waited))
 
 
 @cache

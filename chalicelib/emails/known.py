@@ -63,7 +63,9 @@ def lines(told: Known, say: Phrases) -> Iterator[str]:
     p = told.profile
     if p.returning and p.since:
         kinds = ", ".join(say.label(intent) for intent in p.intents)
-        yield say("profile", recent=p.recent, total=p.questions, since=say.day(p.since), kinds=kinds)
+        # all within the 30 days: their number once is enough
+        key = "profile" if p.recent < p.questions else "profile_recent"
+        yield say(key, recent=p.recent, total=p.questions, since=say.day(p.since), kinds=kinds)
         if p.last_wait is not None:
             yield say("profile_unheard" if p.last_unheard else "profile_waited", duration=say.duration(p.last_wait))
         if p.complaints:

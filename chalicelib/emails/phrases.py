@@ -1,5 +1,6 @@
 """The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
@@ -11,6 +12,8 @@ from chalicelib import platforms
 from chalicelib.emails.safe_text import duration
 
 FALLBACK = "en"
+TOGETHER = "\N{NO-BREAK SPACE}"
+_SPACED = re.compile(r"(?<=«) | (?=[»:;?!])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,16 @@ class Phrases:
 
     def __call__(self, key: str, **values: object) -> str:
         """The phrase `key` with its names filled in; raises KeyError for one that there is not."""
-        return str(_table()[self.language][key]).format(**values)
+        line = str(_table()[self.language][key])
+        return together(line, self.language).format(**values)
 
     def words(self, key: str) -> dict[str, str]:
         """A table of words."""
         return dict(_table()[self.language][key])
 
     def duration(self, time: timedelta) -> str:
-        """E.g. "3 h 5 min": the same in every language served."""
-        return duration(time)
+        """E.g. "3 h 5 min" or "2 d 4 h", in French "2 j 4 h"."""
+        return re.sub(r"(?<=\d )d\b", str(_table()[self.language]["day_unit"]), duration(time))
 
     def label(self, intent: str | None) -> str:
         """An intent in words."""
@@ -55,6 +59,11 @@ class Phrases:
         return _time(at, self.zone, self.language)
 
 
+def together(line: str, language: str) -> str:
+    """`line` with no-break spaces where a line must not end: French sets some marks apart, on the same line."""
+    return _SPACED.sub(TOGETHER, line) if language == "fr" else line
+
+
 @lru_cache(maxsize=1024)  # an e-mail says each of its times in the text and in the HTML
 def _time(at: datetime, zone: ZoneInfo, language: str) -> str:
     local, table = at.astimezone(zone), _table()[language]
@@ -65,7 +74,8 @@ def _time(at: datetime, zone: ZoneInfo, language: str) -> str:
         year=local.year,
         time=f"{local:%H:%M}",
     )
-    return f"{date} {local:%Z}"
+    zone_name = f"{local:%Z}"
+    return f"{date} {table['zones'].get(zone_name, zone_name)}"
 
 
 def phrases(language: str, timezone: str) -> Phrases:

@@ -59,7 +59,7 @@ def first_words(text: str, longest: int = 50) -> str:
 
 
 def duration(time: timedelta) -> str:
-    """E.g. "45 s", "12 min", "3 h 5 min", "24 h", "2 d 4 h": the same in every language served."""
+    """E.g. "45 s", "12 min", "3 h 5 min", "24 h", "2 d 4 h"."""
     seconds = max(0, int(time.total_seconds()))
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if days >= 2:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from chalicelib import platforms
-from chalicelib.emails.phrases import FALLBACK, Phrases, phrases
+from chalicelib.emails.phrases import FALLBACK, TOGETHER, Phrases, phrases, together
 from chalicelib.reports import wording
 from chalicelib.reports.advice import Advice
 from chalicelib.reports.forecast import Forecast
@@ -25,8 +25,6 @@ WORDS: Final = Path(__file__).with_name("words")
 LANGUAGES: Final = ("en", "de", "fr", "es")
 _BOLD: Final = re.compile(r"\*([^*]+)\*")
 _TYPED: Final = re.compile(r"`([^`]+)`")
-_SPACED: Final = re.compile(r"(?<=«) | (?=[»:;?!])")  # French sets these marks apart, on the same line
-_TOGETHER: Final = "\N{NO-BREAK SPACE}"
 _AS_THEY_ARE: Final = ("de",)  # names of things keep their capital in the middle of a sentence
 
 
@@ -53,7 +51,7 @@ class Say:
         found = self._words[key]
         if isinstance(found, list):
             found = found[0 if str(values["n"]) == "1" else 1]
-        return _SPACED.sub(_TOGETHER, found) if self.language == "fr" else str(found)
+        return together(str(found), self.language)
 
     @property
     def _words(self) -> Mapping[str, Any]:
@@ -72,11 +70,11 @@ class Say:
 
     def percent(self, share: float | None) -> str:
         """97.6 %; "–" for none."""
-        return self._marked(wording.percent(share)).replace(" ", _TOGETHER)
+        return self._marked(wording.percent(share)).replace(" ", TOGETHER)
 
     def ratio(self, times: float) -> str:
         """0.82 ×"""
-        return f"{self._marked(f'{times:.2f}')}{_TOGETHER}×"
+        return f"{self._marked(f'{times:.2f}')}{TOGETHER}×"
 
     def span(self, seconds: float | None) -> str:
         """A length of time in at most two units: 45 s, 3 h 5 min; "–" for none."""
@@ -84,7 +82,7 @@ class Say:
         one, more = units["d"]
         said = re.sub(r"(\d+) d\b", lambda m: f"{m[1]} {one if m[1] == '1' else more}", text)
         said = re.sub(r"(?<=\d )(h|min|s)\b", lambda m: str(units[m[1]]), said)
-        return said.replace(" ", _TOGETHER)
+        return said.replace(" ", TOGETHER)
 
     def _marked(self, text: str) -> str:
         thousands, decimals = self._words["mark"]
@@ -110,7 +108,7 @@ class Say:
         """A time on the shop's clock: 3 Nov, 14:05. One without a zone is of the files, which is UTC."""
         local = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(self.zone)
         month = self._words["months_short"][local.month - 1]
-        return self("moment", day=local.day, month=month, time=f"{local:%H:%M}").replace(" ", _TOGETHER)
+        return self("moment", day=local.day, month=month, time=f"{local:%H:%M}").replace(" ", TOGETHER)
 
     def weekday(self, number: int, *, short: bool = False) -> str:
         """The name of a day of the week, Monday being 1."""
@@ -118,7 +116,7 @@ class Say:
 
     def hour(self, hour: int) -> str:
         """14:00"""
-        return self("hour", hour=hour).replace(" ", _TOGETHER)
+        return self("hour", hour=hour).replace(" ", TOGETHER)
 
     # --- names ---
 

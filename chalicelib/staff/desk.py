@@ -19,7 +19,7 @@ from chalicelib.emails import links
 from chalicelib.emails.content import Content
 from chalicelib.emails.links import Link, LinkError
 from chalicelib.emails.phrases import Phrases, phrases
-from chalicelib.emails.safe_text import duration, name
+from chalicelib.emails.safe_text import name
 from chalicelib.handlers.messages import EscalationDue, SendNotice, encode
 from chalicelib.keys import Keys
 from chalicelib.playbook.parts import Team
@@ -280,7 +280,7 @@ def result_words(result: Result, say: Phrases, place: str) -> tuple[str, bool]:
     values: dict[str, Any] = {
         "where": place,
         "code": name(answer.code) or "?",
-        "duration": duration(result.wait or timedelta()),
+        "duration": say.duration(result.wait or timedelta()),
     }
     key = {
         Outcome.SENT: "posted",

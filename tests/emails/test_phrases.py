@@ -1,11 +1,14 @@
 """The words of e-mails and pages: every language has every line, with the same names to fill in."""
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chalicelib.conversations.profile import Profile
 from chalicelib.emails import phrases as module
+from chalicelib.emails.known import Known, lines
 from chalicelib.emails.phrases import languages, phrases
 from chalicelib.platforms import PRODUCTS as KNOWN
 from chalicelib.playbook.parts import INTENTS
@@ -32,9 +35,44 @@ def test_a_language_names_every_intent_and_platform(language: str) -> None:
 def test_times_are_written_as_each_language_writes_them_on_the_teams_clock() -> None:
     at = datetime(2026, 7, 1, 9, 5, tzinfo=UTC)
     assert phrases("en", "Europe/London").time(at) == "Wed 1 July 2026, 10:05 BST"
-    assert phrases("de", "Europe/Berlin").time(at) == "Mi, 1. Juli 2026, 11:05 Uhr CEST"
+    assert phrases("de", "Europe/Berlin").time(at) == "Mi, 1. Juli 2026, 11:05 Uhr MESZ"
+    assert phrases("de", "Asia/Kolkata").time(at) == "Mi, 1. Juli 2026, 14:35 Uhr IST"
     assert phrases("fr", "Asia/Kolkata").time(at) == "mer. 1 juillet 2026, 14:35 IST"
+    assert phrases("fr", "Europe/Paris").time(at) == "mer. 1 juillet 2026, 11:05 CEST"
+
+
+def test_a_french_date_has_its_article() -> None:
+    say, at = phrases("fr", "Europe/Paris"), datetime(2026, 7, 1, 9, 5, tzinfo=UTC)
+    for key in ("promised", "goal", "late"):
+        assert "pour le mer. 1 juillet" in say(key, time=say.time(at))
+    assert say("act_claim", until=say.time(at)).startswith("s’en occupe jusqu’au mer. 1 juillet")
+
+
+def test_french_marks_and_the_step_do_not_begin_a_line() -> None:
+    say = phrases("fr", "UTC")
+    assert "cet e-mail\N{NO-BREAK SPACE};" in say("reply_by_mail")
+    assert "«\N{NO-BREAK SPACE}Retour\N{NO-BREAK SPACE}»" in say("noted", what="Retour")
+    for language in languages():
+        own = phrases(language, "UTC")("tier", tier=2, tiers=3)
+        assert own.count("\N{NO-BREAK SPACE}") == 2 and own.endswith("\N{NO-BREAK SPACE}3")
+
+
+def test_days_are_called_as_the_language_calls_them() -> None:
+    waited = timedelta(days=2, hours=4)
+    assert [phrases(language, "UTC").duration(waited) for language in ("en", "de", "fr", "es")] == [
+        "2 d 4 h", "2 Tg. 4 h", "2 j 4 h", "2 d 4 h",
+    ]  # fmt: skip
 
 
 def test_a_language_without_words_gets_english() -> None:
     assert phrases("nl", "UTC").language == "en"
+
+
+def test_a_customers_questions_are_counted_once_where_all_are_of_these_weeks() -> None:
+    at = datetime(2026, 11, 27, tzinfo=UTC)
+    short = Profile(2, 2, None, False, ("return",), 0, at)
+    say = phrases("en", "UTC")
+    assert list(lines(Known(short), say)) == [
+        "2 questions from this customer since 27 November 2026; most about: Return."
+    ]
+    assert "2 questions from this customer in 30 days, 5 since" in next(lines(Known(replace(short, questions=5)), say))
