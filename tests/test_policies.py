@@ -270,8 +270,8 @@ def bounce(running: Deployed) -> None:
     first = next(e for e in reversed(running.aws.emails()) if e.tags.get("to") == "team")  # nobody has answered yet
     mails = len(running.aws.emails())
     _bounced(running, first)
-    until(lambda: len(running.aws.emails()) > mails)
-    _bounced(running, next(e for e in running.aws.emails()[mails:] if e.tags.get("to") == "fallback"))
+    new = until(lambda: [e for e in running.aws.emails()[mails:] if e.tags.get("to") == "fallback"])
+    _bounced(running, new[0])
     asked = ("mail_events", "secretsmanager:GetSecretValue")
     until(lambda: asked in {(c.function, c.action) for c in running.recorder.calls})
 

@@ -204,16 +204,37 @@ def undelivered(conversation: Conversation, reply_id: str, clocks: Clocks, now: 
 
 
 def our_answer(conversations: Collection[Conversation], reply: Interaction) -> tuple[Conversation, str] | None:
-    """The conversation and answer that came back as the brand's `reply`."""
+    """The conversation and answer that came back as the brand's `reply`: by id or token, else by its words, the one
+    under whose question it stands before others. "" for the answer where the words are of several and nothing tells
+    whose came back: it is ours, and settles nothing."""
+    alike: list[tuple[bool, Conversation, str]] = []
     for c in conversations:
         for id, answer in c.answers.items():
             if answer.state is Outcome.REFUSED:
                 continue
-            same = bool(answer.token) and answer.token == reply.token
-            words = answer.id is None and same_words(answer.text, reply.text)
-            if same or (answer.id and answer.id == reply.id) or words:
+            if (answer.token and answer.token == reply.token) or (answer.id and answer.id == reply.id):
                 return c, id
-    return None
+            if (
+                answer.id is None
+                and same_words(answer.text, reply.text)
+                and not _is_for_another(c, reply, conversations)
+            ):
+                alike.append((answer.to != reply.parent, c, id))
+    best = [(c, id) for elsewhere, c, id in alike if not elsewhere] or [(c, id) for _, c, id in alike]
+    if not best:
+        return None
+    c, id = best[0]
+    return (c, id) if all(other is c for other, _ in best) else (c, "")
+
+
+def _is_for_another(c: Conversation, reply: Interaction, conversations: Collection[Conversation]) -> bool:
+    """Whether the platform tells that the brand's `reply` is to another customer than that of `c`; some call what
+    stands under a comment below the first one an answer to the first one."""
+    if reply.to and reply.to != c.customer:
+        return True
+    if reply.parent in (None, reply.thread) or reply.parent in c.questions:
+        return False
+    return any(reply.parent in other.questions for other in conversations)
 
 
 def unsure(answer: PersonalAnswer, now: datetime) -> bool:

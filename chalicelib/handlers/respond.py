@@ -34,6 +34,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.reading.guards import guarded
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.optouts import OptOuts
+from chalicelib.storage.private_answers import PrivateAnswers
 from chalicelib.storage.store import Change, ConversationKey, Parents, Store, Talk
 from chalicelib.storage.table import Item
 
@@ -372,11 +373,11 @@ class Step(NamedTuple):
             for c in conversations:
                 self._undelivered(c, i)
         ours = answers.our_reply(conversations, i)
-        mine = staff_rules.our_answer(conversations, i)
+        mine = staff_rules.our_answer(conversations, i) or (None if ours else self._private_answer(i))
         if ours:
             conversations = [ours[0] if is_gone else self._echoed(*ours, i, seen)]
         elif mine:  # it answers what its page had shown, not all that was asked before it
-            conversations = [mine[0] if is_gone else self._came_back(*mine, i, seen)]
+            conversations = [mine[0] if is_gone or not mine[1] else self._came_back(*mine, i, seen)]
         elif not (i.ours or r.playbook.is_ours(i.text)):
             reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
             conversations, thread = self._said(i, reply, talk)
@@ -394,6 +395,12 @@ class Step(NamedTuple):
         thread = store.change_thread(*place, partial(rules.add_reply, id=i.id, reply=reply), self.now(), talk.item)
         talk = store.talk(*place)  # also whoever asked before they could see the reply
         return [self._settled(c, thread, _items(talk)) or c for c in talk.conversations], thread
+
+    def _private_answer(self, i: Interaction) -> tuple[Conversation, str] | None:
+        """The answer to a public question that came back as the private message `i`."""
+        if i.ours or not i.private or not platforms.product(i.product).brings_private_replies:
+            return None
+        return PrivateAnswers(self.responder.store).of(i)
 
     def _addressee(self, i: Interaction) -> str | None:
         """The customer whom the brand answers: as the platform says, else who wrote what the reply stands under."""

@@ -253,6 +253,7 @@ class Product(NamedTuple):
     - `called_by`: options of an account that hold a name by which people there call it, besides the account's own, or
       a list of its people's names;
     - `private_replies`: whether a public interaction can be answered by a private message;
+    - `brings_private_replies`: whether such messages come back among its own;
     - `inbox`: the address where people read and answer direct messages, with {account} for the account's id.
     """
 
@@ -273,6 +274,7 @@ class Product(NamedTuple):
     threads_have_an_owner: bool = False
     called_by: tuple[str, ...] = ()
     private_replies: bool = False
+    brings_private_replies: bool = False
     inbox: str = ""
     titles: Mapping[str, str] = MappingProxyType({})
 

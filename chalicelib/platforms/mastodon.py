@@ -267,4 +267,5 @@ PRODUCT = Product(
     check=check,
     backfill=backfill,
     private_replies=True,
+    brings_private_replies=True,
 )

@@ -15,6 +15,7 @@ from chalicelib.handlers.posting import Poster
 from chalicelib.outcomes.types import Outcomes, Replied
 from chalicelib.platforms.base import Reply
 from chalicelib.playbook.policy import Playbook
+from chalicelib.storage.private_answers import PrivateAnswers
 from chalicelib.storage.store import ConversationKey, Store
 
 _LONGEST_DRAFT = 200_000  # characters of a form or an e-mail that are looked at: no platform takes so many
@@ -83,6 +84,8 @@ class Answerer:
         if found := self._problem(c, to, draft, now()):
             return found
         token = self.new_token()
+        if _is_private(to, draft.private):
+            PrivateAnswers(self.store).note(key, draft.id, draft.text, now())
         after = self._claim(key, draft, to, token, now())
         if after is None:
             return Result(Problem.NOT_REPLIABLE)

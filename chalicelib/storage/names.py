@@ -109,6 +109,11 @@ def email_named(collection: str) -> str | None:
     return tag if kind in ("notice", "reply") else None
 
 
+def said_privately(account: str, words: str) -> str:
+    """The answers that went, or may have gone, by private message to public questions with these words."""
+    return f"private#{account}#{words}"
+
+
 def erasure_under_way(code: str) -> str:
     """The customers whom a request is about, as long as they are not erased."""
     return f"erasure-work#{code}"

@@ -295,6 +295,7 @@ PRODUCT = Product(
     connect=connect,
     backfill=backfill,
     private_replies=True,
+    brings_private_replies=True,
     tags_people=True,  # a comment that begins with a name shows the post to that person
     inbox="https://www.instagram.com/direct/inbox/",
 )

@@ -281,6 +281,7 @@ PRODUCT = Product(
     check=check,
     connect=connect,
     ids_of=page_ids,
+    brings_private_replies=True,
     backfill=backfill,
     inbox="https://business.facebook.com/latest/inbox/messenger?asset_id={account}",
 )

@@ -300,4 +300,5 @@ PRODUCT = Product(
     connect=connect,
     backfill=backfill,
     private_replies=True,
+    brings_private_replies=True,
 )
