@@ -295,7 +295,7 @@ def spike(running: Deployed) -> None:
 
 def segment(running: Deployed) -> None:
     """A campaign's line for those who have asked before: respond looks whether they have."""
-    store = Store(DynamoTable(_aws_of("respond", running), running.aws.settings.table))
+    store = Store(DynamoTable(_aws_of("respond", running), running.aws.settings.table), 90)
     campaigns = book(segment=Segment.RETURNING)
     asked = Interaction("facebook", "100200", "c1", Kind.NEW, NOW, NOW, author="70001")
     answer = campaigns.acknowledgement(
@@ -391,7 +391,7 @@ def _aws_of(function: str, running: Deployed) -> LeanAws:
 
 
 def _store(running: Deployed) -> Store:
-    return Store(DynamoTable(LeanAws(), running.aws.settings.table))
+    return Store(DynamoTable(LeanAws(), running.aws.settings.table), 90)
 
 
 def _request(url: str, method: str, path: str, body: str = "") -> Any:

@@ -248,3 +248,65 @@ def test_a_question_outlives_any_retention_as_long_as_somebody_waits(days: int) 
             if item.expires_at and item.expires_at <= world.services.now():
                 world.store.table.delete(item.key)
     assert len(world.emails) >= 3 and all(BY_HAND in email.text for email in world.emails)
+
+
+def forget_what_expired(world: MemoryWorld) -> None:
+    """What DynamoDB does by itself."""
+    for item in list(world.store.table.everything()):
+        if item.expires_at and item.expires_at <= world.services.now():
+            world.store.table.delete(item.key)
+
+
+@pytest.mark.parametrize("then", ["nothing", "answered", "deleted", "erased"])
+@pytest.mark.parametrize("product", sorted(set(PRODUCTS) - SIGNED_FOR_NOW))
+def test_a_recorded_delivery_changes_nothing_either_once_all_of_it_is_forgotten(product: str, then: str) -> None:
+    """By then nobody could tell whether it was answered, deleted or its author erased."""
+    shop = Shop(product)
+    world = shop.world
+    said = SimulatedMessage(product, QUESTION, "770011", "Ann", at=NOW, id="770011_4711")
+    made = deliver(APPS, said)
+    world.request("POST", made.path, made.body, made.headers)
+    world.run(MINUTE, sweep=True)
+    if then == "answered":
+        with suppress(CannotSay):
+            shop.answered("Yes, of course.", said)
+    elif then == "deleted":
+        with suppress(CannotSay):
+            gone = deliver(APPS, replace(said, text="", verb="remove", at=NOW + MINUTE))
+            world.request("POST", gone.path, gone.body, gone.headers)
+    elif then == "erased":
+        (c,) = world.conversations()
+        world.services.eraser.request([Customer(product, c.account, c.customer)], "code1", world.services.now())
+    world.run(timedelta(days=100), sweep=False)
+    forget_what_expired(world)
+    assert not world.interactions() and not world.conversations()
+    mails, replies = len(world.emails), shop.replies
+    world.request("POST", made.path, made.body, made.headers)
+    world.run(timedelta(days=2), sweep=True)
+    assert all(i.erased for i in world.interactions()) and not world.conversations()
+    assert (len(world.emails), shop.replies) == (mails, replies)
+
+
+def test_what_is_remembered_still_is_worked_on_however_old_it_is() -> None:
+    """A question that waits since long ago is edited, answered and deleted as ever."""
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", BY_HAND)))
+    world.run(timedelta(days=60), sweep=False)
+    world.post(delivery(comment("c1", BY_HAND + " The red one.", verb="edited", entry_at=NOW + timedelta(days=60))))
+    world.run(timedelta(days=60))
+    forget_what_expired(world)
+    world.post(delivery(comment("c1", BY_HAND)))
+    world.run(MINUTE)
+    assert [i.text for i in world.interactions()] == [BY_HAND + " The red one."]
+    world.post(delivery(comment("c1", "", verb="remove", entry_at=world.services.now())))
+    world.run(MINUTE)
+    assert [c.state for c in world.conversations()] == [State.DELETED]
+
+
+@pytest.mark.parametrize("late", [timedelta(days=3), timedelta(days=7, hours=20)])
+def test_what_a_platform_tells_of_a_week_late_is_taken_in_however_short_the_retention(late: timedelta) -> None:
+    world = MemoryWorld()
+    world.store._retention_days = 1
+    world.post(delivery(comment("c1", BY_HAND, at=NOW - late)))
+    world.run(HOUR, sweep=True)
+    assert world.emails

@@ -73,7 +73,7 @@ def told_after(fault: OneFault) -> list[timedelta]:
         return lambda: fault.call(name, lambda: what, error)
 
     wrapped: Any = {
-        "store": Store(Failing(made.store.table, fault, throttled)),
+        "store": Store(Failing(made.store.table, fault, throttled), 90),
         **{name: Failing(getattr(made, name), fault, refused) for name in ("inbox", "due", "escalations")},
         "timer": Failing(made.timer, fault, TimerError("ThrottlingException")),
         "mailer": Failing(mailer, fault, MailRefused("TooManyRequestsException", again=True)),

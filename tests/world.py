@@ -153,7 +153,7 @@ class MemoryWorld:
         given: Overrides = {
             "http": self.platforms,
             "registrations": lambda: self.registered,
-            "store": Store(ComparedTable()),
+            "store": Store(ComparedTable(), 90),
         }
         given["dead_letters"] = (MemoryDeadLetters(self.quarantined), MemoryDeadLetters(self.dead))
         given.update(overrides)

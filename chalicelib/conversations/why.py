@@ -33,4 +33,5 @@ class Why(StrEnum):
     OTHERS_THREAD = "others_thread"
     TO_SOMEBODY_ELSE = "to_somebody_else"
     ERASED = "erased"
+    NOT_REMEMBERED = "older_than_what_is_remembered"
     OPTED_OUT = "opted_out"

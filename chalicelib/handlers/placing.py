@@ -5,15 +5,16 @@ under another comment. Each is settled once, by a document that the first one wr
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chalicelib.apps import Apps
+from chalicelib.codec import from_time, to_time
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.storage import names
 from chalicelib.storage.store import Parents, Store
 
-REMEMBERED = timedelta(days=400)  # as long as an interaction
+REMEMBERED = timedelta(days=400)  # a place; who a person is, since they wrote last
 
 
 class Placer(NamedTuple):
@@ -40,10 +41,10 @@ class Placer(NamedTuple):
         if not i.known_as:
             return i
         called = {id: names.person(i.product, i.account, id) for id in i.known_as}
-        known = {id: self._read(name) for id, name in called.items()}
-        first = next(filter(None, known.values()), i.known_as[0])
-        for id in (id for id, value in known.items() if value != first):
-            doc, customer = {"is": first}, replace(i, author=first)
+        known = {id: self._document(name) for id, name in called.items()}
+        first = next((str(doc["is"]) for doc in known.values() if doc), i.known_as[0])
+        for id in (id for id, doc in known.items() if doc.get("is") != first or _is_old(doc, now)):
+            doc, customer = {"is": first, "at": from_time(now)}, replace(i, author=first)
             self.store.set_document(called[id], "is", doc, now + REMEMBERED, customer)
         return replace(
             i,
@@ -111,5 +112,14 @@ class Placer(NamedTuple):
         return replace(i, thread=parent.thread) if parent and parent.thread else i
 
     def _read(self, name: str, *, lately: bool = False) -> str | None:
-        found = self.store.documents(name, lately=lately)
-        return str(found[0]["is"]) if found else None
+        found = self._document(name, lately=lately)
+        return str(found["is"]) if found else None
+
+    def _document(self, name: str, *, lately: bool = False) -> dict[str, Any]:
+        """Empty where there is none."""
+        return next(iter(self.store.documents(name, lately=lately)), {})
+
+
+def _is_old(doc: dict[str, Any], now: datetime) -> bool:
+    """Whether it has to be written again, so that it stays as long as the customer goes on writing."""
+    return "at" not in doc or to_time(str(doc["at"])) < now - REMEMBERED / 2

@@ -171,6 +171,9 @@ class Step(NamedTuple):
             return
         if incoming.unproven and not self._is_true(incoming):
             return
+        if self._came_before(incoming):
+            r.outcomes.stored(Stored(bare(incoming), "", why=Why.NOT_REMEMBERED, news=False))
+            return
         if incoming.author is None and incoming.kind in FETCHED:
             incoming = self._fetched(incoming)
         incoming = self._kept(incoming)
@@ -187,6 +190,15 @@ class Step(NamedTuple):
             handled = self._customer(interaction, known=before is not None)
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(handled._replace(incoming=incoming, news=news))
+
+    def _came_before(self, incoming: Interaction) -> bool:
+        """Whether it is older than anything that is remembered, and nothing of it is: a recorded delivery that is sent
+        again, say. Nobody could tell whether it was answered or deleted, or its author erased."""
+        i = incoming
+        times = (i.at, i.text_at, i.hidden_at, i.shown_at, i.recovered_at)
+        if i.deletes or self.responder.store.remembers(max(filter(None, times)), self.envelope.received_at):
+            return False
+        return self.responder.store.interaction(i.product, i.account, i.id) is None
 
     def _is_true(self, incoming: Interaction) -> bool:
         """Whether the platform itself says that it was deleted, or that it is there again; what it will not say is no

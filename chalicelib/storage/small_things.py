@@ -15,7 +15,7 @@ WINDOWS = 100  # whose counts a process remembers
 class SmallThings:
     """They over a `Table`. `retention_days` is how long an item outlives its last change."""
 
-    def __init__(self, table: Table, retention_days: int = 400) -> None:
+    def __init__(self, table: Table, retention_days: int) -> None:
         self.table = table
         self._retention_days = retention_days
         self._taken: dict[str, list[None]] = {}  # counted and not used yet, by the window's name

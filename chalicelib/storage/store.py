@@ -37,6 +37,8 @@ __all__ = ["SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Stor
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
+LATEST_DELIVERY = timedelta(days=8)  # a platform tells of something for a week, and a queue keeps it for a while
+CLOCKS_DIFFER = timedelta(hours=1)  # a platform's and ours, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class Parents:
 
 class Store(SmallThings):
     """The nouns over a `Table`, with the small things beside them as its base."""
+
+    def remembers(self, at: datetime, now: datetime) -> bool:
+        """Whether what was said `at`, and came then or later, would still be there `now`."""
+        return at >= now - max(timedelta(days=self._retention_days), LATEST_DELIVERY) + CLOCKS_DIFFER
 
     # --- interactions ---
 

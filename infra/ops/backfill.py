@@ -29,7 +29,12 @@ def run(given: argparse.Namespace, services: Services) -> int:
             raise OpsError("TABLE is a table that served before, not the one in use, and goes without ACCOUNT")
         print(carry(services, DynamoTable(services.lean_aws, given.table), now))
         return 0
-    count = backfill(services, account_named(given.account), since(given.since, now), now)
+    account, begins, days = account_named(given.account), since(given.since, now), services.settings.retention_days
+    if not services.store.remembers(begins, now):
+        raise OpsError(
+            f"SINCE goes back too far: what is older than {days} days (RETENTION_DAYS) is not taken in any more"
+        )
+    count = backfill(services, account, begins, now)
     print(f"{count} interactions were listed and are on the inbox; those that are known change nothing")
     return 0
 

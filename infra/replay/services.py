@@ -66,7 +66,7 @@ class ReplayServices(Services):
         ids = count(1)
         recorded: Overrides = {
             "playbook": policy,
-            "store": Store(table or MemoryTable()),
+            "store": Store(table or MemoryTable(), settings.retention_days),
             "inbox": MemoryQueue("inbox", virtual_clock),
             "due": MemoryQueue("due", virtual_clock),
             "escalations": MemoryQueue("escalations", virtual_clock),

@@ -26,7 +26,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
-        self.store = Store(MemoryTable())
+        self.store = Store(MemoryTable(), 90)
         bodies = BodyStore(self.store)
         self.save, self.read = bodies.save, bodies.read
 

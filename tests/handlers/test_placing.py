@@ -184,6 +184,20 @@ def test_whoever_was_first_known_by_one_id_keeps_it_when_another_is_told() -> No
     assert conversation.customer == "DE.1349" and len(conversation.questions) == 3
 
 
+def test_who_somebody_is_stays_known_as_long_as_they_go_on_writing() -> None:
+    """What is remembered for 400 days is remembered from the last message on, and not from the first."""
+    world = MemoryWorld(apps=WHATSAPP)
+    whatsapp(world, "wamid.1", from_user_id="DE.1349")
+    for id in ("wamid.2", "wamid.3", "wamid.4"):
+        whatsapp(world, id, **BOTH)
+        world.virtual_clock.now += timedelta(days=250)
+        for item in list(world.store.table.everything()):
+            if item.expires_at and item.expires_at <= world.virtual_clock.now:
+                world.store.table.delete(item.key)
+    whatsapp(world, "wamid.5", **BOTH)
+    assert {c.customer for c in world.conversations()} == {"DE.1349"}
+
+
 def test_a_changed_number_is_the_same_person() -> None:
     world = MemoryWorld(apps=WHATSAPP)
     whatsapp(world, "wamid.1", **{"from": "491510000001"})

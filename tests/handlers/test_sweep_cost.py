@@ -32,7 +32,7 @@ class Cost:
 def sweep_amid(waiting: int) -> tuple[Cost, int]:
     """The cost of the sweep that finds DUE questions, with so many others that wait; and how many it escalated."""
     cost, state = Cost(), State()
-    world = MemoryWorld(store=Store(DynamoTable(QuickAws(state, cost.through), "earshot")))
+    world = MemoryWorld(store=Store(DynamoTable(QuickAws(state, cost.through), "earshot"), 90))
     for n in range(DUE):
         world.post(message(f"m{n}", f"hm, and what about number {n}?", author=f"psid-{n}"))
     world.run(timedelta(minutes=9))

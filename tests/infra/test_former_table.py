@@ -45,7 +45,7 @@ class Shop:
         eve = Customer("facebook", PAGE, "eve")
         world.services.eraser.erase(eve, "code", world.services.now())
         world.run(HOUR)
-        self.after = MemoryWorld(store=Store(restored))
+        self.after = MemoryWorld(store=Store(restored, 90))
         self.after.virtual_clock.now = world.virtual_clock.now
 
     def carry(self) -> Carried:

@@ -230,6 +230,13 @@ def test_backfill_says_what_stands_in_its_way(
     assert registered.run("backfill", "--account", "facebook:elsewhere", "--since", "36h") == 2
 
 
+def test_backfill_refuses_a_time_of_which_nothing_would_be_taken_in(
+    registered: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert registered.run("backfill", "--account", f"facebook:{PAGE}", "--since", "91d") == 2
+    assert "RETENTION_DAYS" in capsys.readouterr().err
+
+
 def test_since_is_a_time_or_so_long_ago() -> None:
     assert since("36h", NOW) == NOW - timedelta(hours=36)
     assert since("90min", NOW) == NOW - timedelta(minutes=90)
@@ -539,7 +546,7 @@ def test_connect_changes_nothing_without_do_and_one_refusal_stops_no_other(
 
 def _what_came_since_is_brought_back(operator: Operator, restored: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the roles of the two tables turned round: the restored one served, and this one is in use."""
-    former = Store(DynamoTable(operator.services.lean_aws, restored))
+    former = Store(DynamoTable(operator.services.lean_aws, restored), 90)
     asked = Interaction("facebook", PAGE, "c9", Kind.NEW, NOW, NOW, thread="c9", author="77001", text="Hello?")
     former.change_interaction(asked, lambda old: asked, NOW)
     former.table.count(counter_item("facebook"), 9, NOW + timedelta(days=1))

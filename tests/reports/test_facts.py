@@ -63,7 +63,7 @@ def eraser_of(table: StreamedTable) -> Eraser:
     """Erases in the table, behind the replay."""
     return Services(
         NO_SETTINGS,
-        store=Store(table),
+        store=Store(table, 90),
         escalations=MemoryQueue("again", VirtualClock(NOW)),
         dead_letters=(),
         stack_keys=lambda: DERIVER.keys,
@@ -235,7 +235,7 @@ def test_an_erased_question_loses_the_name_in_its_fact_while_the_conversation_go
     later = replace(c.questions["c1"], at=NOW + timedelta(days=1), received_at=NOW + timedelta(days=1))
     table.put(replace(item, doc=dump(replace(c, questions={**c.questions, "c2": later}))))
     (asked,) = [load(Interaction, i.doc) for i in table.everything() if i.key.sk == "i"]
-    Store(table).change_interaction(replace(asked, id="c2"), lambda old: replace(asked, id="c2"), NOW)
+    Store(table, 90).change_interaction(replace(asked, id="c2"), lambda old: replace(asked, id="c2"), NOW)
     eraser_of(table).erase(Customer("facebook", PAGE, "5001"), "code1", NOW + timedelta(hours=1))
     facts = {f.question: f for f in table.facts()}
     old = facts.pop(before.question)

@@ -13,7 +13,7 @@ from chalicelib.emails.links import read
 from chalicelib.platforms.http import Answer
 from chalicelib.storage.store import ConversationKey
 from infra.local.stand_in import Fault
-from tests.http_doubles import StandInHttp
+from tests.http_doubles import StandInHttp, Told
 from tests.staff.desk_browser import Page, links, open_page
 from tests.staff.test_answers import URL, silent
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message
@@ -158,7 +158,10 @@ def test_a_private_answer_answers_its_public_question_and_no_message(place: str,
         desk.world.run()
         return Answer(data={"message_id": "m-77"})
 
-    told = {"sent": [Answer(data={"message_id": "m-77"})], "told before its answer": [told_first]}
+    told: dict[str, list[Told]] = {
+        "sent": [Answer(data={"message_id": "m-77"})],
+        "told before its answer": [told_first],
+    }
     desk.wire.answers, desk.wire.faults = list(told.get(how, [])), [Fault.BROKEN]
     desk.page("c1", customer).press("answer", text=SAME, place="private")
     desk.world.post(echo)

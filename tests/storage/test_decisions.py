@@ -25,11 +25,11 @@ def named(delivery: str) -> Callable[[Conversation | None], tuple[Conversation, 
 
 
 def test_the_result_is_of_the_decision_that_was_written() -> None:
-    store = Store(MemoryTable())
+    store = Store(MemoryTable(), 90)
     plain = store.table
 
     def meanwhile() -> None:
-        Store(plain).decide_conversation(KEY, named("other"), AT)
+        Store(plain, 90).decide_conversation(KEY, named("other"), AT)
 
     store.table = Interleaved(plain, 2, meanwhile)  # between the look and the write
     done = store.decide_conversation(KEY, named("mine"), AT)
@@ -38,7 +38,7 @@ def test_the_result_is_of_the_decision_that_was_written() -> None:
 
 
 def test_a_decision_to_write_nothing_leaves_everything_and_what_was_seen_is_not_read_again() -> None:
-    store = Store(MemoryTable())
+    store = Store(MemoryTable(), 90)
     store.decide_conversation(KEY, named("first"), AT)
     done = store.decide_conversation(KEY, lambda old: (None, old and old.delivery), AT)
     assert (done.change, done.result) == (None, "first")
@@ -59,7 +59,7 @@ def test_caps_are_counted_once_whoever_writes_in_between() -> None:
         def __getattr__(self, name: str) -> Any:
             if name == "count":
                 counts.append(name)
-                Store(plain).change_conversation(
+                Store(plain, 90).change_conversation(
                     key, lambda old: replace(old or Conversation(*astuple(key)), delivery=f"{len(counts)}"), NOW
                 )
             return super().__getattr__(name)

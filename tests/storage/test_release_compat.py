@@ -71,7 +71,7 @@ def test_a_conversation_of_the_release_before_goes_on_where_it_was() -> None:
 
 def test_the_store_changes_an_item_of_the_release_before() -> None:
     table = MemoryTable()
-    store = Store(table)
+    store = Store(table, 90)
     table.put(Item(conversation_key(KEY), written("conversation")))
     table.put(Item(brand_item("facebook", "100200300", "c1"), written("thread")))
     change = store.change_conversation(KEY, lambda old: replace(old or pytest.fail(), delivery="d2"), NOW)

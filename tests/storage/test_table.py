@@ -149,7 +149,7 @@ def test_a_counter_that_is_raised_by_several_never_passes_its_limit(table: Table
 
 def test_what_a_process_takes_at_once_is_used_up_and_what_is_left_when_it_ends_is_lost() -> None:
     table = MemoryTable()
-    first, second = Store(table), Store(table)
+    first, second = Store(table, 90), Store(table, 90)
 
     def taken(store: Store, times: int, limit: int = 20) -> int:
         return sum(store.count("hour", limit, timedelta(hours=1), NOW, at_once=5) for _ in range(times))
@@ -157,7 +157,7 @@ def test_what_a_process_takes_at_once_is_used_up_and_what_is_left_when_it_ends_i
     assert taken(first, 3) == 3 and table.counted(counter_item("hour")) == 5
     assert taken(second, 30) == 15  # two of the first's are not used
     assert taken(first, 30) == 2 and table.counted(counter_item("hour")) == 20
-    assert taken(Store(MemoryTable()), 30, limit=3) == 3
+    assert taken(Store(MemoryTable(), 90), 30, limit=3) == 3
 
 
 def test_everything_gives_every_document_and_no_counter(table: Table) -> None:

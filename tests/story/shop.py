@@ -266,7 +266,7 @@ class ShopWorld(MemoryWorld):
         given: Overrides = {
             "http": self.wire,
             "registrations": lambda: self.registered,
-            "store": Store(DynamoTable(aws, "table")),
+            "store": Store(DynamoTable(aws, "table"), 90),
             "timer": StepFunctionsTimer(aws, "arn:aws:states:eu-central-1:123456789012:stateMachine:timer"),
             "mailer": SesMailer(self.mail_room, "earshot@shop.example.com"),
             "mail_bucket": self.bucket,
