@@ -46,7 +46,7 @@ def test_a_reply_answers_the_post_mentions_its_author_and_carries_the_claim() ->
     }
 
 
-@pytest.mark.parametrize("reply", [asked(private=True), replace(asked(), private=True)])
+@pytest.mark.parametrize("reply", [asked(private=True), asked()._replace(private=True)])
 def test_a_private_reply_is_for_the_customer_alone(reply: Any) -> None:
     wire = http(answer(data={"id": "1"}))
     mastodon.reply(wire, MASTODON, ACCOUNT, reply)
@@ -62,7 +62,7 @@ def test_somebody_of_another_server_is_mentioned_with_its_name() -> None:
 @pytest.mark.parametrize("text", ["word " * 300, "https://shop.example.com/" + "a" * 400 + " word" * 300])
 def test_a_reply_fits_with_the_mention_as_mastodon_counts(text: str) -> None:
     wire = http(answer(data={"id": "1"}))
-    reply = replace(asked(reply_to="zoe@other.example"), text=text)
+    reply = asked(reply_to="zoe@other.example")._replace(text=text)
     mastodon.reply(wire, MASTODON, ACCOUNT, reply)
     status = wire.sent[0].data["status"]
     assert 480 < mastodon.weight(status) <= 500 and status.endswith("…")
