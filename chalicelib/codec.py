@@ -60,13 +60,20 @@ def dump(value: Any) -> Any:
     return value if kind in _PLAIN else _writer(kind)(value)  # type: ignore[arg-type]
 
 
+def lean(value: Any) -> Any:
+    """The same without the fields that are as their class makes them by itself, which `load` adds again: for what is
+    stored. So a default of a stored class never changes."""
+    kind = type(value)
+    return value if kind in _PLAIN else _writer(kind, short=True)(value)  # type: ignore[arg-type]
+
+
 def load[T](cls: type[T], data: Mapping[str, Any]) -> T:
     """The `cls` that `dump` wrote as `data`; raises TypeError, ValueError or KeyError when it cannot be one."""
     return _loader(cls)(data)  # type: ignore[arg-type, no-any-return]
 
 
 class Dumped(Mapping[str, Any]):
-    """What `dump` makes of the dataclass `value`, made when somebody looks: a table in memory keeps the value."""
+    """What `lean` makes of the dataclass `value`, made when somebody looks: a table in memory keeps the value."""
 
     __slots__ = ("_plain", "value")
 
@@ -77,7 +84,7 @@ class Dumped(Mapping[str, Any]):
     @property
     def plain(self) -> dict[str, Any]:
         if self._plain is None:
-            self._plain = dump(self.value)
+            self._plain = lean(self.value)
         return self._plain
 
     def __getitem__(self, name: str) -> Any:
@@ -94,10 +101,11 @@ class Dumped(Mapping[str, Any]):
 
 
 @cache
-def _writer(kind: type) -> Callable[[Any], Any]:
+def _writer(kind: type, *, short: bool = False) -> Callable[[Any], Any]:
     """What makes plain data out of a value of exactly this type: looked up once for each, not for each value."""
+    write = lean if short else dump
     if is_dataclass(kind):
-        return _fields_writer(tuple(f.name for f in fields(kind)))
+        return _lean_writer(kind) if short else _fields_writer(tuple(f.name for f in fields(kind)))
     if kind is datetime:
         return from_time
     if kind is date:
@@ -107,9 +115,9 @@ def _writer(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, StrEnum):
         return attrgetter("value")
     if issubclass(kind, Mapping):
-        return lambda value: {str(k): dump(v) for k, v in value.items()}
+        return lambda value: {str(k): write(v) for k, v in value.items()}
     if issubclass(kind, list | tuple):
-        return lambda value: [dump(v) for v in value]
+        return lambda value: [write(v) for v in value]
     if issubclass(kind, frozenset):
         return lambda value: sorted(dump(v) for v in value)
     return _same
@@ -126,6 +134,21 @@ def _fields_writer(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
                     out[name] = field
             elif field or not isinstance(field, _LEFT_OUT_EMPTY):
                 out[name] = _writer(kind)(field)  # type: ignore[arg-type]
+        return out
+
+    return write
+
+
+def _lean_writer(kind: type) -> Callable[[Any], dict[str, Any]]:
+    usual = tuple((f.name, f.default) for f in fields(kind))  # MISSING equals nothing
+
+    def write(value: Any) -> dict[str, Any]:
+        out = {}
+        for name, default in usual:
+            field = getattr(value, name)
+            if field is None or field == default or (not field and isinstance(field, _LEFT_OUT_EMPTY)):
+                continue
+            out[name] = lean(field)
         return out
 
     return write

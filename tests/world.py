@@ -128,7 +128,7 @@ class ComparedTable(MemoryTable):
     def put(self, item: Item) -> Item:
         if isinstance(item.doc, Dumped):
             written = item.doc.value
-            assert load(type(written), unpack(pack(item.doc.plain))) == written
+            assert load(type(written), unpack(pack(item.doc.plain, item.key.whole), item.key.whole)) == written
         return super().put(item)
 
 

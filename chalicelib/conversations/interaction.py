@@ -85,6 +85,27 @@ class Reading:
     guards: tuple[str, ...] = ()
 
 
+DIGITS: Final = 4  # of a probability that are kept: the others say nothing, and are stored for months
+
+
+def in_few_digits(reading: Reading) -> Reading:
+    """`reading` as it is kept and decided by, now and whenever it is read again."""
+    r = reading
+    return replace(
+        r,
+        confidence=_short(r.confidence),
+        margin=_short(r.margin),
+        gate=_short(r.gate),
+        urgent=_short(r.urgent),
+        chances={intent: _short(p) for intent, p in r.chances.items()},
+        rungs={rung: _short(p) for rung, p in r.rungs.items()},
+    )
+
+
+def _short(p: float) -> float:
+    return float(f"{p:.{DIGITS}g}")
+
+
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """One interaction in the words that all platforms share; ids are the platform's own, as strings.

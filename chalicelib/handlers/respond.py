@@ -18,7 +18,7 @@ from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.conversations import answers, rules, staff_rules
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import BrandReply, Conversation, Outcome, Thread
-from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, merge
+from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, in_few_digits, merge
 from chalicelib.conversations.why import Why
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Claim, Permit
@@ -108,7 +108,8 @@ class Responder(NamedTuple):
             return replace(interaction, reading=None)
         owner = self.apps.owner(interaction.product, interaction.account)
         own = (self.playbook.shop.name, owner[1].name if owner else "")
-        return replace(interaction, reading=guarded(self.model.read(interaction.text), interaction.text, own))
+        reading = guarded(self.model.read(interaction.text), interaction.text, own)
+        return replace(interaction, reading=in_few_digits(reading))
 
     def intent(self, reading: Reading | None) -> str | None:
         """The intent that decides promise and team; an urgent one from a low probability on, and not below it."""

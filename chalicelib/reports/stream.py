@@ -207,4 +207,4 @@ def changed(record: Mapping[str, Any]) -> Changed:
 def _item(key: Key, image: Mapping[str, Any] | None) -> Item | None:
     if not image or "doc" not in image:  # counters are no documents
         return None
-    return Item(key, document(image["doc"]), int(image.get("rev", {"N": "0"})["N"]))
+    return Item(key, document(image["doc"], key), int(image.get("rev", {"N": "0"})["N"]))

@@ -1,4 +1,5 @@
-"""A document as the table keeps it: JSON, compressed against a dictionary of what most documents say.
+"""A document as the table keeps it: JSON, compressed against a dictionary of what most documents say and of its key,
+whose ids stand in it again.
 
 A conversation of two kilobytes becomes half of one, and DynamoDB bills writes by the kilobyte: every write of a
 conversation then costs one unit, and storage and its backup a third. What DynamoDB itself has to read (keys, indexes,
@@ -39,6 +40,7 @@ _WORDS: Final = b"".join(
         b'","root":true}},"round":1,"tier":0,"due_at":"2026-11-23T10:10:00.000Z","delivery":"","post":"","unlisted":0}',
     )
 )
+_KEYED: Final = b"\x03"  # how one begins that is packed with its key; one of the release before begins as zlib does
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -46,19 +48,29 @@ class Unreadable(ValueError):
     """What is stored is no document of this release or the one before."""
 
 
-def pack(doc: Mapping[str, Any]) -> bytes:
-    """`doc` as bytes. Raises TypeError for one that holds bytes itself."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, _WORDS)
-    return packer.compress(_compact(doc).encode("utf-8", "surrogatepass")) + packer.flush()
+def pack(doc: Mapping[str, Any], key: str) -> bytes:
+    """`doc`, the document of the item `key`, as bytes. Raises TypeError for one that holds bytes itself."""
+    packer = zlib.compressobj(
+        6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, _words(key)
+    )
+    return _KEYED + packer.compress(_compact(doc).encode("utf-8", "surrogatepass")) + packer.flush()
 
 
-def unpack(packed: bytes) -> dict[str, Any]:
-    """The document that `pack` made of it; raises Unreadable."""
+def unpack(packed: bytes, key: str) -> dict[str, Any]:
+    """The document that `pack`, or that of the release before, made of it; raises Unreadable."""
     try:
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS, _WORDS)
-        doc = json.loads((unpacker.decompress(packed) + unpacker.flush()).decode("utf-8", "surrogatepass"))
+        if keyed := packed.startswith(_KEYED):
+            unpacker = zlib.decompressobj(-zlib.MAX_WBITS, _words(key))
+        else:
+            unpacker = zlib.decompressobj(zlib.MAX_WBITS, _WORDS)
+        text = unpacker.decompress(packed[keyed:]) + unpacker.flush()
+        doc = json.loads(text.decode("utf-8", "surrogatepass"))
     except (zlib.error, ValueError) as error:
         raise Unreadable(type(error).__name__) from None
     if not (unpacker.eof and isinstance(doc, dict)):
         raise Unreadable("cut short, or no object")
     return doc
+
+
+def _words(key: str) -> bytes:
+    return _WORDS + key.encode("utf-8", "surrogatepass")

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from secrets import token_hex
+from secrets import token_urlsafe
 from typing import Any, NamedTuple, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
 from chalicelib.codec import Dumped, from_time, load, to_time
 from chalicelib.storage.packed import pack, unpack
 
-SCHEMA = 2  # readers accept this one and the one before (1: the document as a map)
+SCHEMA = 3  # readers accept this one and those before (2: packed without its key, 1: the document as a map)
 OVERDUE_INDEX = "overdue"
 CUSTOMER_INDEX = "customer"
 ATTEMPTS = 12  # of a conditional write before the queue has to bring the message again
@@ -27,6 +27,10 @@ _CONDITION = "ConditionalCheckFailedException"
 class Key(NamedTuple):
     pk: str
     sk: str
+
+    @property
+    def whole(self) -> str:
+        return f"{self.pk}#{self.sk}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class DynamoTable:
         return _item(found) if found else None
 
     def put(self, item: Item) -> Item:
-        token = token_hex(8)
+        token = token_urlsafe(6)
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if item.rev:
             values = {":rev": {"N": str(item.rev)}}
@@ -237,30 +241,31 @@ def _attributes(item: Item, token: str) -> dict[str, Any]:
         "customer": item.customer,
         "expires_at": int(item.expires_at.timestamp()) if item.expires_at else None,
     }
-    plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": _packed(item.doc)}
+    plain = {"rev": item.rev + 1, "token": token, "v": SCHEMA, "doc": _packed(item.doc, item.key)}
     present = {name: value for name, value in index.items() if value is not None}
     return _key(item.key) | {name: attribute(value) for name, value in (plain | present).items()}
 
 
-def _packed(doc: Mapping[str, Any]) -> bytes | Mapping[str, Any]:
+def _packed(doc: Mapping[str, Any], key: Key) -> bytes | Mapping[str, Any]:
     """`doc` packed; one that holds bytes (a part of a delivery) as it is."""
     if isinstance(doc, Dumped):
-        return pack(doc.plain)
-    return doc if any(isinstance(value, bytes) for value in doc.values()) else pack(doc)
+        return pack(doc.plain, key.whole)
+    return doc if any(isinstance(value, bytes) for value in doc.values()) else pack(doc, key.whole)
 
 
-def document(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The document in an item's attribute `doc`, as this release or the one before wrote it; raises Unreadable."""
+def document(stored: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
+    """The document in the attribute `doc` of the item `key`, as this release or those before wrote it; raises
+    Unreadable."""
     doc = value_of(stored)
-    return unpack(doc) if isinstance(doc, bytes) else doc
+    return unpack(doc, key.whole) if isinstance(doc, bytes) else doc
 
 
 def _item(found: Mapping[str, Any]) -> Item:
     plain = {name: value_of(stored) for name, stored in found.items() if name != "doc"}
-    expires = plain.get("expires_at")
+    expires, key = plain.get("expires_at"), Key(plain["pk"], plain["sk"])
     return Item(
-        key=Key(plain["pk"], plain["sk"]),
-        doc=document(found["doc"]) if "doc" in found else {},
+        key=key,
+        doc=document(found["doc"], key) if "doc" in found else {},
         rev=int(plain.get("rev", 0)),
         shard=int(plain["shard"]) if "shard" in plain else None,
         wake_at=datetime.fromisoformat(plain["wake_at"]) if "wake_at" in plain else None,

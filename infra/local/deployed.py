@@ -187,7 +187,7 @@ class Deployed:
 
 def _readable(item: dict[str, Any]) -> dict[str, Any]:
     packed = item.get("doc", {}).get("B")
-    return {**item, "doc": unpack(packed)} if packed else item
+    return {**item, "doc": unpack(packed, f"{item['pk']['S']}#{item['sk']['S']}")} if packed else item
 
 
 class _Api:

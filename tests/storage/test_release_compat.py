@@ -6,7 +6,7 @@ the same table and queues. Change these files only with SCHEMA in storage/table.
 """
 
 import json
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,22 @@ from typing import Any
 import pytest
 
 from chalicelib.apps import load_apps
-from chalicelib.codec import dump, load
+from chalicelib.codec import dump, lean, load
 from chalicelib.conversations import ladders, rules
-from chalicelib.conversations.conversation import BrandReply, Conversation, Notice, Outcome, Question, State, Thread
-from chalicelib.conversations.interaction import Interaction, Kind, merge
+from chalicelib.conversations.conversation import (
+    Acknowledgement,
+    Act,
+    BrandReply,
+    Conversation,
+    Ladder,
+    Notice,
+    Outcome,
+    PersonalAnswer,
+    Question,
+    State,
+    Thread,
+)
+from chalicelib.conversations.interaction import Interaction, Kind, Reading, merge
 from chalicelib.handlers.inbox import VERSION, Envelope, UnknownVersion, decode, part
 from chalicelib.storage.item_keys import ConversationKey, brand_item, conversation_key
 from chalicelib.storage.store import Store
@@ -129,6 +141,34 @@ def test_every_field_that_is_stored_has_a_default_or_stood_in_the_first_release(
     for cls, needed in first.items():
         smallest = {f.name for f in fields(cls) if repr(f.default) + repr(f.default_factory) == _NO_DEFAULT}
         assert smallest <= needed, cls
+
+
+def test_the_defaults_of_what_is_stored_never_change() -> None:
+    """A field that is as its default is not written: with another default, everything stored would say that one."""
+    stored: tuple[type[Any], ...] = (Interaction, Reading, Conversation, Question, Acknowledgement, Notice, Ladder)
+    stored += (Act, PersonalAnswer, Thread, BrandReply)
+    defaults = {
+        f"{cls.__name__}.{f.name}": f.default for cls in stored for f in fields(cls) if f.default is not MISSING
+    }
+    assert {name for name, usual in defaults.items() if usual} == {
+        "Question.needs_answer",
+        "Question.round",
+        "Question.root",
+        "Notice.state",
+        "Notice.round",
+        "Conversation.round",
+        "Interaction.repliable",
+    }
+    assert {defaults[f"{name}.round"] for name in ("Question", "Notice", "Conversation")} == {1}
+    assert defaults["Notice.state"] is Outcome.PENDING
+
+
+def test_what_is_stored_leaves_out_what_reading_it_adds_again() -> None:
+    for name, cls in (("interaction", Interaction), ("conversation", Conversation), ("thread", Thread)):
+        noun: Any = load(cls, written(name))
+        short = json.loads(json.dumps(lean(noun)))
+        assert load(cls, short) == noun
+        assert len(json.dumps(short)) < len(json.dumps(dump(noun)))
 
 
 _NO_DEFAULT = repr(fields(Interaction)[0].default) * 2

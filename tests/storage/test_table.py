@@ -1,5 +1,6 @@
 """The table's contract, over DynamoDB (moto) and over memory: replay and the tests of races rely on their equality."""
 
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.storage.item_keys import counter_item
-from chalicelib.storage.packed import _WORDS, Unreadable, unpack
+from chalicelib.storage.packed import _WORDS, Unreadable, pack, unpack
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import Conflict, Contention, DynamoTable, Item, Key, Table, attribute, document, overwrite
 from infra.replay.memory import MemoryTable
@@ -205,20 +206,29 @@ def test_a_write_that_is_repeated_after_its_answer_was_lost_is_won(monkeypatch: 
         assert found is not None and found.doc == {"n": 2}
 
 
-def test_a_document_of_the_release_before_is_read_and_written_as_this_one_does() -> None:
+def packed_without_its_key(doc: dict[str, Any]) -> bytes:
+    """As SCHEMA 2 packed it."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, _WORDS)
+    return packer.compress(json.dumps(doc).encode()) + packer.flush()
+
+
+@pytest.mark.parametrize(("schema", "written"), [("1", dict), ("2", packed_without_its_key)])
+def test_a_document_of_the_releases_before_is_read_and_written_as_this_one_does(
+    schema: str, written: Callable[[dict[str, Any]], Any]
+) -> None:
     state = State()
     table = DynamoTable(QuickAws(state), "contract")
     doc = {"text": "grüße 😀", "list": [1, "two"], "share": 0.25, "map": {"yes": True}}
     table.put(Item(KEY, doc))
     stored = state.tables["contract"][(KEY.pk, KEY.sk)]
     assert set(stored["doc"]) == {"B"}
-    stored |= {"doc": attribute(doc), "v": {"N": "1"}}
+    stored |= {"doc": attribute(written(doc)), "v": {"N": schema}}
     found = table.get(KEY)
     assert found and found.doc == doc
     table.put(Item(KEY, {**found.doc, "n": 2}, found.rev))
     rewritten = state.tables["contract"][(KEY.pk, KEY.sk)]["doc"]
     assert set(rewritten) == {"B"}
-    assert document(rewritten)["n"] == 2
+    assert document(rewritten, KEY)["n"] == 2
 
 
 @pytest.mark.parametrize("doc", [{"bytes": b"\x00\xff"}, {}, {"text": "\ud800 \u202e"}, {"n": 2**70}, {"none": None}])
@@ -228,10 +238,27 @@ def test_whatever_a_document_holds_comes_back(table: Table, doc: dict[str, Any])
     assert found and found.doc == doc
 
 
-@pytest.mark.parametrize("stored", [b"", b"damaged", zlib.compress(b"{}")[:-1], zlib.compress(b"[]")])
+def test_an_id_that_stands_in_the_key_costs_nothing_again() -> None:
+    doc = {"id": "100200300400500_9876543210987654", "customer": "5566778899001122"}
+    assert unpack(pack(doc, "other"), "other") == doc
+    assert len(pack(doc, "i#100200300400500_9876543210987654#5566778899001122")) < len(pack(doc, "other")) - 30
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"\x03",
+        pack({"n": 1}, "key")[:-1],
+        pack({"n": 1}, "key")[:3],
+        b"",
+        b"damaged",
+        zlib.compress(b"{}")[:-1],
+        zlib.compress(b"[]"),
+    ],
+)
 def test_what_is_damaged_is_said_and_never_taken_for_empty(stored: bytes) -> None:
     with pytest.raises(Unreadable):
-        unpack(stored)
+        unpack(stored, "key")
 
 
 def test_the_words_that_documents_are_packed_with_never_change() -> None:
