@@ -18,9 +18,11 @@ import boto3
 
 from chalicelib.apps import load_apps
 from chalicelib.aws import secret_text
+from chalicelib.handlers.inbox import VERSION
 from chalicelib.playbook.accounts import check_accounts
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
+from chalicelib.storage.table import SCHEMA
 from infra.stack import cloudformation, layers, restored, serving_table
 from infra.stack.cloudformation import DeployError
 from infra.stack.layers import LayerError
@@ -30,6 +32,7 @@ from infra.stack.said import AWS, said
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 LARGEST_BODY = 51_200  # bytes of a template that CloudFormation takes in the call
 RELEASE = "EARSHOT_RELEASE"  # no setting: nothing reads it
+WRITES = "EARSHOT_WRITES"  # the forms of items and of messages that a release writes, for make rollback
 SECRETS = ("apps", "keys")  # whose names are the stack's; they outlive it
 NONE = "none"  # a value is as if it had never been given; nothing said keeps what the stack has
 OWN = "own"  # as TABLE: the stack's own again
@@ -99,14 +102,16 @@ def layers_of(template: Mapping[str, Any]) -> list[str]:
 
 def released(template: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     """`template` with a name of this release among the variables of every function, which is another one as soon as
-    anything of the template or a value is. SAM publishes a version when the template's text changes, and a value is no
-    part of that: without it the alias would go on serving the variables of before, with the rights of now.
+    anything of the template or a value is, and with the forms in which it writes. SAM publishes a version when the
+    template's text changes, and a value is no part of that: without it the alias would go on serving the variables of
+    before, with the rights of now.
 
     Source: https://github.com/aws/serverless-application-model/blob/develop/docs/safe_lambda_deployments.rst
     """
     content = json.dumps([template, dict(values)], sort_keys=True).encode()
     variables = template["Globals"]["Function"]["Environment"]["Variables"]
     variables[RELEASE] = hashlib.sha256(content).hexdigest()[:16]
+    variables[WRITES] = f"{SCHEMA}.{VERSION}"
     return template
 
 

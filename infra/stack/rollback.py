@@ -1,22 +1,24 @@
 """`make rollback STAGE=…`: every function back to the version before, at once, without CloudFormation.
 
-Stored items and queue messages can be read by the release before (tests/storage/test_release_compat.py), so one version
-back is safe, and only one. A version brings its variables along, but not the rights of its time: one that knew another
-table, queue or sender could do nothing any more, so it is refused. The next `make deploy` goes on from here.
+One version back is safe, and only one, where it reads what this one has written: a release that writes items or
+messages in a new form says so in its variables (WRITES), and one that does not know the form is refused. A version
+brings its variables along, but not the rights of its time: one that knew another table, queue or sender could do
+nothing any more, so it is refused too. The next `make deploy` goes on from here.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.stack.deploy import RELEASE
+from infra.stack.deploy import RELEASE, WRITES
 from infra.stack.package import ALIAS
 from infra.stack.said import AWS, said
 
-HARMLESS = ("EARSHOT_RETENTION_DAYS", RELEASE)  # variables that name nothing which a right is for
+HARMLESS = ("EARSHOT_RETENTION_DAYS", RELEASE, WRITES)  # variables that name nothing which a right is for
 
 
 class RollbackError(Exception):
@@ -42,7 +44,13 @@ def rollback(stack: str) -> dict[str, tuple[str, str]]:
         back = back or live != versions[-1]
         if live != versions[-1] or len(versions) == 1:
             continue
-        if moved := _moved(functions, name, live, versions[-2]):
+        now, then = (_variables(functions, name, version) for version in (live, versions[-2]))
+        if any(ours > theirs for ours, theirs in zip(_forms(now), _forms(then), strict=True)):
+            raise RollbackError(
+                f"{name}: version {versions[-2]} does not read what this one has stored since: nothing was changed. "
+                "Mend what is wrong and run make deploy"
+            )
+        if moved := sorted(n for n in now.keys() & then.keys() if n not in HARMLESS and now[n] != then[n]):
             raise RollbackError(
                 f"{name}: {' and '.join(moved)} changed since version {versions[-2]}, and the rights with it: "
                 "nothing was changed. Give make deploy the former value, with the release before checked out"
@@ -72,15 +80,16 @@ def _versions(functions: Any, name: str) -> list[str]:
     return sorted((v for v in found if v.isdigit()), key=int)
 
 
-def _moved(functions: Any, name: str, live: str, before: str) -> list[str]:
-    """The variables that say where things are and differ between the two versions."""
-    now, then = (
-        functions.get_function_configuration(FunctionName=name, Qualifier=version)
-        .get("Environment", {})
-        .get("Variables", {})
-        for version in (live, before)
-    )
-    return sorted(n for n in now.keys() & then.keys() if n not in HARMLESS and now[n] != then[n])
+def _variables(functions: Any, name: str, version: str) -> dict[str, str]:
+    found = functions.get_function_configuration(FunctionName=name, Qualifier=version)
+    return dict(found.get("Environment", {}).get("Variables", {}))
+
+
+def _forms(variables: Mapping[str, str]) -> tuple[int, int]:
+    """The forms of items and of messages that a version writes, and the newest that it reads. One from before this was
+    said reads none of those that say it."""
+    items, _, messages = variables.get(WRITES, "0.0").partition(".")
+    return int(items), int(messages)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.stack import rollback
+from infra.stack.deploy import WRITES
 from infra.stack.package import ALIAS
 
 NAMES = ("earshot-prod-Respond-0A1B", "earshot-prod-Notify-0A1B")
@@ -104,3 +105,20 @@ def test_a_version_whose_rights_are_gone_does_not_serve_again(functions: Functio
     with pytest.raises(rollback.RollbackError, match=f"{name} changed since version 1"):
         rollback.rollback("earshot-prod")
     assert set(functions.live().values()) == {"2"}
+
+
+@pytest.mark.parametrize(("then", "now"), [("3.1", "4.1"), ("3.1", "3.2"), (None, "3.1")])
+def test_a_version_that_does_not_read_what_was_stored_since_does_not_serve_again(
+    functions: Functions, then: str | None, now: str
+) -> None:
+    functions.release(NAMES, **({WRITES: then} if then else {}))
+    functions.release(NAMES, **{WRITES: now})
+    with pytest.raises(rollback.RollbackError, match="version 1 does not read what this one has stored"):
+        rollback.rollback("earshot-prod")
+    assert set(functions.live().values()) == {"2"}
+
+
+def test_a_version_that_reads_a_newer_form_than_is_written_serves_again(functions: Functions) -> None:
+    functions.release(NAMES, **{WRITES: "4.1"})
+    functions.release(NAMES, **{WRITES: "3.1"})
+    assert rollback.rollback("earshot-prod") == {name: ("2", "1") for name in NAMES}
