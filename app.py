@@ -273,12 +273,18 @@ def _has_time(context: Any) -> bool:
     return context is None or bool(context.get_remaining_time_in_millis() >= TIME_RESERVE_MS)
 
 
+_idle: list[Any] = []  # batch processors that are on no batch: each holds the one that it is on, and goes in circles
+
+
 def _batch(event: SQSEvent, work: Any) -> Any:
     """Each record on its own: those that raise go back to the queue and come again soon, the others are done."""
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
     context: Any = event.context
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)  # holds the batch that it works on
+    try:
+        processor = _idle.pop()
+    except IndexError:
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     try:
         answer = process_partial_response(
             event=event.to_dict(), record_handler=work, processor=processor, context=context
@@ -287,6 +293,7 @@ def _batch(event: SQSEvent, work: Any) -> Any:
         services.telemetry.flush()
         for kind, _, trace in processor.exceptions:
             app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
+    _idle.append(processor)
     _come_soon(event, {str(row["itemIdentifier"]) for row in answer["batchItemFailures"]})
     return answer
 

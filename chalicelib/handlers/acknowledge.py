@@ -43,13 +43,20 @@ class Permit(NamedTuple):
     people: tuple[Person, ...] = ()
 
 
+class Unasked(NamedTuple):
+    """What a permit has to be asked for first: the playbook's answer in this conversation."""
+
+    conversation: Conversation
+    answer: Answer
+
+
 class Claim(NamedTuple):
-    """The `ids` of the acknowledgements that were claimed, or `why` none was. `unasked`: the conversation with which a
-    permit has to be asked for first; `people` are the names of whom the reply is for."""
+    """The `ids` of the acknowledgements that were claimed, or `why` none was; `unasked`: a permit comes first. `people`
+    are the names of whom the reply is for."""
 
     ids: tuple[str, ...] = ()
     why: str = ""
-    unasked: Conversation | None = None
+    unasked: Unasked | None = None
     people: tuple[Person, ...] = ()
 
 
@@ -92,19 +99,24 @@ class Acknowledger(NamedTuple):
     ) -> tuple[Conversation, Claim]:
         """`c` with the acknowledgement of `i` claimed, or with the reason why not; `thread` has what the brand's people
         said there. It is asked within a conditional write, perhaps more than once, and changes nothing itself."""
-        decision = self._decide(c, thread, i, permit, now)
-        if decision is None:
-            return c, Claim(unasked=c)
+        decision = self._decide(c, thread, i, now)
         if isinstance(decision, str):
-            return c if decision in _PASSING else rules.keep_silence(c, i.id, decision), Claim(why=decision)
-        assert permit
-        decision = with_line(decision, permit.campaign)
-        both, claimed = decision.place is Place.BOTH, []
-        for private in [False, True] if both else [decision.place is Place.PRIVATE]:
+            return _silent(c, i, decision)
+        if permit is None:
+            return c, Claim(unasked=Unasked(c, decision))
+        return self.permitted(Unasked(c, decision), i, permit, now)
+
+    def permitted(self, asked: Unasked, i: Interaction, permit: Permit, now: datetime) -> tuple[Conversation, Claim]:
+        """The conversation with that answer to `i` claimed, unless the permit says why not."""
+        c, answer = asked.conversation, with_line(asked.answer, permit.campaign)
+        if permit.why:
+            return _silent(c, i, permit.why)
+        both, claimed = answer.place is Place.BOTH, []
+        for private in [False, True] if both else [answer.place is Place.PRIVATE]:
             id, token = i.id, permit.token
             if private and both:
                 id, token = f"{id}/private", f"{token}-private"
-            c = rules.claim(c, id, self._acknowledgement(i, decision, token, private, now))
+            c = rules.claim(c, id, self._acknowledgement(i, answer, token, private, now))
             claimed.append(id)
         return c, Claim(tuple(claimed), people=permit.people)
 
@@ -178,11 +190,8 @@ class Acknowledger(NamedTuple):
             fits=partial(self._fits, i),
         )
 
-    def _decide(
-        self, c: Conversation, thread: Thread, i: Interaction, permit: Permit | None, now: datetime
-    ) -> Answer | str | None:
-        """The playbook's answer, or the label of what speaks against it, the cheap reasons first; None where a permit
-        has to be asked for."""
+    def _decide(self, c: Conversation, thread: Thread, i: Interaction, now: datetime) -> Answer | str:
+        """The playbook's answer, or the label of what speaks against it, the cheap reasons first."""
         ack = c.acknowledgements.get(i.id)
         question = c.questions.get(i.id)
         if ack and (ack.state is not Outcome.PENDING or (ack.not_before and now < ack.not_before)):
@@ -211,7 +220,7 @@ class Acknowledger(NamedTuple):
             return Why.RECENT
         if self.poster.owner(i) is None:
             return Why.NO_ACCOUNT
-        return (permit.why or answer) if permit else None
+        return answer
 
     def _fits(self, i: Interaction, text: str, private: bool) -> bool:
         """Whether the platform would neither cut `text` nor take anything out of it: else something plainer is said."""
@@ -251,3 +260,7 @@ class Acknowledger(NamedTuple):
             if not self.store.count(name, limit, lasts, now, at_once=at_once):
                 return Why.CAP
         return ""
+
+
+def _silent(c: Conversation, i: Interaction, why: str) -> tuple[Conversation, Claim]:
+    return c if why in _PASSING else rules.keep_silence(c, i.id, why), Claim(why=why)

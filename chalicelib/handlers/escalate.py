@@ -9,13 +9,14 @@ from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
-from chalicelib.conversations.conversation import Conversation, Outcome
+from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
-from chalicelib.storage.store import SHARDS, Change, Contention, ConversationKey, Store
+from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
+from chalicelib.storage.table import Item
 
 AT_ONCE = timedelta(minutes=1)  # a notice that is queued has gone out by then
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -74,11 +75,22 @@ class Escalator:
         return True
 
     def escalate(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
-        """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned.
-        Raises Contention and QueueUnavailable."""
-        thread, item = self.store.standing(key)
+        """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned. One
+        in public that is not (its notice is under way, or its entry lags) costs one read. Raises Contention and
+        QueueUnavailable."""
+        alone = key.thread == key.customer  # then one read brings both
+        thread, item = self.store.standing(key) if alone else (None, self.store.item(key))
         if item is None:  # erased in between; the index lags
             return
+        known = item.noun(Conversation)
+        if anew or (known.wake_at and known.wake_at <= now):
+            self._call(key, thread or self.store.thread(key.product, key.account, key.thread), item, now, anew=anew)
+        else:
+            self._settle(key, known, item, now)
+            wake_for(self.timer, known.due_at, now)  # whoever wrote it may have ended before that
+
+    def _call(self, key: ConversationKey, thread: Thread, item: Item, now: datetime, *, anew: bool) -> None:
+        """Calls the team of each ladder that is overdue, unless `thread` answers it."""
 
         def change(old: Conversation) -> Conversation:
             planned = ladders.forget_promises(old) if anew else old
@@ -87,7 +99,8 @@ class Escalator:
         done = self.store.update_conversation(key, change, now, passing=_is_queued, seen=item)
         if done is None:
             return
-        self._settle(key, done, now)
+        if done.after == done.before and done.item:
+            self._settle(key, done.after, done.item, now)
         wake_for(self.timer, done.after.due_at, now)  # the next tier
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
@@ -102,12 +115,9 @@ class Escalator:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(on, notice, team, late))
 
-    def _settle(self, key: ConversationKey, done: Change[Conversation], now: datetime) -> None:
+    def _settle(self, key: ConversationKey, c: Conversation, item: Item, now: datetime) -> None:
         """Puts the entry where it belongs that was left because its notices were to be sent at once, and were not."""
-        c, item = done.after, done.item
-        if c != done.before or not (item and item.wake_at and c.wake_at):
-            return
-        if item.wake_at < min(c.wake_at, now - AT_ONCE):
+        if item.wake_at and c.wake_at and item.wake_at < min(c.wake_at, now - AT_ONCE):
             self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
 
 

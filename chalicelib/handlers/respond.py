@@ -358,8 +358,15 @@ class Step(NamedTuple):
 
         done = r.store.decide_conversation(key, partial(decide, None), self.now(), new=new, seen=seen)
         if asked := done.result.unasked:
-            permit = r.acknowledger.permit(asked, thread, interaction, now, self.parents)
-            done = r.store.decide_conversation(key, partial(decide, permit), self.now(), new=True, seen=done.seen)
+            permit = r.acknowledger.permit(asked.conversation, thread, interaction, now, self.parents)
+            known_as = done.seen.noun(Conversation) if done.seen else None
+
+            def decide_again(old: Conversation | None) -> tuple[Conversation | None, Claim]:
+                """What was decided without the permit holds, unless somebody wrote in between."""
+                unchanged = old is known_as
+                return r.acknowledger.permitted(asked, interaction, permit, now) if unchanged else decide(permit, old)
+
+            done = r.store.decide_conversation(key, decide_again, self.now(), new=True, seen=done.seen)
         assert done.change
         return done.change, done.result
 

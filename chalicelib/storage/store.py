@@ -219,15 +219,19 @@ class Store(SmallThings):
         ).change
 
     def conversation(self, key: ConversationKey) -> Conversation | None:
-        item = self.table.get(conversation_key(key))
+        item = self.item(key)
         return item.noun(Conversation) if item else None
+
+    def item(self, key: ConversationKey) -> Item | None:
+        """Where the conversation stands, read consistently."""
+        return self.table.get(conversation_key(key))
 
     def standing(self, key: ConversationKey) -> tuple[Thread, Item | None]:
         """What the brand's people said in the thread of a conversation, and the conversation's item (None: there is
         none), read consistently; in one call where the thread is the customer's own."""
         place = (key.product, key.account, key.thread)
         if key.thread != key.customer:
-            return self.thread(*place), self.table.get(conversation_key(key))
+            return self.thread(*place), self.item(key)
         talk = self.talk(*place)
         return talk.thread, next((h.item for h in talk.held if h.noun.customer == key.customer), None)
 
