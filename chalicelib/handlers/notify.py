@@ -275,7 +275,8 @@ class Notifier:
     def _email(
         self, members: Sequence[Member], kind: Bundle | None, team: Team, to: str, now: datetime, more: int
     ) -> Email:
-        inside = "|".join(f"{m.conversation.id}|{m.name}" for m in members)
+        # by its time as well: who was erased and asks again is nobody whom an earlier e-mail was about
+        inside = "|".join(f"{m.conversation.id}|{m.name}|{from_time(m.notice.due_at)}" for m in members)
         tag = hashlib.sha256(f"{inside}|{to}".encode()).hexdigest()[:32]
         self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
         reply_to = self._reply_to(members, tag, to, now) if kind is None else ""

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from chalicelib.conversations.customer import Customer
+from chalicelib.emails import reply_address
 from chalicelib.handlers.messages import SendNotice
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.parts import PlaybookError
@@ -14,7 +16,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.storage.store import ConversationKey
 from tests.http_doubles import PaperHttp
-from tests.world import MemoryWorld, comment, delivery, playbook
+from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
 URLS = {
@@ -44,6 +46,28 @@ def test_each_channel_gets_the_notice_once_with_the_buttons_as_links() -> None:
     key = ConversationKey("facebook", "100200300400500", "c1", "5001")
     world.services.notifier.notify(SendNotice(key, "1.1"), world.services.now())
     assert len(wire.sent) == 3
+
+
+def test_who_was_erased_and_asks_again_is_nobody_whom_an_earlier_email_was_about() -> None:
+    """A direct message makes a conversation of the same name: the channels are told again, and what
+    answers the e-mail of before answers nothing."""
+    wire = PaperHttp(always=Answer())
+    teams = {n: replace(t, channels={"slack": URLS["slack"]}) for n, t in playbook().teams.items()}
+    world = MemoryWorld(
+        replace(playbook(), stopped_altogether=True, teams=teams), http=wire, reply_domain="r.example.com"
+    )
+    world.post(message("m1", ASKED))
+    world.run(timedelta(minutes=20), sweep=True)
+    world.services.eraser.request([Customer("messenger", PAGE, "psid-1")], "code1", world.services.now())
+    world.run(timedelta(hours=1), sweep=True)
+    world.post(message("m2", ASKED, at=world.services.now()))
+    world.run(timedelta(minutes=20), sweep=True)
+    first, second = world.emails
+    assert [call.url for call in wire.sent] == [URLS["slack"]] * 2
+    assert first.reply_to != second.reply_to
+    services = world.services
+    read = [reply_address.read(services.keys, services.store, "r.example.com", [e.reply_to]) for e in (first, second)]
+    assert read[0] is None and read[1]
 
 
 def test_what_a_customer_wrote_is_no_markup_in_any_of_them() -> None:

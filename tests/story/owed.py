@@ -100,7 +100,7 @@ class Duty:
 
 @dataclass
 class Owed:
-    """The model. `first` is a day before anything happened."""
+    """The model. `first` is a day before anything happened; `changed_at` when the policy became another one."""
 
     policy: Playbook
     first: datetime
@@ -108,6 +108,7 @@ class Owed:
     said: dict[str, Said] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
     duties: list[Duty] = field(default_factory=list)
+    changed_at: datetime | None = None
 
     # --- who ---
 
@@ -198,7 +199,7 @@ class Owed:
         held, found = self.until(a), list[datetime]()
         teams = [None, *(tier.team for tier in self.policy.later_tiers)]
         for number, at in enumerate(self.due(a)):
-            at = max(filter(None, (at, held, a.opened_at, a.read_at)))
+            at = max(filter(None, (at, held, a.opened_at, a.read_at, self.changed_at)))
             if found and at < found[-1] + self.policy.apart:
                 at = found[-1] + self.policy.apart
                 if not a.urgent:

@@ -400,7 +400,7 @@ class Staff(Customers):
     def the_playbook_changes(self) -> None:
         """Shorter waits; they apply to what is open, too."""
         self.world.deploy(self.later_policy)
-        self.owed.policy = self.later_policy
+        self.owed.policy, self.owed.changed_at = self.later_policy, self.now()
         self.later_policy = None  # type: ignore[assignment]
         self.uncertain(3 * MINUTE)
         self.tick(4 * MINUTE)
@@ -413,6 +413,7 @@ class Staff(Customers):
         who = [Customer(product, place, customer) for product in products]
         self.world.services.eraser.request(who, self.name("code"), now)
         self.forgotten[place, customer] = now
+        self.erasures.append((place, customer, now))
         for c in who:
             self.quiet.discard((c.product, c.account, c.id))
             gone = self.owed.erase(c.product, c.account, c.id)

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
+from chalicelib.codec import to_time
 from chalicelib.playbook.business_time import Hours
 from chalicelib.playbook.parts import Tier
 from chalicelib.playbook.policy import Playbook
@@ -85,6 +86,7 @@ class Telling(RuleBasedStateMachine):
         self.handed: Counter[tuple[Where, str]] = Counter()
         self.forgotten: dict[tuple[str, str], datetime] = {}
         self.erased: list[tuple[datetime, frozenset[str]]] = []
+        self.erasures: list[tuple[str, str, datetime]] = []  # account, customer, and when they asked to be forgotten
         self.posted_at: list[datetime] = []
         self.quiet: set[tuple[str, str, str]] = set()  # product, account, customer: who wants no automatic replies
         self.unwritable: set[Where] = set()  # conversations whose writes fail
@@ -293,17 +295,26 @@ class Telling(RuleBasedStateMachine):
     def p5_one_email_for_each_conversation_and_tier(self) -> None:
         if not self.begun:
             return
-        calls = Counter((r["conversation"], r["tier"]) for r in self.world.records("escalation"))
+        calls = Counter((r["conversation"], r["tier"], self._era(r)) for r in self.world.records("escalation"))
         assert max(calls.values(), default=0) <= 1, calls.most_common(1)
         mails: Counter[tuple[Any, ...]] = Counter()
         for m in self.world.mail_room.sent:
             for path in m.links:
                 link = self.world.link_of(path)
                 if self.where(path) not in self.unwritable:  # where nothing can be recorded, twice is better than never
-                    mails[link.key, link.via, m.tags["to"]] += 1
+                    era = self.era(link.key.account, link.key.customer, m.at)
+                    mails[link.key, link.via, m.tags["to"], era] += 1
         assert max(mails.values(), default=0) <= 1, mails.most_common(1)
         channels = Counter(self.world.wire.channels)
         assert max(channels.values(), default=0) <= 1
+
+    def era(self, account: str, customer: str, at: datetime) -> int:
+        """How often the customer had been forgotten by then: what they ask afterwards is nobody's second question."""
+        return sum(e[:2] == (account, customer) and e[2] < at for e in self.erasures)
+
+    def _era(self, row: dict[str, Any]) -> int:
+        _, account, _, customer = row["conversation"].partition("~")[0].split(":")
+        return self.era(account, customer, to_time(row["at"]))
 
     @invariant()
     def p7_what_was_erased_is_gone_and_stays_gone(self) -> None:
