@@ -62,10 +62,6 @@ class PartContext(NamedTuple):
         """Nothing to do in this part; `reason` is a label with at most 40 characters of the payload's own."""
         return Skipped(reason, self.account.product, self.account.id)
 
-    def poison(self, error: Exception, part: Any) -> Poison:
-        """This part could not be understood."""
-        return Poison(reason(error), raw(part), self.account.product, self.account.id)
-
     def is_brand(self, author: str | None) -> bool:
         """Whether `author` is an account of the brand."""
         return author is not None and self.app.is_brand(self.account.product, author)

@@ -165,17 +165,13 @@ SELECT conversation, any_value(platform) AS platform, any_value(account) AS acco
   max(tier) AS tier, min(acknowledged_at) AS acknowledged_at, min(promised_by) AS promised_by,
   min(by_person) AS first_response_at, min(wait) AS waited_s,
   string_agg(DISTINCT ended, ' ' ORDER BY ended) AS ended, bool_and(met) AS promise_kept
-FROM asked GROUP BY conversation
+FROM asked GROUP BY conversation ORDER BY asked_at, conversation
 """
 
 
-def conversations(
-    asked: Asked, where: str = "", limit: int | None = None
-) -> tuple[list[str], list[tuple[object, ...]]]:
-    """(names, rows): one row a conversation, oldest first; `where` narrows the questions (a condition over `asked`)."""
-    sql = CONVERSATIONS.replace("FROM asked", f"FROM asked WHERE {where}") if where else CONVERSATIONS
-    sql += " ORDER BY asked_at, conversation" + (f" LIMIT {limit}" if limit else "")
+def conversations(asked: Asked) -> tuple[list[str], list[tuple[object, ...]]]:
+    """(names, rows): one row a conversation, oldest first."""
     asked.count()  # the tables stand
-    found = asked.lake.db.execute(sql)
+    found = asked.lake.db.execute(CONVERSATIONS)
     names = [column[0] for column in found.description or ()]
     return names, found.fetchall()

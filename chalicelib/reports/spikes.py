@@ -87,10 +87,10 @@ def by_hour(questions: Iterable[Question]) -> dict[int, list[Question]]:
 
 
 def spikes(
-    questions: Iterable[Question], since: datetime, until: datetime, known_from: datetime, zone: tzinfo = UTC
+    questions: Iterable[Question], since: datetime, until: datetime, known_from: datetime, zone: tzinfo
 ) -> list[Spike]:
     """The spikes in the whole hours of [`since`, `until`); `questions` go back to `known_from`, which tells what is
-    usual: each hour is held only against the hours before it."""
+    usual: each hour is held only against the hours before it, by the shop's clock in `zone`."""
     hours = by_hour(questions)
     counts = {hour: len(found) for hour, found in hours.items()}
     usual = Usual(counts, hour_of(known_from), zone)
@@ -105,7 +105,7 @@ class Usual:
 
     counts: Mapping[int, int]
     known_from: int
-    zone: tzinfo = UTC
+    zone: tzinfo
     left_out: set[int] = field(default_factory=set)
     _usual: dict[int, float] = field(default_factory=dict, repr=False)
     _spread: dict[int, float] = field(default_factory=dict, repr=False)

@@ -169,11 +169,9 @@ class Store(SmallThings):
         key: ConversationKey,
         change: Callable[[Conversation | None], Conversation],
         now: datetime,
-        *,
-        new: bool = False,
     ) -> Change[Conversation]:
-        """Writes `change(stored)`; `new` says that there probably is none yet. Raises Contention."""
-        done = self.decide_conversation(key, lambda old: (change(old), None), now, new=new).change
+        """Writes `change(stored)`. Raises Contention."""
+        done = self.decide_conversation(key, lambda old: (change(old), None), now).change
         assert done
         return done
 

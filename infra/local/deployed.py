@@ -169,7 +169,7 @@ class Deployed:
     variables: Callable[[str], dict[str, str]]
     environments: dict[str, Environment] = field(default_factory=dict)
 
-    def invoke(self, name: str, event: Any, context: Any = None) -> Any:
+    def invoke(self, name: str, event: Any) -> Any:
         """What the function returns; it is started when it is first needed."""
         if name not in self.environments:
             self.environments[name] = self.start(name)

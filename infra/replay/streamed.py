@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from chalicelib.reports import lake
 from chalicelib.reports.columns import End, Fact
@@ -71,7 +72,9 @@ class StreamedTable(MemoryTable):
             if f.state is not End.MOVED
         ]
         first = min((q.asked_at for q in asked), default=None)
-        found = spikes(asked, first, max(q.asked_at for q in asked) + HOUR, first) if first else []
+        assert self.deriver
+        zone = ZoneInfo(self.deriver.playbook.shop.timezone)  # as the watch looks at them
+        found = spikes(asked, first, max(q.asked_at for q in asked) + HOUR, first, zone) if first else []
         labels = [Labelled.of(spike) for spike in found]
         return lake.Lake(folder).compact(spikes=labels)
 

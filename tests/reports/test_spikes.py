@@ -55,7 +55,7 @@ def test_a_quiet_week_has_less_than_one_false_alarm(per_day: float) -> None:
     alarms = 0
     for seed in range(3):
         questions = quiet(per_day, 12, seed)
-        alarms += len(spikes(questions, START + 2 * WEEK, START + 12 * WEEK, START))
+        alarms += len(spikes(questions, START + 2 * WEEK, START + 12 * WEEK, START, UTC))
     assert alarms / 30 <= 1
 
 
@@ -64,7 +64,7 @@ def test_a_spike_is_found_in_its_hour_and_laid_to_its_post(per_day: float, times
     usual = per_day * HOURS[12] / HOURS.sum()
     at = START + 5 * WEEK + timedelta(days=2, hours=12)
     questions = quiet(per_day, 6, 3, noise=0.1) + burst(at, int((times - 1) * usual))
-    (found,) = [s for s in spikes(questions, at, at + timedelta(hours=1), START)]  # as it is looked for after that hour
+    (found,) = spikes(questions, at, at + timedelta(hours=1), START, UTC)  # as it is looked for after that hour
     assert (found.began_at, found.hours, found.post) == (at, 1, "viral")
     assert found.intents[0] == "stock" and found.from_post == int((times - 1) * usual)
     assert found.usual == pytest.approx(usual, rel=0.6, abs=1.0)
@@ -81,18 +81,19 @@ def test_hours_in_a_row_are_one_spike_and_do_not_become_usual() -> None:
 
 def viral(questions: list[Question]) -> list[Spike]:
     """The spikes of three weeks that were no chance."""
-    return [s for s in spikes(questions, START + 2 * WEEK, START + 5 * WEEK, START) if s.post in ("viral", "second")]
+    found = spikes(questions, START + 2 * WEEK, START + 5 * WEEK, START, UTC)
+    return [s for s in found if s.post in ("viral", "second")]
 
 
 def test_what_no_post_brought_about_is_laid_to_none() -> None:
     at = START + 3 * WEEK + timedelta(hours=12)
     scattered = [Question(q.asked_at, f"p{n}", "delivery_late") for n, q in enumerate(burst(at, 60))]
-    (found,) = spikes(quiet(40, 4, 1) + scattered, at, at + timedelta(hours=1), START)
+    (found,) = spikes(quiet(40, 4, 1) + scattered, at, at + timedelta(hours=1), START, UTC)
     assert (found.post, found.intents[0]) == (None, "delivery_late")
 
 
 def test_without_two_weeks_nothing_is_usual_yet() -> None:
-    assert spikes(burst(START + WEEK, 500), START, START + 2 * WEEK, START) == []
+    assert spikes(burst(START + WEEK, 500), START, START + 2 * WEEK, START, UTC) == []
     assert not is_rare(4, 0.25, 0.02) and is_rare(5, 0.25, 0.02)
 
 
@@ -120,10 +121,11 @@ def test_a_better_day_is_no_spike_and_one_on_it_still_is() -> None:
     hour = first + 7 * HOURS_OF_A_WEEK + 20
     counts = {h: 40 + h % 7 for h in range(first, hour)}
     counts |= {h: 76 for h in range(hour - 14, hour)}  # since this morning three quarters more
-    usual = Usual(counts | {hour: 80}, first)
+    usual = Usual(counts | {hour: 80}, first, UTC)
     assert busy_hours(usual, hour, hour + 1) == []
-    assert busy_hours(Usual(counts | {hour: 80}, first, left_out=set(range(hour - 14, hour))), hour, hour + 1) != []
-    assert busy_hours(Usual(counts | {hour: 160}, first), hour, hour + 1) != []
+    left_out = set(range(hour - 14, hour))
+    assert busy_hours(Usual(counts | {hour: 80}, first, UTC, left_out=left_out), hour, hour + 1) != []
+    assert busy_hours(Usual(counts | {hour: 160}, first, UTC), hour, hour + 1) != []
 
 
 def test_lines_of_one_conversation_are_one() -> None:

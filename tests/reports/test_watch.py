@@ -160,7 +160,7 @@ def test_what_is_strong_is_seen_by_the_last_minutes_before_its_hour_is_full() ->
     assert shares(60, 0.25) == (0.75, 0.25) and shares(15, 0.5) == (0.0, 0.25)
 
     def found(last: dict[int, int], part: float = 0.5) -> list[tuple[int, float]]:
-        return busy_now(Usual(counts, known), last, hour, part)
+        return busy_now(Usual(counts, known, UTC), last, hour, part)
 
     assert found({15: 8, 30: 16, 60: 32}) == []
     ((seen, usual),) = found({15: 30, 30: 30, 60: 40})
