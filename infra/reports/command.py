@@ -168,6 +168,7 @@ def fetch(stage: str, folder: Path, playbook: Playbook) -> FactsOfChanges:
     services = Services(settings)
     if not settings.facts_bucket:
         raise ReportError(f"the stack of {stage} keeps no facts yet: deploy this release, then wait for a question")
+    folder.mkdir(parents=True, exist_ok=True)  # also of a stack that has been asked nothing yet
     s3, fetched = owned(client("s3"), settings.account), 0
     there = set()
     for found in s3.get_paginator("list_objects_v2").paginate(Bucket=settings.facts_bucket, Prefix="facts/"):

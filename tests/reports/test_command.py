@@ -23,10 +23,13 @@ def test_a_stacks_facts_are_written_anew_and_its_report_is_exact(
         said = [SimulatedMessage("facebook", f"Can I return this? ({n})", f"88{n}", "Ann") for n in range(4)]
         assert shop.say(*said) == 200
         until(lambda: len([c for c in shop.services.store.table.everything() if c.key.sk.startswith("c#")]) == 4)
-        assert main(["--refill", "--stage", "local"]) == 0
-        assert "4 facts written" in capsys.readouterr().out
         today = datetime.now(UTC).date()
         span = ["--since", str(today - timedelta(days=1)), "--until", str(today + timedelta(days=1))]
+        before = tmp_path / "before.html"  # what is stored has no fact yet: the report says so, not that nobody asked
+        assert main(["--stage", "local", "--out", str(before), *span]) == 0
+        assert "4 are missing" in before.read_text("utf-8") and "No question" not in before.read_text("utf-8")
+        assert main(["--refill", "--stage", "local"]) == 0
+        assert "4 facts written" in capsys.readouterr().out
         for _ in range(2):  # what is there already is not fetched, nor counted, again
             assert main(["--stage", "local", "--out", str(tmp_path / "report.html"), *span]) == 0
         made = json.loads((tmp_path / "report.json").read_text("utf-8"))
