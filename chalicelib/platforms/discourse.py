@@ -37,6 +37,10 @@ from chalicelib.platforms.rest import Verdicts, call, pages, server
 from chalicelib.platforms.simulation import SHOP, Endpoint, Said, SimulatedMessage, Simulation, iso, number, wire
 
 MAX_REPLY = 32_000  # characters; the forum's own setting max_post_length has this default
+_QUOTE = re.compile(r"\[quote\b[^\[\]]*\](?:(?!\[quote\b).)*?\[/quote\]", re.IGNORECASE | re.DOTALL)
+_QUOTED_HTML = re.compile(r"<aside\b[^<>]*\bquote\b[^<>]*>.*?</aside>", re.IGNORECASE | re.DOTALL)
+_PICTURE = re.compile(r"!\[[^\[\]]*\]\([^\s()]*\)")
+_DEEPEST_QUOTE = 10  # quotes within quotes
 MAX_PAGES = 40  # of backfill, with 20 to 50 posts each
 
 _KINDS = {
@@ -144,10 +148,15 @@ def _is_staff(account: Account, post: dict[str, Any], username: str) -> bool:
 
 
 def _words(post: dict[str, Any]) -> str:
-    """The Markdown as written, else the text of the HTML."""
+    """The Markdown as written, else the text of the HTML; without what the post quotes, which somebody else said, and
+    without the names of its pictures."""
     if words := read.text(post.get("raw")):
-        return words
-    return read.html_text(post.get("cooked"))
+        for _ in range(_DEEPEST_QUOTE):
+            words, quotes = _QUOTE.subn("", words)
+            if not quotes:
+                break
+        return _PICTURE.sub("", words).strip()
+    return read.html_text(_QUOTED_HTML.sub("", read.text(post.get("cooked"))))
 
 
 def _number(value: Any) -> int:
