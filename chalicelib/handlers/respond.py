@@ -5,26 +5,26 @@ a no-op when its result is already there, so that a message that comes again (a 
 only what is missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.queues import Queue
-from chalicelib.aws.timer import Timer, wake_for
-from chalicelib.conversations import answers, rules, staff_rules
+from chalicelib.aws.timer import Timer
+from chalicelib.conversations import rules
 from chalicelib.conversations.changed import replace
-from chalicelib.conversations.conversation import BrandReply, Conversation, Outcome, Thread
+from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, in_few_digits, merge
 from chalicelib.conversations.why import Why
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Claim, Permit
+from chalicelib.handlers.brand_said import BrandSaid
 from chalicelib.handlers.inbox import Envelope, SaveBody
-from chalicelib.handlers.messages import EscalationDue, encode
 from chalicelib.handlers.placing import Placer
+from chalicelib.handlers.scheduling import schedule
 from chalicelib.intents import IntentModel
 from chalicelib.outcomes.types import Outcomes, Stored
 from chalicelib.platforms.base import FOREIGN, Parsed, Poison, ReplyError, Skipped
@@ -34,9 +34,7 @@ from chalicelib.playbook.policy import Playbook
 from chalicelib.reading.guards import guarded
 from chalicelib.storage.forgotten import Forgotten
 from chalicelib.storage.optouts import OptOuts
-from chalicelib.storage.private_answers import PrivateAnswers
-from chalicelib.storage.store import Change, ConversationKey, Parents, Store, Talk
-from chalicelib.storage.table import Item
+from chalicelib.storage.store import Change, ConversationKey, Parents, Store
 
 CHANGES = (Kind.EDIT, Kind.DELETE, Kind.HIDE)
 SOMEBODY = "somebody"  # stands for the id of another customer, which this one's words need not keep
@@ -143,14 +141,6 @@ def _sorted_out(parsed: list[Parsed] | None, other_accounts: bool) -> tuple[list
     return [p for p in parsed if isinstance(p, Interaction)], reasons
 
 
-Items = Mapping[ConversationKey, Item]
-
-
-def _items(talk: Talk) -> Items:
-    """The items of its conversations, so that a change of one need not read it again."""
-    return {ConversationKey.of(held.noun): held.item for held in talk.held}
-
-
 class Step(NamedTuple):
     """The steps of one interaction."""
 
@@ -186,11 +176,16 @@ class Step(NamedTuple):
         if not interaction.thread:  # a deletion that names nothing but the id, of something that has not come yet
             handled = Stored(interaction, "")
         elif interaction.brand:
-            handled = self._brand(interaction)
+            handled = self._brand.hear(interaction)
         else:
             handled = self._customer(interaction, known=before is not None)
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(handled._replace(incoming=incoming, news=news))
+
+    @property
+    def _brand(self) -> BrandSaid:
+        r = self.responder
+        return BrandSaid(r.store, r.playbook, r.due, r.timer, self.now, self.parents)
 
     def _came_before(self, incoming: Interaction) -> bool:
         """Whether it is older than anything that is remembered, and nothing of it is: a recorded delivery that is sent
@@ -297,7 +292,7 @@ class Step(NamedTuple):
         OptOuts(r.store).heed(interaction)  # before anything is said to them
         done, claim = self._applied(interaction, known=known)
         after = done.after
-        self._schedule(after)
+        schedule(r.due, r.timer, after, self.now())
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
             r.store.keep_interaction(interaction, after.wake_at, self.now())
         if claim.ids and r.forgotten.concerns(interaction):  # erased since it was stored: the second pass meets it
@@ -321,18 +316,7 @@ class Step(NamedTuple):
         id = c.acknowledgements[interaction.id].id
         reply = self.responder.store.interaction(c.product, c.account, id) if id else None
         if reply and reply.undelivered:
-            self._undelivered(c, reply)
-
-    def _undelivered(self, c: Conversation, reply: Interaction) -> Conversation:
-        def change(old: Conversation) -> Conversation:
-            acks = old.acknowledgements.items()  # its claim comes back where the send's answer, and so its id, was lost
-            named = {id: replace(a, id=reply.id) if reply.token and a.token == reply.token else a for id, a in acks}
-            known = replace(old, acknowledgements=named)
-            return staff_rules.undelivered(known, reply.id, self.responder.playbook, self.now())
-
-        after = self._updated(c, change)
-        self._schedule(after)
-        return after
+            self._brand.undelivered(c, reply)
 
     def _applied(self, interaction: Interaction, *, known: bool) -> tuple[Change[Conversation], Claim]:
         """The conversation with the interaction in it and its acknowledgement claimed, or why not. `known`: the
@@ -369,109 +353,3 @@ class Step(NamedTuple):
             done = r.store.decide_conversation(key, decide_again, self.now(), new=True, seen=done.seen)
         assert done.change
         return done.change, done.result
-
-    def _schedule(self, conversation: Conversation) -> None:
-        """The wake-up for when it falls due; what is due already (an urgent question) goes to escalate at once."""
-        r, now = self.responder, self.now()
-        if conversation.wake_at and conversation.wake_at <= now:
-            r.due.send(encode(EscalationDue(ConversationKey.of(conversation))))
-        wake_for(r.timer, conversation.due_at, now)
-
-    # --- what the brand said ---
-
-    def _brand(self, interaction: Interaction) -> Stored:
-        """The echo of our own reply settles its claim; a person's reply answers what was asked before it; a machine's,
-        and our own words in whatever place they come back, answer nothing."""
-        r, i = self.responder, interaction
-        place = (i.product, i.account, i.thread)
-        if i.kind is Kind.BRAND_POST:
-            return Stored(i, "")
-        talk, why = r.store.talk(*place), ""
-        conversations, seen = talk.conversations, _items(talk)
-        is_gone = i.undelivered or i.deleted or i.hidden
-        if is_gone:
-            for c in conversations:
-                self._undelivered(c, i)
-        ours = answers.our_reply(conversations, i)
-        mine = staff_rules.our_answer(conversations, i) or (None if ours else self._private_answer(i))
-        if ours:
-            conversations = [ours[0] if is_gone else self._echoed(*ours, i, seen)]
-        elif mine:  # it answers what its page had shown, not all that was asked before it
-            conversations = [mine[0] if is_gone or not mine[1] else self._came_back(*mine, i, seen)]
-        elif not (i.ours or r.playbook.is_ours(i.text)):
-            reply = rules.brand_reply(i, self._addressee(i), **r.playbook.spoken_by(i.via, i.text))
-            conversations, thread = self._said(i, reply, talk)
-            why = Why.AUTOMATIC if any(i.id in answers.automatic(c, thread, r.playbook) for c in conversations) else ""
-        return Stored(i, conversations[0].id if conversations else "", why=why)
-
-    def _said(self, i: Interaction, reply: BrandReply, talk: Talk) -> tuple[list[Conversation], Thread]:
-        """The conversations that the brand's `reply` concerns, with it applied, and what else was said in the thread.
-        Where only one customer can ask, it is kept with their conversation, so that one write does both."""
-        store, place = self.responder.store, (i.product, i.account, i.thread)
-        if i.private and [c.customer for c in talk.conversations] == [i.thread]:
-            noted = partial(rules.note_reply, id=i.id, reply=reply)
-            if c := self._settled(talk.conversations[0], talk.thread, _items(talk), noted):
-                return [c], talk.thread
-        thread = store.change_thread(*place, partial(rules.add_reply, id=i.id, reply=reply), self.now(), talk.item)
-        talk = store.talk(*place)  # also whoever asked before they could see the reply
-        return [self._settled(c, thread, _items(talk)) or c for c in talk.conversations], thread
-
-    def _private_answer(self, i: Interaction) -> tuple[Conversation, str] | None:
-        """The answer to a public question that came back as the private message `i`."""
-        if i.ours or not i.private or not platforms.product(i.product).brings_private_replies:
-            return None
-        return PrivateAnswers(self.responder.store).of(i)
-
-    def _addressee(self, i: Interaction) -> str | None:
-        """The customer whom the brand answers: as the platform says, else who wrote what the reply stands under."""
-        if i.to or i.private or not i.parent:
-            return i.to
-        parent = self.parents.of(i)
-        return parent.customer if parent and not parent.brand and parent.thread else None
-
-    def _echoed(self, conversation: Conversation, id: str, echo: Interaction, seen: Items) -> Conversation:
-        """The conversation after our own reply came back: whatever its claim said, it was sent."""
-        playbook, token = self.responder.playbook, conversation.acknowledgements[id].token
-        return self._updated(
-            conversation,
-            lambda old: rules.record(old, id, token, Outcome.SENT, playbook, self.now(), reply_id=echo.id),
-            seen,
-        )
-
-    def _came_back(self, conversation: Conversation, id: str, echo: Interaction, seen: Items) -> Conversation:
-        """A person's answer from the e-mail came back: it is on the platform, whatever its claim said."""
-        return self._updated(
-            conversation,
-            lambda old: staff_rules.record_answer(
-                old, id, Outcome.SENT, self.responder.playbook, self.now(), reply_id=echo.id
-            ),
-            seen,
-        )
-
-    def _settled(
-        self,
-        conversation: Conversation,
-        thread: Thread,
-        seen: Items,
-        noted: Callable[[Conversation], Conversation] = lambda c: c,
-    ) -> Conversation | None:
-        """The conversation with the brand's replies applied, and first what `noted` adds to it; a reply that was taken
-        back opens its question again. None where there is no such conversation any more."""
-        key, r = ConversationKey.of(conversation), self.responder
-        done = r.store.update_conversation(
-            key,
-            lambda old: rules.apply_replies(noted(old), thread, r.playbook, self.now()),
-            self.now(),
-            seen=seen.get(key),
-        )
-        if done is None:
-            return None
-        self._schedule(done.after)
-        return done.after
-
-    def _updated(
-        self, c: Conversation, change: Callable[[Conversation], Conversation], seen: Items = MappingProxyType({})
-    ) -> Conversation:
-        key = ConversationKey.of(c)
-        done = self.responder.store.update_conversation(key, change, self.now(), seen=seen.get(key))
-        return done.after if done else c
