@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.conversations.answers import plain
@@ -43,6 +43,28 @@ from chalicelib.reading.guards import GUARDS, NO_THANKS, ONLY_THANKS, most
 OPENING: Final = 12  # characters of a disclosure that nobody begins with by chance
 _NO_POLICY: Final = IntentPolicy()
 _NO_LIMITS: Final = ProductPolicy()
+
+
+class _To(NamedTuple):
+    """Where a reply is said, with what limits, and by when a person will have answered; `seed` chooses among texts that
+    say the same. `fits`: whether the platform posts a text, in public or private, as it stands."""
+
+    product: str
+    place: Place
+    limits: ProductPolicy
+    by: datetime | None
+    now: datetime
+    seed: str
+    fits: Callable[[str, bool], bool]
+
+    @property
+    def inside(self) -> tuple[bool, bool]:
+        """Whether each of an answer's two texts, the one in place and the private one, is said in private."""
+        return self.place is Place.PRIVATE, True
+
+    def takes(self, texts: Sequence[str]) -> bool:
+        """Whether both texts can be said as they stand."""
+        return all(self.limits.allows(t) and self.fits(t, alone) for t, alone in zip(texts, self.inside, strict=True))
 
 
 def _promoted(campaign: Campaign, plain: Answer, texts: Sequence[str]) -> Promoted:
@@ -251,28 +273,28 @@ class Playbook(Replies):
         place = Place.PRIVATE if private else self._place(self._intent(reading.intent), product)
         if self._quiet(place, now):
             return Silence(Why.QUIET_HOURS)
-        direct = self._has_direct_messages(product)
-        zone = limits.name_zone or reading.language != self.languages[0]
-        seed = seed if limits.vary else ""
-        for rung in rungs:
-            resolves = rung is Rung.OWN and self._intent(reading.intent).resolves
-            promise = words.resolved if resolves else self._promise(words, by, now, named=zone)
-            reply = self._reply(rung, reading, words, seed)
-            inside = (place is Place.PRIVATE, True)
-            said = [placed(reply, private=alone, direct_messages=direct) for alone in inside]
+        to = _To(product, place, limits, by, now, seed if limits.vary else "", fits)
+        answers = (self._answer(rung, reading, words, to) for rung in rungs)
+        return next((answer for answer in answers if answer), Silence(Why.NO_TEXT))
 
-            def fit(texts: Sequence[str], inside: tuple[bool, bool] = inside) -> bool:
-                return all(limits.allows(t) and fits(t, alone) for t, alone in zip(texts, inside, strict=True))
-
-            texts = [words.compose(text, promise, seed) for text in said]
-            if reply and fit(texts):
-                plain, longer = Answer(texts[0], place, resolves, rung, texts[1]), []
-                for c in self._campaigns(reading, rung, product, now):
-                    with_line = [words.compose(text, promise, seed, c.texts[reading.language or ""]) for text in said]
-                    if fit(with_line):
-                        longer.append(_promoted(c, plain, with_line))
-                return replace(plain, promoted=tuple(longer))
-        return Silence(Why.NO_TEXT)
+    def _answer(self, rung: Rung, reading: Reading, words: Wording, to: _To) -> Answer | None:
+        """The reply of one rung with the lines of campaigns that may stand in it; None where there is no text for it,
+        or none that its place takes as it stands."""
+        resolves = rung is Rung.OWN and self._intent(reading.intent).resolves
+        named = to.limits.name_zone or reading.language != self.languages[0]
+        promise = words.resolved if resolves else self._promise(words, to.by, to.now, named=named)
+        reply = self._reply(rung, reading, words, to.seed)
+        direct = self._has_direct_messages(to.product)
+        said = [placed(reply, private=alone, direct_messages=direct) for alone in to.inside]
+        texts = [words.compose(text, promise, to.seed) for text in said]
+        if not (reply and to.takes(texts)):
+            return None
+        plain, promoted = Answer(texts[0], to.place, resolves, rung, texts[1]), []
+        for c in self._campaigns(reading, rung, to.product, to.now):
+            longer = [words.compose(text, promise, to.seed, c.texts[reading.language or ""]) for text in said]
+            if to.takes(longer):
+                promoted.append(_promoted(c, plain, longer))
+        return replace(plain, promoted=tuple(promoted))
 
     def _campaigns(self, reading: Reading, rung: Rung, product: str, now: datetime) -> Iterator[Campaign]:
         """Those whose line fits, the first in the file first."""
