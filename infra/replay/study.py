@@ -220,6 +220,7 @@ def draw(without: Outcome, with_: Outcome, out: Path) -> None:
         place.set_xlabel("hours")
         place.set_xticks(range(0, 49, 12))
         place.set_ylim(0, SHOPS + 0.5)
+        place.set_yticks(range(0, SHOPS + 1, 5))
         place.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(f"of {SHOPS} shops, answered")
     axes[0].legend(frameon=False, loc="lower right")
