@@ -1,9 +1,8 @@
-"""Replies, checks, fetches and backfills of Meta's products and X, over a scripted wire."""
+"""Replies of Meta's products and X, and what they fetch, over a scripted wire."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,31 +20,19 @@ from chalicelib.platforms.base import (
     Refused,
     Reply,
     ReplyError,
-    Request,
-    SignatureError,
     TokenInvalid,
     WindowClosed,
 )
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
-from chalicelib.platforms.meta import facebook, instagram, messenger, whatsapp
-from chalicelib.platforms.meta import graph as meta
+from chalicelib.platforms.meta import facebook, instagram
 from chalicelib.platforms.meta import webhook as meta_webhook
 from chalicelib.platforms.x import api as x_api
-from chalicelib.platforms.x import platform as x
 from tests.http_doubles import PaperHttp
-from tests.platforms.case import PAYLOADS
 from tests.platforms.cases.meta import META
 from tests.platforms.cases.x import X
-from tests.platforms.scripted_http import NOW, TOKEN, answer, http, reply_to
+from tests.platforms.scripted_http import IG, ME, NOW, PAGE, TOKEN, WA, account_of, answer, graph_error, http, reply_to
 
-PAGE, IG, WA, ME = "100200300400500", "17841400000000001", "106500000000001", "700100200300400500"
 GRAPH = "https://graph.facebook.com/v25.0"
-
-
-def account_of(product: str, **options: Any) -> Account:
-    app = X if product == "x" else META
-    found = next(a for a in app.accounts if a.product == product)
-    return replace(found, options=options)
 
 
 def send(wire: PaperHttp, reply: Reply, **options: Any) -> str | None:
@@ -195,10 +182,6 @@ def test_an_odd_answer_to_a_reply_that_went_out_is_no_error(reply: Reply, data: 
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
-
-
-def graph_error(code: int, subcode: int = 0, status: int = 400) -> Answer:
-    return answer(status, {"error": {"code": code, "error_subcode": subcode, "message": "said by the platform"}})
 
 
 COMMON: list[tuple[Answer | Exception, type[ReplyError], str]] = [
@@ -423,60 +406,6 @@ def test_whatsapp_takes_an_account_by_number_or_by_business_account() -> None:
     assert found(Account("77", "facebook")) == ["foreign_account"]
 
 
-# --- handshakes -------------------------------------------------------------------------------------------------------
-
-
-def test_meta_gets_its_bare_challenge_only_for_our_token() -> None:
-    query = {"hub.mode": "subscribe", "hub.verify_token": "meta-verify", "hub.challenge": "1158201444"}
-    assert meta_webhook.challenge(META, query) == base.Response(200, "1158201444")
-    for wrong in ({"hub.verify_token": "é"}, {"hub.verify_token": ""}, {"hub.mode": "unsubscribe"}):
-        assert meta_webhook.challenge(META, {**query, **wrong}).status == 403
-    assert meta_webhook.challenge(replace(META, verify_token=""), {**query, "hub.verify_token": ""}).status == 403
-
-
-def test_x_gets_its_token_signed_with_the_consumer_secret() -> None:
-    response = x.challenge(X, {"crc_token": "challenge-1"})
-    digest = "sha256=" + base.hmac_base64("x-secret-now", b"challenge-1")
-    assert (response.status, response.content_type) == (200, "application/json")
-    assert response.body == f'{{"response_token":"{digest}"}}'
-    for query in ({}, {"crc_token": ""}, {"crc_token": "x" * 5000}):
-        assert x.challenge(X, query).status == 400
-    assert x.challenge(replace(X, secrets=()), {"crc_token": "a"}).status == 400
-    for token in (
-        "9b4507b3-9040-4669-9ca3-6b94edb50553",
-        "MWYzZDU2OTctNGU1Mi00Y2Q1LTk4MDktZGI3OGE4ZmM2MWE0",
-        "YWI+/w==",
-    ):
-        assert x.challenge(X, {"crc_token": token}).status == 200
-
-
-NO_TOKENS = (
-    "earshot act v1",
-    "earshot reply v1",
-    '{"data":{}}',
-    "{}",
-    "[]",
-    "a.b",
-    "a b",
-    "a\n",
-    "ä",
-    "a" * 200,
-    "a===",
-)
-
-
-@pytest.mark.parametrize("token", [*NO_TOKENS, *((f.read_text()) for f in sorted((PAYLOADS / "x").glob("*.json")))])
-def test_x_signs_nothing_that_could_be_a_body_or_derive_a_key(token: str) -> None:
-    assert x.challenge(X, {"crc_token": token}).status == 400
-
-
-@pytest.mark.parametrize("token", ["9b4507b3-9040-4669-9ca3-6b94edb50553", "12345678901234567890", "bnVsbA=="])
-def test_what_x_was_asked_to_sign_is_no_delivery(token: str) -> None:
-    signed = json.loads(x.challenge(X, {"crc_token": token}).body)["response_token"]
-    with pytest.raises(SignatureError, match="handshake"):
-        x.verify(X, Request("POST", {"x-twitter-webhooks-signature": signed}, {}, token.encode(), NOW))
-
-
 # --- fetching what a mention leaves out -------------------------------------------------------------------------------
 
 
@@ -517,218 +446,6 @@ def test_a_comment_on_instagram_that_came_without_its_author_is_fetched() -> Non
     wire = http(answer(data={"from": {"id": "8001", "username": "anna"}, "text": "Hi"}))
     asked = reply_to("instagram", IG, "1809").interaction
     assert instagram.fetch(wire, account_of("instagram"), asked)["author"] == "8001"
-
-
-# --- checking a registration ------------------------------------------------------------------------------------------
-
-
-def subscribed(module: Any) -> Answer:
-    return answer(data={"data": [{"id": "424242", "subscribed_fields": list(module.FIELDS)}]})
-
-
-def enabled(module: Any, name: str) -> Answer:
-    row = {"object": name, "active": True, "fields": [{"name": f, "version": "v25.0"} for f in module.FIELDS]}
-    return answer(data={"data": [row]})
-
-
-CHECKS = [
-    ("facebook", "page", facebook, {}, 3),
-    ("messenger", "page", messenger, {}, 3),
-    ("instagram", "instagram", instagram, {"login": "instagram"}, 3),
-    ("instagram", "instagram", instagram, {"page_id": PAGE}, 3),
-    ("whatsapp", "whatsapp_business_account", whatsapp, {"waba_id": "1022"}, 3),
-    ("whatsapp", "whatsapp_business_account", whatsapp, {}, 2),
-]
-
-
-@pytest.mark.parametrize(("product", "name", "module", "options", "calls"), CHECKS)
-def test_a_good_registration_has_no_findings(product: str, name: str, module: Any, options: Any, calls: int) -> None:
-    answers = [answer(data={"id": "1"}), subscribed(module), enabled(module, name)]
-    wire = http(*(answers if calls == 3 else [answers[0], answers[2]]))
-    assert module.check(wire, META, account_of(product, **options)) == []
-    assert len(wire.sent) == calls and all(s.method == "GET" for s in wire.sent)
-
-
-@pytest.mark.parametrize(("product", "name", "module", "options", "calls"), CHECKS)
-def test_what_is_wrong_is_found_and_how_to_mend_it(
-    product: str, name: str, module: Any, options: Any, calls: int
-) -> None:
-    nothing = answer(data={"data": []})
-    wire = http(graph_error(190, status=401), *[nothing] * (calls - 1))
-    findings = module.check(wire, META, account_of(product, **options))
-    assert len(findings) == calls and all(f.account and f.what and f.fix for f in findings)
-    assert "token" in findings[0].what and "not enabled" in findings[-1].what
-    assert not any(secret in f.what + f.fix for f in findings for secret in META.secrets)
-
-
-def test_missing_fields_are_named() -> None:
-    wire = http(
-        answer(data={"id": PAGE}),
-        answer(data={"data": [{"id": "424242", "subscribed_fields": ["feed"]}]}),
-        answer(data={"data": [{"object": "page", "active": True, "fields": [{"name": "feed"}, "ratings"]}]}),
-    )
-    assert [f.what for f in facebook.check(wire, META, account_of("facebook"))] == [
-        "facebook does not send: mention, ratings",
-        "the webhook for page lacks: mention",
-    ]
-
-
-def test_an_app_without_its_id_is_found() -> None:
-    wire = http(answer(data={"id": PAGE}), subscribed(facebook))
-    (finding,) = facebook.check(wire, replace(META, app_id=""), account_of("facebook"))
-    assert "app_id" in finding.what
-
-
-def test_the_registration_at_x_is_checked() -> None:
-    me = answer(data={"data": {"id": ME}})
-    events = [{"event_type": e, "filter": {"user_id": ME}} for e in x_api.EVENTS]
-    good = (me, answer(data={"data": [{"id": "1", "valid": True}]}), answer(data={"data": events}))
-    assert x_api.check(http(*good), X, account_of("x", app_token="t")) == []
-    bad = (me, answer(data={"data": [{"id": "1", "valid": False}]}), answer(data={"data": events[1:]}))
-    found = [f.what for f in x_api.check(http(*bad), X, account_of("x", app_token="t"))]
-    assert found == ["the webhook is not enabled", "not subscribed: post.mention.create"]
-    assert "not accepted" in x_api.check(http(answer(401)), X, account_of("x"))[0].what
-    other = x_api.check(http(answer(data={"data": {"id": "1"}})), X, account_of("x"))
-    assert "another account" in other[0].what and "cannot be checked" in other[1].what
-
-
-# --- backfill: what came while deliveries did not ---------------------------------------------------------------------
-
-SINCE = NOW - timedelta(hours=6)
-
-
-def iso(**ago: float) -> str:
-    return (NOW - timedelta(**ago)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
-
-
-def listed(module: Any, wire: PaperHttp, product: str, since: datetime = SINCE, **options: Any) -> list[Interaction]:
-    app = X if product == "x" else META
-    found = module.PRODUCT.backfill(wire, app, account_of(product, **options), since, NOW)
-    return [i for i in found if isinstance(i, Interaction)]
-
-
-def test_comments_and_posts_are_listed_from_facebook() -> None:
-    post, old = {"id": f"{PAGE}_901", "from": {"id": "5001", "name": "Anna"}, "message": "Norway?"}, {"id": f"{PAGE}_7"}
-    wire = http(
-        answer(
-            data={
-                "data": [
-                    {**post, "created_time": iso(hours=2), "updated_time": iso(hours=1)},
-                    {**old, "created_time": iso(days=9), "updated_time": iso(hours=3)},
-                    {"id": f"{PAGE}_6", "created_time": iso(days=9), "updated_time": iso(days=8)},
-                ]
-            }
-        ),
-        answer(data={"data": []}),
-        answer(
-            data={
-                "data": [
-                    {
-                        "id": "7_2",
-                        "from": {"id": PAGE},
-                        "message": "Yes",
-                        "created_time": iso(hours=3),
-                        "parent": {"id": "7_1"},
-                    },
-                    {"id": "7_1", "from": {"id": "5002"}, "message": "Open?", "created_time": iso(hours=4)},
-                    {"id": "7_0", "from": {"id": "5002"}, "message": "Old", "created_time": iso(hours=9)},
-                ],
-                "paging": {"cursors": {"after": "c"}, "next": "https://graph.facebook.com/next"},
-            }
-        ),
-    )
-    found = listed(facebook, wire, "facebook")
-    assert [(i.id, i.kind, i.author, i.thread, i.parent) for i in found] == [
-        (f"{PAGE}_901", Kind.NEW, "5001", f"{PAGE}_901", None),
-        ("7_2", Kind.BRAND_REPLY, PAGE, "7_1", "7_1"),
-        ("7_1", Kind.NEW, "5002", "7_1", f"{PAGE}_7"),
-    ]
-    assert len(wire.sent) == 3
-
-
-@pytest.mark.parametrize(("module", "product", "brand"), [(messenger, "messenger", PAGE), (instagram, "instagram", IG)])
-def test_direct_messages_are_listed(module: Any, product: str, brand: str) -> None:
-    def message(id: str, sender: str, to: str, **ago: float) -> dict[str, Any]:
-        words = {"id": id, "message": "Hello", "created_time": iso(**ago)}
-        return {**words, "from": {"id": sender}, "to": {"data": [{"id": to}]}}
-
-    messages = [
-        message("m2", brand, "6001", hours=1),
-        message("m1", "6001", brand, hours=2),
-        message("m0", "6001", brand, hours=9),
-    ]
-    conversations = [
-        {"updated_time": iso(hours=1), "messages": {"data": messages}},
-        {"updated_time": iso(hours=7), "messages": {"data": [message("n1", "6002", brand, hours=7)]}},
-    ]
-    media = [answer(data={"data": []})] if product == "instagram" else []
-    found = listed(module, http(*media, answer(data={"data": conversations})), product)
-    assert [(i.id, i.brand, i.thread, i.private) for i in found] == [
-        ("m2", True, "6001", True),
-        ("m1", False, "6001", True),
-    ]
-
-
-def test_comments_and_their_replies_are_listed_from_instagram() -> None:
-    reply = {"id": "12", "from": {"id": IG}, "text": "Yes", "timestamp": iso(hours=1)}
-    top = {"id": "11", "from": {"id": "8001", "username": "anna"}, "text": "In stock?", "timestamp": iso(hours=2)}
-    wire = http(
-        answer(data={"data": [{"id": "1790", "timestamp": iso(days=2)}, {"id": "1", "timestamp": iso(days=99)}]}),
-        answer(data={"data": [{**top, "replies": {"data": [reply]}}, {**top, "id": "10", "timestamp": iso(hours=8)}]}),
-        answer(data={"data": []}),
-    )
-    found = listed(instagram, wire, "instagram")
-    assert [(i.id, i.brand, i.thread, i.post) for i in found] == [
-        ("11", False, "11", "1790"),
-        ("12", True, "11", "1790"),
-    ]
-
-
-def test_mentions_and_messages_are_listed_from_x() -> None:
-    post = {
-        "id": "3001",
-        "author_id": "4001",
-        "conversation_id": "3001",
-        "created_at": iso(hours=1),
-        "text": "@ExampleShop hi",
-    }
-    message = {
-        "id": "5001",
-        "event_type": "MessageCreate",
-        "text": "hi",
-        "sender_id": "4001",
-        "dm_conversation_id": f"4001-{ME}",
-    }
-    wire = http(
-        answer(
-            data={
-                "data": [post],
-                "includes": {"users": [{"id": "4001", "username": "anna"}]},
-                "meta": {"next_token": "n"},
-            }
-        ),
-        answer(data={"meta": {"result_count": 0}}),
-        answer(
-            data={"data": [{**message, "created_at": iso(hours=2)}, {**message, "id": "1", "created_at": iso(hours=9)}]}
-        ),
-    )
-    found = listed(x, wire, "x")
-    assert [(i.id, i.kind, i.author_name, i.thread) for i in found] == [
-        ("3001", Kind.MENTION, "anna", "3001"),
-        ("5001", Kind.NEW, None, "4001"),
-    ]
-    assert wire.sent[0].query["start_time"] == "2026-11-21T04:00:00Z" and wire.sent[1].query["pagination_token"] == "n"
-
-
-def test_whatsapp_lists_nothing() -> None:
-    with pytest.raises(base.Unsupported):
-        listed(whatsapp, http(), "whatsapp")
-
-
-def test_a_list_ends_after_so_many_pages() -> None:
-    page = answer(data={"data": [{"id": "1"}], "paging": {"cursors": {"after": "c"}, "next": "https://example.com"}})
-    wire = http(*[page] * (meta.MAX_PAGES + 5))
-    assert len(list(meta.pages(wire, account_of("facebook"), "me/feed", {}))) == len(wire.sent) == meta.MAX_PAGES
 
 
 @pytest.mark.parametrize(
