@@ -31,8 +31,10 @@ def said(c: Conversation, thread: Thread) -> Mapping[str, BrandReply]:
 
 def answer_all(c: Conversation, thread: Thread, clocks: Clocks) -> Conversation:
     """`c` with every question answered that a reply in `thread` answers, by the platform's time, never by arrival."""
-    machines = automatic(c, thread, clocks)
     replies = said(c, thread)
+    if not replies:
+        return c
+    machines = automatic(c, thread, clocks)
     questions = {i: _answered(c, i, q, replies, machines) for i, q in c.questions.items()}
     return c if questions == c.questions else replace(c, questions=questions)
 
@@ -41,6 +43,8 @@ def automatic(c: Conversation, thread: Thread, clocks: Clocks) -> frozenset[str]
     """The ids of the replies that a machine wrote: the playbook says so, or in a private conversation they came sooner
     after the customer's first message than a person can read it."""
     replies = said(c, thread)
+    if not replies:
+        return frozenset()
     found = {i for i, r in replies.items() if r.automatic}
     if c.private and clocks.automatic_within:
         asked = sorted(q.asked for q in c.questions.values())
@@ -122,7 +126,7 @@ def same_words(ours: str, theirs: str) -> bool:
 
 def fingerprint(text: str) -> str:
     """What tells two texts apart, punctuation, case and spaces aside; "" for one without any words."""
-    words = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    words = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
     return sha256(words.encode()).hexdigest()[:16] if words else ""
 
 

@@ -15,10 +15,11 @@ else:
         of the time; raises TypeError for a field that there is not."""
         copy, writers = _copier(type(value))
         new = copy(value)
-        for name, changed in changes.items():
-            if name not in writers:
-                raise TypeError(f"{type(value).__name__} has no {name}")
-            writers[name](new, changed)
+        try:
+            for name, changed in changes.items():
+                writers[name](new, changed)
+        except KeyError as error:
+            raise TypeError(f"{type(value).__name__} has no {error.args[0]}") from None
         return new
 
 

@@ -318,8 +318,10 @@ class Conversation:
     def wake_at(self) -> datetime | None:
         """When escalate has to look at it first, its place in the overdue index: the next tier falls due, or a notice
         has no outcome by then."""
-        times = [self.due_at, *(n.again_at for n in self.notices.values())]
-        return min((t for t in times if t), default=None)
+        times = [n.again_at for n in self.notices.values() if n.again_at]
+        if self.due_at:
+            times.append(self.due_at)
+        return min(times) if times else None
 
     @property
     def intent(self) -> str | None:

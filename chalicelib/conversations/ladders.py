@@ -55,8 +55,10 @@ def arrange(old: Conversation | None, new: Conversation, clocks: Clocks, now: da
 
 def _upgraded(c: Conversation, clocks: Clocks) -> Conversation:
     """A conversation of the release before has one ladder, which only its round and tier tell of."""
+    if c.ladders or not c.tier:
+        return c
     pending = {i: q for i, q in c.questions.items() if q.pending}
-    if c.ladders or not pending or not c.tier:
+    if not pending:
         return c
     oldest = min(pending.values(), key=lambda q: q.since)
     ladder = Ladder(clocks.is_urgent(oldest.intent), c.tier, None, c.escalated_at, c.escalated_at)

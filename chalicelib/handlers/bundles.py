@@ -48,7 +48,7 @@ class Bundles:
             return None
         if is_shared(c):
             post = self._post(c, team, now)
-            if self._counted_lately(c, team, now) > self.playbook.bundling.questions:
+            if self._counted_lately(c, team, now, post) > self.playbook.bundling.questions:
                 return self._group(post, mailbox, now)
         return None if self.has_room(mailbox, now) else self.digest(mailbox, now)
 
@@ -82,11 +82,11 @@ class Bundles:
             else self.digest(mailbox, now)
         )
 
-    def _counted_lately(self, c: Conversation, team: str, now: datetime) -> int:
-        """Counts are kept by the quarter of an hour on the clock; with the one before it, no quarter that begins at
-        another minute parts what belongs together."""
-        spans = (now, now - self.playbook.bundling.within)
-        return sum(self.store.counted(self._post(c, team, at)) for at in spans)
+    def _counted_lately(self, c: Conversation, team: str, now: datetime, post: str) -> int:
+        """Counts are kept by the quarter of an hour on the clock; with the one before that of `post`, no quarter that
+        begins at another minute parts what belongs together."""
+        before = self._post(c, team, now - self.playbook.bundling.within)
+        return self.store.counted(post) + self.store.counted(before)
 
     def _post(self, c: Conversation, team: str, now: datetime) -> str:
         return names.fell_due(c.product, c.account, c.post or "", team, now, self.playbook.bundling.within)

@@ -83,10 +83,11 @@ class Escalator:
         if item is None:  # erased in between; the index lags
             return
         known = item.noun(Conversation)
-        if anew or (known.wake_at and known.wake_at <= now):
+        wake_at = known.wake_at
+        if anew or (wake_at and wake_at <= now):
             self._call(key, thread or self.store.thread(key.product, key.account, key.thread), item, now, anew=anew)
         else:
-            self._settle(key, known, item, now)
+            self._settle(key, wake_at, item, now)
             wake_for(self.timer, known.due_at, now)  # whoever wrote it may have ended before that
 
     def _call(self, key: ConversationKey, thread: Thread, item: Item, now: datetime, *, anew: bool) -> None:
@@ -100,7 +101,7 @@ class Escalator:
         if done is None:
             return
         if done.after == done.before and done.item:
-            self._settle(key, done.after, done.item, now)
+            self._settle(key, done.after.wake_at, done.item, now)
         wake_for(self.timer, done.after.due_at, now)  # the next tier
         before = done.before.notices if done.before else {}
         for name, notice in done.after.notices.items():
@@ -115,12 +116,13 @@ class Escalator:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(on, notice, team, late))
 
-    def _settle(self, key: ConversationKey, c: Conversation, item: Item, now: datetime) -> None:
+    def _settle(self, key: ConversationKey, wake_at: datetime | None, item: Item, now: datetime) -> None:
         """Puts the entry where it belongs that was left because its notices were to be sent at once, and were not."""
-        if item.wake_at and c.wake_at and item.wake_at < min(c.wake_at, now - AT_ONCE):
+        if item.wake_at and wake_at and item.wake_at < min(wake_at, now - AT_ONCE):
             self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
 
 
 def _is_queued(c: Conversation) -> bool:
     """Whether a notice's outcome is what it has to be looked at for next: that moves its entry as well, in seconds."""
-    return any(n.again_at == c.wake_at for n in c.notices.values())
+    wake_at = c.wake_at
+    return any(n.again_at == wake_at for n in c.notices.values())

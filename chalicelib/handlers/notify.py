@@ -133,8 +133,9 @@ class Notifier:
             return rules.record_notice(old, name, Outcome.PENDING, again_at=again) if pending else old
 
         self.store.update_conversation(key, wait, now)
-        member = hashlib.sha256(f"{dump(key)}|{name}".encode()).hexdigest()[:32]
-        where = {**dump(key), "notice": name}
+        named = dump(key)
+        member = hashlib.sha256(f"{named}|{name}".encode()).hexdigest()[:32]
+        where = {**named, "notice": name}
         self.store.put_document(names.gathered(gathering.name), member, where, now + KEPT, key)
         if gathering.new:
             message = SendGathered(gathering.name, gathering.kind)

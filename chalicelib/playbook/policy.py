@@ -135,6 +135,13 @@ class Playbook(Replies):
 
     def team(self, intent: str | None, tier: int, *, urgent: bool = False) -> Team:
         """Whose mailbox gets the e-mail of `tier` (from 1); beyond the last tier it is the last one's."""
+        return self._team(intent, tier, urgent)
+
+    @cached_property
+    def _team(self) -> Callable[[str | None, int, bool], Team]:
+        return lru_cache(maxsize=1024)(self._found_team)
+
+    def _found_team(self, intent: str | None, tier: int, urgent: bool) -> Team:
         tiers = self.tiers(intent, urgent=urgent)
         step = tiers[min(max(tier, 1), len(tiers)) - 1]
         return self.teams[step.team or self._intent(intent).team or self.default_team]
@@ -159,8 +166,8 @@ class Playbook(Replies):
 
     @cached_property
     def _calls(self) -> Callable[[str | None, datetime, datetime | None, bool], Calls]:
-        """Whatever happens to a question asks for its times again."""
-        return lru_cache(maxsize=4096)(self._found_calls)
+        """Whatever happens to a question asks for its times again, hours later for the next tier. 16 MB at most."""
+        return lru_cache(maxsize=16_384)(self._found_calls)
 
     def _found_calls(self, intent: str | None, since: datetime, closes_at: datetime | None, urgent: bool) -> Calls:
         within, tell_after = self._answer_within(intent), self._tell_after(intent)

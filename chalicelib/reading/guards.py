@@ -111,8 +111,9 @@ def most(found: Sequence[Guard], best: Rung = Rung.OWN) -> Rung | None:
 def plain(text: str) -> str:
     """`text` as the phrases are written: small letters without accents, "url" for an address, no @names."""
     text = _MENTION.sub(" ", _URL.sub(" url ", html.unescape(text[:TEXT_CAP])))
-    text = unicodedata.normalize("NFKD", text.casefold().translate(_MARKS))
-    text = "".join(char for char in text if not unicodedata.combining(char))
+    text = text.casefold().translate(_MARKS)
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _RUN.sub(r"\1\1", _SPACE.sub(" ", text)).strip()
 
 
@@ -164,12 +165,16 @@ def _only_thanks(text: str, words: str, language: str | None) -> bool:
     """Whether every word is of those that thank and praise, or there is nothing but hearts and thumbs up."""
     said = _LETTERS.findall(words)
     rest = _LIKES.sub("", text)
-    if len(said) > THANKS_CAP or any(c in _ASKS or c.isdigit() or unicodedata.category(c) == "So" for c in rest):
-        return False
-    if not said:
-        return rest != text
     thanks = [(named(key, "THANKS"), named(key, "WITH")) for key in _tables(language)]
-    return any(some.intersection(said) and some | others >= set(said) for some, others in thanks)
+    if len(said) > THANKS_CAP or (said and not any(_thanks(said, some, others) for some, others in thanks)):
+        return False
+    if any(c in _ASKS or c.isdigit() or unicodedata.category(c) == "So" for c in rest):
+        return False
+    return bool(said) or rest != text
+
+
+def _thanks(said: Collection[str], some: frozenset[str], others: frozenset[str]) -> bool:
+    return bool(some.intersection(said)) and some | others >= set(said)
 
 
 def _said(key: str, words: str, own: Collection[str]) -> Iterator[str]:

@@ -48,21 +48,31 @@ class Table:
 
 def found_in(key: str, text: str) -> Iterator[tuple[str, str]]:
     """(guard, words found) for each phrase of the file `key` that stands in `text`, a plain one (guards.plain)."""
-    table = _table(key)
-    for phrase in table.headless:
-        if found := _compiled(phrase.text).search(text):
-            yield phrase.guard, found[0]
+    for guard, pattern in _headless(key):
+        if found := pattern.search(text):
+            yield guard, found[0]
     for word in _WORD.finditer(text):
-        for phrase in _beginning(key, word[0][:_HEAD]):
-            if found := _compiled(phrase.text).match(text, word.start()):
-                yield phrase.guard, found[0]
+        for guard, pattern in _beginning(key, word[0][:_HEAD]):
+            if found := pattern.match(text, word.start()):
+                yield guard, found[0]
+
+
+Patterns = Sequence[tuple[str, re.Pattern[str]]]
+"""(guard, phrase)."""
 
 
 @lru_cache(maxsize=8_192)
-def _beginning(key: str, word: str) -> Sequence[Phrase]:
+def _beginning(key: str, word: str) -> Patterns:
     """The phrases of the file `key` that may begin with a word of these first letters."""
     by_head = _table(key).by_head
-    return [phrase for size in range(1, len(word) + 1) for phrase in by_head.get(word[:size], ())]
+    found = [phrase for size in range(1, len(word) + 1) for phrase in by_head.get(word[:size], ())]
+    return [(phrase.guard, _compiled(phrase.text)) for phrase in found]
+
+
+@lru_cache
+def _headless(key: str) -> Patterns:
+    """Those that may begin with anything."""
+    return [(phrase.guard, _compiled(phrase.text)) for phrase in _table(key).headless]
 
 
 @lru_cache

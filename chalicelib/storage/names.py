@@ -2,6 +2,7 @@
 documents. One function a name, so that none is made twice and no two meet; all of them have an expiry."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 # --- marks: what has been done, or stands so ---
@@ -62,6 +63,7 @@ def fell_due(product: str, account: str, post: str, team: str, now: datetime, wi
     return f"due#{product}:{account}#{_digest(post)}#{team}#{int(now.timestamp() // within.total_seconds())}"
 
 
+@lru_cache(maxsize=256)  # a post's questions come one after the other
 def _digest(post: str) -> str:
     """A post on a customer's own page begins with the customer's id, and no erasure looks into counters."""
     return sha256(post.encode()).hexdigest()[:16]

@@ -140,6 +140,7 @@ def _word(item: Item) -> OptOut:
 
 def _plain(text: str) -> str:
     """Small letters without accents, marks, emojis and @names."""
-    text = unicodedata.normalize("NFKD", _NAMES.sub(" ", text).casefold())
-    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = _NAMES.sub(" ", text).casefold()
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _NO_WORD.sub(" ", text).replace("_", " ").strip()

@@ -52,22 +52,30 @@ class MemoryTable:
         if old is None:
             self._numbers.setdefault(item.key, len(self._numbers) + 1)
             self._families.setdefault(item.key.pk, {})[item.key.sk] = None
-        if old is None or old.wake_at != new.wake_at or old.shard != new.shard or old.customer != new.customer:
-            self._unindex(old)
-            self._index(new)
+        self._index(old, new)
         return new
 
-    def _index(self, item: Item) -> None:
-        if item.customer:
-            self._customers.setdefault(item.customer, {})[item.key] = None
-        if item.shard is not None and item.wake_at:
+    def _index(self, old: Item | None, new: Item | None) -> None:
+        """Moves the entries of `old` to where those of `new` belong, unless they stand there."""
+        before, after = old and old.customer, new and new.customer
+        if before != after:
+            if old and before:
+                self._customers[before].pop(old.key, None)
+            if new and after:
+                self._customers.setdefault(after, {})[new.key] = None
+        if old is None or new is None or old.wake_at != new.wake_at or old.shard != new.shard:
+            self._take_out(old)
+            self._put_in(new)
+
+    def _put_in(self, item: Item | None) -> None:
+        if item and item.shard is not None and item.wake_at:
             insort(self._overdue.setdefault(item.shard, []), (item.wake_at, item.key.pk, item.key.sk))
 
     def delete(self, key: Key, rev: int | None = None) -> None:
         old = self._items.get(key)
         if rev is not None and old and old.rev != rev:
             raise Conflict(old)
-        self._unindex(self._items.pop(key, None))
+        self._index(self._items.pop(key, None), None)
         self._families.get(key.pk, {}).pop(key.sk, None)
 
     def partition(self, pk: str, most: int | None = None, *, lately: bool = False) -> list[Item]:
@@ -104,12 +112,8 @@ class MemoryTable:
     def counted(self, key: Key) -> int:
         return self._counters.get(key, 0)
 
-    def _unindex(self, old: Item | None) -> None:
-        if old is None:
-            return
-        if old.customer:
-            self._customers[old.customer].pop(old.key, None)
-        if old.shard is not None and old.wake_at:
+    def _take_out(self, old: Item | None) -> None:
+        if old and old.shard is not None and old.wake_at:
             rows = self._overdue[old.shard]
             del rows[bisect_left(rows, (old.wake_at, old.key.pk, old.key.sk))]
 
