@@ -42,7 +42,7 @@ class Clocks(Protocol):
 def arrange(old: Conversation | None, new: Conversation, clocks: Clocks, now: datetime) -> Conversation:
     """`new` with every question that waits on a ladder, those that began to wait since `old` on a fresh one, and with
     what falls due when."""
-    c = _upgraded(new, clocks)
+    c = _still_promised(old, _upgraded(new, clocks))
     waited = {i for i, q in (old.questions if old else {}).items() if q.pending}
     for id, q in sorted(c.questions.items(), key=lambda row: (row[1].since, row[1].at, row[0])):
         if not q.pending:
@@ -51,6 +51,23 @@ def arrange(old: Conversation | None, new: Conversation, clocks: Clocks, now: da
         if id not in waited or ladder is None or (clocks.is_urgent(q.intent) and not ladder.urgent):
             c = _place(c, id, q, clocks, now)
     return schedule(_bounded(_joined(c)), clocks)
+
+
+def _still_promised(old: Conversation | None, c: Conversation) -> Conversation:
+    """A promise that the customer was told stays theirs as long as they wait on it, whatever they are read to ask."""
+    if old is None or not c.acknowledgements or old.questions is c.questions:
+        return c
+    kept = {}
+    for id in _told(c):
+        before, q = old.questions.get(id), c.questions.get(id)
+        if before and q and before.promised_by and not q.promised_by and q.pending and before.since == q.since:
+            kept[id] = replace(q, promised_by=before.promised_by)
+    return replace(c, questions={**c.questions, **kept}) if kept else c
+
+
+def _told(c: Conversation) -> set[str]:
+    """The questions to which an automatic reply went out, or may have."""
+    return {i for i, a in c.acknowledgements.items() if a.state in (Outcome.SENT, Outcome.UNKNOWN, Outcome.CLAIMED)}
 
 
 def _upgraded(c: Conversation, clocks: Clocks) -> Conversation:
@@ -171,7 +188,7 @@ def schedule(conversation: Conversation, clocks: Clocks) -> Conversation:
 
 def forget_promises(c: Conversation) -> Conversation:
     """`c` without the promises that nobody was told, so that they are made anew."""
-    told = {i for i, a in c.acknowledgements.items() if a.state in (Outcome.SENT, Outcome.UNKNOWN, Outcome.CLAIMED)}
+    told = _told(c)
     questions = {i: replace(q, promised_by=None) if q.pending and i not in told else q for i, q in c.questions.items()}
     return replace(c, questions=questions)
 

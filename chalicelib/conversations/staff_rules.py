@@ -138,7 +138,7 @@ def _put_back(id: str, question: Question, done: Act) -> Question:
     if done.deed in (Deed.CLOSE, Deed.ANSWERED):
         return replace(question, closed_text_at=None)
     if done.deed is Deed.CORRECT:
-        return replace(question, intent=done.before.get(id) or None)
+        return replace(question, intent=done.before.get(id) or None, promised_by=None)
     if done.deed is Deed.REOPEN:
         return replace(question, closed_text_at=question.text_at)
     return question

@@ -209,12 +209,20 @@ class Desk:
             deed=deed,
             who=asked.who,
             shown=asked.shown,
-            until=choices.until(asked.field("until", "2h"), own.hours, asked.now(), say) if held else None,
+            until=self._until(asked, own) if held else None,
             team=team,
             intent=intent,
             note=draft_text(asked.field("note"))[:1000],
             link=asked.link.via,
         )
+
+    def _until(self, asked: Submitted, own: Team) -> datetime:
+        """Until when nobody else is called: never so long that the platform takes no answer any more. Raises
+        BadAction."""
+        now, closes_at = asked.now(), asked.conversation.window_closes_at
+        until = choices.until(asked.field("until", "2h"), own.hours, now, asked.say)
+        last = closes_at - self.playbook.before_window_closes if closes_at else until
+        return min(until, last) if now < last else until
 
     def _undo(self, asked: Submitted) -> Said:
         key, id, now = asked.link.key, asked.field("act"), asked.now()

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.codec import dump
 from chalicelib.conversations.conversation import Conversation, Deed, State
+from chalicelib.conversations.staff_rules import Wish, act, shown, undo
 from chalicelib.storage.item_keys import is_conversation
 from chalicelib.storage.store import ConversationKey
 from chalicelib.storage.table import Item
@@ -227,6 +228,36 @@ def test_the_promise_that_a_customer_was_told_stays_what_it_was() -> None:
     world.services.playbook = replace(playbook(), answer_within=timedelta(hours=3))
     world.run(5 * MINUTE, sweep=True)
     assert world.conversations()[0].questions["c1"].promised_by == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("by", ["a correction", "an edit", "a correction that is undone"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_promise_that_was_told_outlives_what_else_the_question_is_read_to_be(by: str, told: bool) -> None:
+    """It stands under the customer's words: e-mail and report go by it. One that nobody was told is made anew."""
+    policy = playbook()
+    slow = replace(policy.teams["customer_service"], answer_within=timedelta(hours=4))
+    own = replace(policy.teams["stores"], answer_within=timedelta(hours=2))
+    world = MemoryWorld(
+        replace(policy, stopped_altogether=not told, teams={**policy.teams, "customer_service": slow, "stores": own})
+    )
+    ask(world, "c1", "What are your opening hours on Sunday?")
+    assert len(world.platforms.posted) == told
+    key = ConversationKey("facebook", PAGE, "c1", "5001")
+    at = NOW + 5 * MINUTE
+    if by == "an edit":
+        world.post(delivery(comment("c1", "I complain about the shop, rude staff!", verb="edited", entry_at=at)))
+        world.run(MINUTE)
+    else:
+        wish = Wish("w", Deed.CORRECT, "Kim", shown(world.store.conversation(key)), intent="complaint")
+        rule = world.services.playbook
+        world.store.update_conversation(key, lambda c: act(c, wish, rule, at), at)
+        if "undone" in by:
+            world.store.update_conversation(key, lambda c: undo(c, "w", rule, at + MINUTE), at + MINUTE)
+    (c,) = world.conversations()
+    undone = "undone" in by
+    assert (c.questions["c1"].intent == "store_info") is undone
+    promised = 2 if told or undone else 4
+    assert c.questions["c1"].promised_by == NOW + timedelta(hours=promised)
 
 
 def test_what_waits_longer_than_the_retention_is_still_there_when_it_falls_due() -> None:

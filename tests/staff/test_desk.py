@@ -223,6 +223,20 @@ def test_a_claim_holds_the_next_tiers_back_and_then_they_go_on() -> None:
     assert "Kim is on it until" in world.emails[1].text
 
 
+@pytest.mark.parametrize("deed", ["claim", "snooze"])
+def test_nothing_is_put_off_until_the_platform_takes_no_answer_any_more(deed: str) -> None:
+    """Messenger takes answers for a day: half an hour before that is over the next tier is called."""
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    world.post(direct("m1", "hm, and what about the other one?"))
+    world.run(timedelta(minutes=11))
+    page = newest(world)
+    assert "until Mon 23 November 2026, 12:11" in page.press(deed, who="Kim", until="2h").says
+    assert "until Tue 24 November 2026, 09:30" in page.press(deed, who="Kim", until="3d").says
+    world.run(timedelta(hours=23, minutes=19), sweep=True)
+    assert [e.to.partition("@")[0] for e in world.emails] == ["service", "service-lead"]
+    assert newest(world).press("answer", text="Here I am.").says.startswith("Your answer is on Messenger")
+
+
 def test_a_claim_and_a_page_outlive_a_mended_comma() -> None:
     world = asked()
     page = newest(world)
