@@ -310,3 +310,30 @@ def test_what_a_platform_tells_of_a_week_late_is_taken_in_however_short_the_rete
     world.post(delivery(comment("c1", BY_HAND, at=NOW - late)))
     world.run(HOUR, sweep=True)
     assert world.emails
+
+
+AHEAD = (timedelta(minutes=4), HOUR, timedelta(days=1), timedelta(days=365))
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+@pytest.mark.parametrize("product", sorted(set(DIRECT) - SIGNED_FOR_NOW))
+def test_a_clock_that_is_ahead_answers_nothing_that_is_asked_later(product: str, ahead: timedelta) -> None:
+    """The brand's words of tomorrow are no answer to what is asked today; a question of tomorrow is answered today."""
+    shop = Shop(product)
+    asked = shop.said(BY_HAND, ago=-ahead)
+    shop.world.run(20 * MINUTE, sweep=True)
+    try:
+        answered = SimulatedMessage(
+            product, "Yes, of course.", "", at=shop.world.virtual_clock.now + ahead, to=asked.author
+        )
+        made = deliver(APPS, answered)
+    except CannotSay:
+        return
+    shop.world.request("POST", made.path, made.body, made.headers)
+    shop.world.run(MINUTE, sweep=True)
+    assert set(shop.states().values()) == {State.ANSWERED}
+    shop.world.run(6 * MINUTE, sweep=True)
+    shop.said(BY_HAND + " And the red one?")
+    shop.world.run(20 * MINUTE, sweep=True)
+    assert set(shop.states().values()) == {State.OPEN}
+    assert len(shop.world.emails) == 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.conversations.changed import replace
 from chalicelib.ids import STANDS_IN
@@ -26,6 +26,7 @@ class Kind(StrEnum):
 
 
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # the deletion of something that never comes back
+AHEAD = timedelta(minutes=5)  # that a platform's clock may be before ours
 
 # The kind that a merged interaction keeps: what created it says more than what changed it.
 _RANK = {k: n for n, k in enumerate((Kind.BRAND_REPLY, Kind.BRAND_POST, Kind.NEW, Kind.MENTION, Kind.EDIT, Kind.HIDE))}
@@ -189,6 +190,17 @@ class Interaction:
     def customer(self) -> str:
         """Who wrote it; stands in for an author that the platform did not name."""
         return self.author or f"{STANDS_IN}{self.id}"
+
+
+_TIMES: Final = ("at", "text_at", "hidden_at", "shown_at", "deleted_at", "recovered_at")
+
+
+def timely(i: Interaction) -> Interaction:
+    """`i` with nothing in it later than it came: by a clock that is wrong, an answer would be one to whatever is asked
+    until then, and a question could not be answered before."""
+    latest = i.received_at + AHEAD
+    wrong: dict[str, Any] = {n: i.received_at for n in _TIMES if (at := getattr(i, n)) and latest < at < LATEST}
+    return replace(i, **wrong) if wrong else i
 
 
 def merge(old: Interaction | None, new: Interaction) -> Interaction:

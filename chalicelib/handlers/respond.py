@@ -17,7 +17,7 @@ from chalicelib.aws.timer import Timer
 from chalicelib.conversations import rules
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import Conversation
-from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, in_few_digits, merge
+from chalicelib.conversations.interaction import Interaction, Kind, Reading, bare, in_few_digits, merge, timely
 from chalicelib.conversations.why import Why
 from chalicelib.handlers import inbox
 from chalicelib.handlers.acknowledge import Acknowledger, Claim, Permit
@@ -222,7 +222,7 @@ class Step(NamedTuple):
         """`incoming` without what serves nothing once it is parsed: the platform's own JSON, which quotes others; the
         id of another customer to whom this one speaks; what the brand answered to words that are forgotten."""
         to = incoming.to if incoming.brand or incoming.to in (incoming.account, incoming.author) else None
-        incoming = replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None))
+        incoming = timely(replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None)))
         if self.responder.forgotten.answers_one(incoming, self.parents):
             return replace(incoming, text="", author_name=None, to=SOMEBODY if incoming.to else None)
         return incoming
