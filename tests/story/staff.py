@@ -189,7 +189,8 @@ class Staff(Customers):
                 a.urgent, a.urgent_at, a.opened_at = True, now, now
         since = now if intent == "legal_safety" else min(a.opened_at for a in asked)
         team = boxes(self.owed.team(asked[0]))
-        if intent != "legal_safety":  # which is owed as what is urgent
+        own = any(opened.page.path in m.links and m.to in team for m in self.world.mail_room.sent)
+        if intent != "legal_safety" and not own:  # which is owed as what is urgent; and who says so knows
             self.owed.duties.append(Duty(team, tuple(asked), since, now))
         _, id = self.press(opened, "correct", intent=intent)
         if id:
