@@ -13,13 +13,14 @@ from chalicelib.conversations.conversation import (
     Acknowledgement,
     BrandReply,
     Conversation,
+    Notice,
     Outcome,
     Question,
     State,
     Thread,
 )
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.conversations.ladders import REMEMBERED, Clocks, arrange
+from chalicelib.conversations.ladders import OPEN_LADDERS, REMEMBERED, Clocks, arrange
 
 NOTED = 10  # replies kept with a private conversation: it is written with each of them
 NOTICE_LEASE = timedelta(minutes=10)  # a claimed notice without an outcome, nor an event from SES, is sent again
@@ -246,15 +247,23 @@ def undelivered(conversation: Conversation, reply_id: str, clocks: Clocks, now: 
 
 
 def claim_notice(conversation: Conversation, key: str, token: str, now: datetime) -> Conversation:
-    """Claims the pending notice `key` (round.tier) for sending, or withdraws it when nothing is open any more."""
+    """Claims the pending notice `key` (round.tier) for sending, or withdraws it when nothing waits for it any more."""
     notice = conversation.notices.get(key)
     if notice is None or notice.state is not Outcome.PENDING:
         return conversation
-    if conversation.state is State.OPEN:
+    if _still_wanted(conversation, notice):
         notice = replace(notice, state=Outcome.CLAIMED, token=token, again_at=now + NOTICE_LEASE)
     else:
         notice = replace(notice, state=Outcome.WITHDRAWN, again_at=None)
     return replace(conversation, notices={**conversation.notices, key: notice})
+
+
+def _still_wanted(c: Conversation, notice: Notice) -> bool:
+    """Whether something waits on the notice's own ladder: what was asked since has another, and a call of its own. A
+    team that was named is told of all that is open, and that of one of many ladders too: it may be joined."""
+    if c.state is not State.OPEN:
+        return False
+    return bool(notice.team) or len(c.ladders) >= OPEN_LADDERS or bool(c.waiting_on(notice.round))
 
 
 def record_notice(

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.aws.mailer import Email, MailRefused
+from chalicelib.codec import from_time
 from tests.handlers.test_notify import Postman
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
@@ -146,3 +147,20 @@ def test_common_questions_under_one_post_are_acknowledged_and_grouped_alike() ->
     world.run(timedelta(minutes=65))
     assert [e.tags["kind"] for e in world.emails] == ["group"]
     assert "promised" in world.emails[0].text
+
+
+def test_who_was_answered_and_asks_again_is_told_of_once_and_in_their_own_time() -> None:
+    """Their first question waited for a digest; the second is due by its own promise, not with the first."""
+    world = MemoryWorld(replace(playbook(), bundling=replace(playbook().bundling, emails_per_hour=1)))
+    for id, author in (("m1", "psid-1"), ("m2", "psid-2")):
+        world.post(message(id, "hm, and what about the other one?", author=author))
+    world.run(timedelta(minutes=11), sweep=True)
+    (told,) = world.records("email")
+    waits = "psid-2" if "psid-1" in told["conversation"] else "psid-1"
+    at = world.services.now()
+    world.post(message("r1", "Of course!", author=waits, is_echo=True, at=at))
+    world.post(message("m3", "hm, and the green one?", author=waits, at=at + timedelta(seconds=1)))
+    world.run(timedelta(minutes=40), sweep=True)
+    again = [r for r in world.records("email") if waits in r["conversation"]]
+    assert [r["conversation"].partition("~")[2] for r in again] == ["2"]
+    assert again[0]["at"] > from_time(at + timedelta(minutes=10))
