@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -15,19 +14,18 @@ from botocore.exceptions import ClientError
 from chalicelib.apps import Account, App
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import Keys, load_keys
-from chalicelib.platforms.base import Finding, Step, TokenInvalid, Unsupported
+from chalicelib.platforms.base import Step, TokenInvalid, Unsupported
 from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK
 from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
-from chalicelib.settings import variables
 from chalicelib.storage.item_keys import counter_item
 from chalicelib.storage.store import Store
 from chalicelib.storage.table import DynamoTable
-from infra.local.demo_apps import demo_text, write
-from infra.local.embedded import Embedded, client, embedded_aws
-from infra.ops import access, doctor, redrive, rotate_key, rotate_secret
+from infra.local.demo_apps import demo_text
+from infra.local.embedded import client, embedded_aws
+from infra.ops import access, redrive, rotate_key, rotate_secret
 from infra.ops.commands import main
 from infra.ops.given import since
 from infra.ops.stage import OpsError, settings_of
@@ -36,44 +34,7 @@ from infra.stack.cloudformation import DeployError
 from infra.stack.deploy import check_playbook
 from infra.stack.package import merge_template
 from infra.stack.said import said
-
-NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-PAGE = "100200300400500"
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """An operator at the embedded AWS."""
-
-    aws: Embedded
-    services: Services
-
-    def run(self, *arguments: str) -> int:
-        return main(["--stage", "local", *arguments])
-
-
-@pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
-    with embedded_aws() as aws:
-        for name, value in variables(aws.settings).items():
-            monkeypatch.setenv(name, value)
-        yield Operator(aws, Services(aws.settings))
-
-
-@pytest.fixture
-def registered(operator: Operator, tmp_path: Path) -> Operator:
-    assert operator.run("apps", "--file", str(write(tmp_path / "apps.json"))) == 0
-    return operator
-
-
-def _dead(aws: Embedded, name: str) -> str:
-    return aws.queue_url(name.replace("Queue", "DeadLetters"))
-
-
-def _put(aws: Embedded, url: str, *bodies: Any) -> None:
-    for body in bodies:
-        client("sqs", aws.endpoint).send_message(QueueUrl=url, MessageBody=json.dumps(body))
-
+from tests.infra.operator import NOW, PAGE, Operator, dead_letters, put
 
 # --- redrive ---
 
@@ -88,7 +49,7 @@ def _put(aws: Embedded, url: str, *bodies: Any) -> None:
     ],
 )
 def test_redrive_puts_every_dead_letter_back(operator: Operator, queue: str, name: str) -> None:
-    _put(operator.aws, _dead(operator.aws, name), *({"n": n} for n in range(23)))
+    put(operator.aws, dead_letters(operator.aws, name), *({"n": n} for n in range(23)))
     assert operator.run("redrive", "--queue", queue) == 0
     assert operator.aws.counts(name) == 23
     assert operator.aws.counts(name.replace("Queue", "DeadLetters")) == 0
@@ -98,7 +59,7 @@ def test_redrive_puts_a_quarantined_delivery_back_and_tells_why(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quarantined = {"v": 1, "id": "d1", "platform": "meta", "app": "main", "reasons": ["no id"], "body": "CANARY"}
-    _put(operator.aws, _dead(operator.aws, "InboxQueue"), {"v": 1, "id": "d2"}, quarantined)
+    put(operator.aws, dead_letters(operator.aws, "InboxQueue"), {"v": 1, "id": "d2"}, quarantined)
     assert operator.run("redrive", "--queue", "inbox") == 0
     told = capsys.readouterr().out
     assert "was in quarantine: meta/main delivery d1: no id" in told
@@ -108,7 +69,7 @@ def test_redrive_puts_a_quarantined_delivery_back_and_tells_why(
 
 
 def test_redrive_loses_nothing_when_the_queue_does_not_take_it(operator: Operator) -> None:
-    _put(operator.aws, _dead(operator.aws, "DueQueue"), {"n": 1})
+    put(operator.aws, dead_letters(operator.aws, "DueQueue"), {"n": 1})
 
     class Refusing:
         def __getattr__(self, name: str) -> Any:
@@ -244,133 +205,6 @@ def test_since_is_a_time_or_so_long_ago() -> None:
     assert since("2026-11-20T10:00", NOW) == datetime(2026, 11, 20, 10, tzinfo=UTC)
     with pytest.raises(OpsError):
         since("yesterday", NOW)
-
-
-# --- doctor ---
-
-
-def finds(monkeypatch: pytest.MonkeyPatch, *what: str) -> None:
-    """The check of every Page finds `what` from now on."""
-
-    def check(http: Http, app: App, account: Account) -> list[Finding]:
-        return [Finding(account.id, w, "fix it") for w in what]
-
-    monkeypatch.setattr(facebook, "PRODUCT", facebook.PRODUCT._replace(check=check))
-
-
-@pytest.fixture
-def healthy(registered: Operator, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    for product in {a.product for app in registered.services.apps.apps for a in app.accounts}:
-        module = import_module(f"chalicelib.platforms.{PRODUCTS[product].module}")
-        monkeypatch.setattr(module, "PRODUCT", module.PRODUCT._replace(check=lambda *arguments: []))
-    monkeypatch.setattr(doctor, "sandbox", lambda: [])
-    return registered
-
-
-def test_doctor_finds_nothing_where_all_is_well(healthy: Operator, capsys: pytest.CaptureFixture[str]) -> None:
-    assert healthy.run("doctor") == 0
-    assert capsys.readouterr().out.startswith("nothing found")
-
-
-def test_doctor_tells_of_dead_letters_alarms_and_accounts(
-    healthy: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _put(healthy.aws, _dead(healthy.aws, "InboxQueue"), {"n": 1})
-    finds(monkeypatch, "no token")
-    watch = client("cloudwatch", healthy.aws.endpoint)
-    watch.put_metric_alarm(
-        AlarmName="earshot-local-overdue",
-        Namespace="Earshot",
-        MetricName="EscalationLateness",
-        Statistic="Maximum",
-        Period=300,
-        EvaluationPeriods=1,
-        Threshold=120,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    watch.set_alarm_state(AlarmName="earshot-local-overdue", StateValue="ALARM", StateReason="a test")
-    assert healthy.run("doctor") == 1
-    told = capsys.readouterr().out
-    assert "no token\n  fix: fix it" in told
-    assert "RUNBOOK.md, overdue" in told
-    assert "make redrive QUEUE=inbox" in told
-
-
-def test_doctor_tells_the_last_errors_places_and_nobodys_words(
-    healthy: Operator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    logs, now = client("logs", healthy.aws.endpoint), datetime.now(UTC)
-    logs.create_log_group(logGroupName="/earshot/earshot-local")
-    again = "a message goes back to its queue: KeyError at codec.py:41"
-    raised = {"errorType": "ValueError", "errorMessage": "CANARY", "level": "ERROR"}
-    raised["stackTrace"] = ['  File "/var/task/chalicelib/intents.py", line 7, in read\n    CANARY\n']  # type: ignore[assignment]
-    for function, lines in {
-        "Respond": [{"level": "ERROR", "message": again}, {"level": "ERROR", "message": again}],
-        "Sweep": [raised, {"level": "ERROR", "message": "a conversation was set aside", "error": "TypeError"}],
-        "Notify": [{"level": "INFO", "message": "stored", "why": "ERROR"}],
-    }.items():
-        stream = f"2026/11/21/earshot-local-{function}-0A1B[7]0a1b"
-        logs.create_log_stream(logGroupName="/earshot/earshot-local", logStreamName=stream)
-        events = [{"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)} for line in lines]
-        logs.put_log_events(logGroupName="/earshot/earshot-local", logStreamName=stream, logEvents=events)
-    quarantined = {"v": 1, "id": "d1", "platform": "meta", "app": "main", "reasons": ["no id"], "body": "CANARY"}
-    _put(healthy.aws, _dead(healthy.aws, "InboxQueue"), quarantined, {"v": 1, "body": "CANARY"})
-    assert healthy.run("doctor") == 1
-    told = capsys.readouterr().out
-    day = f"{now:%Y-%m-%d}"
-    assert f"Respond: {again} (2 times, last {day}" in told
-    assert f"Sweep: ValueError at intents.py:7 ({day}" in told
-    assert f"Sweep: a conversation was set aside (TypeError) ({day}" in told
-    assert f"inbox: meta/main delivery d1: no id ({day}" in told
-    assert "inbox: a dead letter: failed as often as its queue tries" in told
-    assert "make redrive QUEUE=inbox" in told
-    assert "CANARY" not in told and "stored" not in told
-    assert healthy.run("redrive", "--queue", "inbox") == 0  # nothing is held by having been looked at
-    assert healthy.aws.counts("InboxQueue") == 2
-
-
-def test_doctor_of_the_local_run_leaves_out_what_the_stand_ins_cannot_know(
-    registered: Operator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("EARSHOT_PLATFORMS_VIA", "http://127.0.0.1:9")
-    assert registered.run("doctor") == 0
-    assert "stand-ins" in capsys.readouterr().out
-    _put(registered.aws, _dead(registered.aws, "InboxQueue"), {"n": 1})
-    assert registered.run("doctor") == 1
-    assert "make redrive QUEUE=inbox" in capsys.readouterr().out
-
-
-def test_the_sandbox_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ses:
-        def get_account(self) -> dict[str, Any]:
-            return {"ProductionAccessEnabled": False, "SendingEnabled": False}
-
-    monkeypatch.setattr(doctor, "client", lambda service: Ses())
-    assert [f.account for f in doctor.sandbox()] == ["ses", "ses"]
-
-
-def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
-    healthy: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def told(what: str) -> None:
-        monkeypatch.setattr(
-            facebook,
-            "PRODUCT",
-            facebook.PRODUCT._replace(check=lambda http, app, account: [Finding(account.id, what, "fix it")]),
-        )
-
-    services = Services(healthy.aws.settings)
-    assert services.doctor.visit(NOW) is False
-    told("no token")
-    assert services.doctor.visit(NOW) is True
-    assert services.doctor.visit(NOW + timedelta(days=1)) is False
-    told("no field")
-    assert services.doctor.visit(NOW + timedelta(days=2)) is True
-    finds(monkeypatch)
-    assert services.doctor.visit(NOW + timedelta(days=3)) is False
-    told("no field")  # well in between: news again
-    assert services.doctor.visit(NOW + timedelta(days=4)) is True
-    assert len(healthy.aws.emails()) == 3
 
 
 # --- where everything is ---
