@@ -206,6 +206,15 @@ def _carried(webhooks: Iterable[dict[str, Any]]) -> set[str]:
     return {read.text(read.obj(f).get("name")) or read.text(f) for r in webhooks for f in read.rows(r.get("fields"))}
 
 
+def check_page(http: Http, app: App, account: Account, fields: Iterable[str]) -> list[Finding]:
+    """Whether the token is valid, the Page sends `fields`, and the app's webhook for pages carries them."""
+    return [
+        *check_account(http, account, account.id),
+        *check_fields(http, app, account, account.id, fields),
+        *check_webhook(http, app, account, "page", fields),
+    ]
+
+
 # --- registering -----------------------------------------------------------------------------------------------------
 
 

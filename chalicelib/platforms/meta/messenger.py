@@ -22,9 +22,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta.graph import (
     ANY_GRAPH,
     GRAPH,
-    check_account,
-    check_fields,
-    check_webhook,
+    check_page,
     connect_page,
     graph,
     page_ids,
@@ -191,11 +189,7 @@ def send_direct(
 
 def check(http: Http, app: App, account: Account) -> list[Finding]:
     """Whether the token is valid, the Page sends messages and echoes, and the app's webhook for pages is enabled."""
-    return [
-        *check_account(http, account, account.id),
-        *check_fields(http, app, account, account.id, FIELDS),
-        *check_webhook(http, app, account, "page", FIELDS),
-    ]
+    return check_page(http, app, account, FIELDS)
 
 
 def connect(http: Http, app: App, account: Account, address: str) -> list[Step]:
