@@ -215,7 +215,9 @@ def _call(c: Conversation, id: str, q: Question, ladder: Ladder, clocks: Clocks)
     at = clocks.next_call(q.intent, q.since, closes, ladder)
     if not c.acts and not ladder.not_before:
         return at
-    later = [t for t in (c.held_until(id), ladder.not_before if not ladder.tier else None) if t]
+    # whoever is on it took it for something that can wait: the people for what is urgent are called once all the same
+    held = None if ladder.urgent and not ladder.tier else c.held_until(id)
+    later = [t for t in (held, ladder.not_before if not ladder.tier else None) if t]
     return max(at, *later) if at and later else at
 
 

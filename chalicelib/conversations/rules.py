@@ -260,10 +260,11 @@ def claim_notice(conversation: Conversation, key: str, token: str, now: datetime
 
 def _still_wanted(c: Conversation, notice: Notice) -> bool:
     """Whether something waits on the notice's own ladder: what was asked since has another, and a call of its own. A
-    team that was named is told of all that is open, and that of one of many ladders too: it may be joined."""
+    team that was named is told of all that is open, and that of one of many ladders too: it may be joined. What came
+    back goes to the fallback as long as anything is open."""
     if c.state is not State.OPEN:
         return False
-    return bool(notice.team) or len(c.ladders) >= OPEN_LADDERS or bool(c.waiting_on(notice.round))
+    return bool(notice.team) or notice.fallback or len(c.ladders) >= OPEN_LADDERS or bool(c.waiting_on(notice.round))
 
 
 def record_notice(

@@ -305,6 +305,27 @@ def test_a_correction_to_a_safety_matter_reaches_the_press_office_at_once() -> N
     assert "press@shop.example.com" in [e.to for e in world.emails]
 
 
+@pytest.mark.parametrize("by", ["correction", "playbook"])
+@pytest.mark.parametrize("deed", ["claim", "snooze"])
+def test_who_is_on_it_keeps_no_urgent_matter_from_its_people(deed: str, by: str) -> None:
+    """Kim took it for something that can wait. Once the press office knows, its own claim holds the next ones back."""
+    world = asked()
+    page = newest(world)
+    page.press(deed, who="Kim", until="5h")
+    if by == "correction":
+        newest(world).press("correct", who="Rosa", intent="legal_safety")
+    else:
+        rule = world.services.playbook
+        (question,) = world.conversations()[0].questions.values()
+        urgent = replace(rule.urgency, intents=frozenset({*rule.urgency.intents, question.intent or ""}))
+        world.services.playbook = replace(rule, urgency=urgent)
+    world.run(timedelta(minutes=3), sweep=True)
+    assert [e.to.partition("@")[0] for e in world.emails][1:] == ["press"]
+    newest(world).press("claim", who="Press", until="5h")
+    world.run(timedelta(hours=4), sweep=True)
+    assert len(world.emails) == 2
+
+
 def test_what_was_closed_can_be_opened_again_and_is_told_again() -> None:
     world = asked()
     page = newest(world).press("close", who="Kim")

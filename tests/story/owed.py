@@ -199,7 +199,8 @@ class Owed:
         held, found = self.until(a), list[datetime]()
         teams = [None, *(tier.team for tier in self.policy.later_tiers)]
         for number, at in enumerate(self.due(a)):
-            at = max(filter(None, (at, held, a.opened_at, a.read_at, self.changed_at)))
+            waits = None if a.urgent and not number else held
+            at = max(filter(None, (at, waits, a.opened_at, a.read_at, self.changed_at)))
             if found and at < found[-1] + self.policy.apart:
                 at = found[-1] + self.policy.apart
                 if not a.urgent:

@@ -175,7 +175,7 @@ class Telling(RuleBasedStateMachine):
         product, account, thread, customer = row["conversation"].partition("~")[0].split(":")
         tier, now = int(row["tier"]), self.now()
         for a in self.owed.open_in((product, account, thread, customer)):
-            held = self.owed.until(a)
+            held = None if a.urgent and tier == 1 else self.owed.until(a)
             times = [replace_urgent(self.owed, a)] if a.urgent else [self.owed.due(a)]
             due = [t[tier - 1] for t in times if len(t) >= tier]
             early = a.private and not a.urgent and tier > 1  # tiers are pressed together before a window closes
