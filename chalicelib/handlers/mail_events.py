@@ -8,13 +8,14 @@ from typing import Any
 
 from chalicelib.aws.queues import Queue
 from chalicelib.conversations import rules, staff_rules
-from chalicelib.conversations.conversation import Outcome
+from chalicelib.conversations.conversation import Conversation, Outcome
+from chalicelib.emails import about
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.once import Once
-from chalicelib.storage.store import ConversationKey, Store
+from chalicelib.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,22 @@ class MailEvents:
         kind = event.get("eventType") or event.get("notificationType")
         if kind == "Send" and "once" in tags:
             Once(self.store.table).sent(tags["once"], now)
-        for key, name in self.store.notices_in(tags.get("notice", "")):
+        for it in about.notices(self.store, tags):
             if kind == "Send":
-                self._sent(key, name, str(mail.get("messageId", "")), tags["notice"], now)
+                self._sent(it, str(mail.get("messageId", "")), tags["notice"], now)
             elif kind in ("Bounce", "Reject"):
-                self._bounced(key, name, tags, kind, now)
+                self._bounced(it, tags, kind, now)
 
-    def _sent(self, key: ConversationKey, name: str, id: str, tag: str, now: datetime) -> None:
-        self.store.update_conversation(
-            key, lambda old: rules.record_notice(old, name, Outcome.SENT, id=id, at=now, email=tag), now
-        )
+    def _sent(self, it: about.Named, id: str, tag: str, now: datetime) -> None:
+        def change(old: Conversation) -> Conversation:
+            told = rules.record_notice(old, it.name, Outcome.SENT, id=id, at=now, email=tag)
+            return told if it.of(old) else old
 
-    def _bounced(self, key: ConversationKey, name: str, tags: Mapping[str, str], kind: str, now: datetime) -> None:
-        c = self.store.conversation(key)
-        notice = c.notices.get(name) if c else None
+        self.store.update_conversation(it.key, change, now)
+
+    def _bounced(self, it: about.Named, tags: Mapping[str, str], kind: str, now: datetime) -> None:
+        c = self.store.conversation(it.key)
+        notice = it.of(c)
         if c is None or notice is None or not staff_rules.open_questions(c):
             return
         team = self.playbook.team_of(c, notice)
@@ -57,6 +60,6 @@ class MailEvents:
             if once:
                 self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
             return
-        done = self.store.update_conversation(key, lambda old: staff_rules.bounce(old, name, now), now)
+        done = self.store.update_conversation(it.key, lambda old: staff_rules.bounce(old, it.name, now), now)
         if done and done.before != done.after:
-            self.escalations.send(encode(SendNotice.of(done.after, name)))
+            self.escalations.send(encode(SendNotice.of(done.after, it.name)))

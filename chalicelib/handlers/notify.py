@@ -14,7 +14,7 @@ from chalicelib.codec import dump, from_time
 from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome, Thread
 from chalicelib.conversations.ladders import NOTICE_RETRY
-from chalicelib.emails import links, reply_address
+from chalicelib.emails import about, links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.escalation_email import EscalationEmail
 from chalicelib.emails.rendering import render, render_many, subject, subject_of_many
@@ -279,7 +279,9 @@ class Notifier:
         # by its time as well: who was erased and asks again is nobody whom an earlier e-mail was about
         inside = "|".join(f"{m.conversation.id}|{m.name}|{from_time(m.notice.due_at)}" for m in members)
         tag = hashlib.sha256(f"{inside}|{to}".encode()).hexdigest()[:32]
-        self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
+        named = about.tags_about(members[0].key, members[0].name, members[0].notice) if len(members) == 1 else {}
+        if not named:
+            self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
         reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
         shown = members if self.emails_are_read else members[:1]
         told = tuple([self._told(m, team, to, bool(reply_to), now) for m in shown])
@@ -294,6 +296,7 @@ class Notifier:
                 "to": "team" if to == team.email else "fallback",
                 "kind": kind or "notice",
                 "tier": str(members[0].notice.tier),
+                **named,
             },
             reply_to=reply_to or team.email,
             headers=_headers(members, kind, team),

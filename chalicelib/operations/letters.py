@@ -16,6 +16,7 @@ from chalicelib.aws.queues import DeadLetters, Letter, Queue, encode
 from chalicelib.codec import dump
 from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction
+from chalicelib.emails import about
 from chalicelib.handlers import inbox, messages
 from chalicelib.operations.masks import masked
 from chalicelib.operations.scrub import Person, scrubbed, scrubbed_text
@@ -74,7 +75,7 @@ class Letters:
         if "receipt" in told:
             return self._mail(body, told, person)
         if "mail" in told:
-            return _event(body, told, person)
+            return self._event(body, told, customer, person)
         return self._of_ours(body, message, customer, person)
 
     def _of_ours(self, body: str, message: Mapping[str, Any], customer: Customer, person: Person) -> str:
@@ -93,6 +94,20 @@ class Letters:
             ):
                 return body if self.store.conversation(told.key) else ""
         return body
+
+    def _event(self, body: str, told: Mapping[str, Any], customer: Customer, person: Person) -> str:
+        """SES's word on an e-mail about one conversation of theirs goes with that; on one about others as well it loses
+        the e-mail's headers, which may name the customer: its bounce still has to reach the fallback address."""
+        mail = told["mail"] if isinstance(told["mail"], dict) else {}
+        tags = {str(name): [str(tag) for tag in values] for name, values in (mail.get("tags") or {}).items()}
+        one = about.named({name: values[0] for name, values in tags.items() if values})
+        if one and self._is_theirs(one.key.account, one.key.customer, customer, person):
+            if one.of(self.store.conversation(one.key)) is None:
+                return ""
+        elif not {tag for values in tags.values() for tag in values} & set(person.traces.tags):
+            return scrubbed_text(body, person) or ""
+        kept = {key: value for key, value in mail.items() if key in ("messageId", "tags", "timestamp", "destination")}
+        return encode({"eventType": told.get("eventType", ""), "mail": kept})
 
     def _is_theirs(self, account: str, id: str, customer: Customer, person: Person) -> bool:
         return account == customer.account and id in person.traces.known_as
@@ -161,14 +176,3 @@ def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         return message
     return inner if isinstance(inner, dict) else message
-
-
-def _event(body: str, told: Mapping[str, Any], person: Person) -> str:
-    """SES's word on an e-mail, without the e-mail's own headers where they may name the customer: a group's subject is
-    about others as well, and its bounce still has to reach the fallback address."""
-    mail = told["mail"] if isinstance(told["mail"], dict) else {}
-    tags = {str(tag) for values in (mail.get("tags") or {}).values() for tag in values}
-    if not tags & set(person.traces.tags):
-        return scrubbed_text(body, person) or ""
-    kept = {key: value for key, value in mail.items() if key in ("messageId", "tags", "timestamp", "destination")}
-    return encode({"eventType": told.get("eventType", ""), "mail": kept})

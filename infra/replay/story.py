@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from chalicelib.aws.mailer import Email
 from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation, Deed
-from chalicelib.emails import links
+from chalicelib.emails import about, links
 from chalicelib.emails.links import LinkError
 from chalicelib.platforms.http import Answer, ApiCall, ConnectionRefused, NoAnswer
 from chalicelib.services import Services
@@ -249,7 +249,7 @@ class StaffRoom:
         for email in reversed(self.sent()):
             if tier is not None and email.tags.get("tier") != str(tier):
                 continue
-            for k, _ in self.services.store.notices_in(email.tags.get("notice", "")):
+            for k, *_ in about.notices(self.services.store, email.tags):
                 if _base(conversation) == f"{k.product}:{k.account}:{k.thread}:{k.customer}":
                     return email
         return None
