@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from chalicelib.aws.client import SQS, AwsError, LeanAws
 
 MAX_MESSAGE = 1024 * 1024  # bytes, body and attributes together
+BATCH = 10  # messages that one call puts
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 LONGEST_DELAY = timedelta(minutes=15)
 HELD = timedelta(minutes=5)  # longer than one look through all dead letters takes
@@ -23,8 +24,9 @@ class Queue(Protocol):
     def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
         """Puts one message; raises QueueUnavailable when that is not certain."""
 
-    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Puts each message; raises QueueUnavailable when one was not accepted (others may be: they come twice)."""
+    def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Sequence[timedelta] = ()) -> None:
+        """Puts each message, after its delay where there are any; raises QueueUnavailable when one was not accepted
+        (others may be: they come twice)."""
 
 
 class Letter(NamedTuple):
@@ -89,12 +91,14 @@ class SqsQueue(_Sqs):
     __slots__ = ()
 
     def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
-        seconds = ceil(min(delay, LONGEST_DELAY).total_seconds())  # what comes back too early would be dropped
-        self._call("SendMessage", {"MessageBody": encode(message), "DelaySeconds": seconds})
+        self._call("SendMessage", {"MessageBody": encode(message), "DelaySeconds": _seconds(delay)})
 
-    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for batch in _batches([encode(m) for m in messages]):
-            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
+    def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Sequence[timedelta] = ()) -> None:
+        waits = [_seconds(delay) for delay in delays] or [0] * len(messages)
+        for batch in _batches([(encode(m), wait) for m, wait in zip(messages, waits, strict=True)]):
+            entries = [{"Id": str(n), "MessageBody": body} for n, (body, _) in enumerate(batch)]
+            if delays:
+                entries = [{**e, "DelaySeconds": wait} for e, (_, wait) in zip(entries, batch, strict=True)]
             failed = self._call("SendMessageBatch", {"Entries": entries}).get("Failed")
             if failed:
                 raise QueueUnavailable(failed[0].get("Code", "batch"))
@@ -139,11 +143,15 @@ class SqsVisibility(NamedTuple):
             raise QueueUnavailable(str(error)) from error
 
 
-def _batches(bodies: Sequence[str]) -> list[list[str]]:
-    """At most ten messages and MAX_MESSAGE bytes a batch, as SQS allows."""
-    batches: list[list[str]] = [[]]
-    for body in bodies:
-        if len(batches[-1]) == 10 or sum(map(len, batches[-1])) + len(body) > MAX_MESSAGE:
+def _seconds(delay: timedelta) -> int:
+    return ceil(min(delay, LONGEST_DELAY).total_seconds())  # what comes back too early would be dropped
+
+
+def _batches(rows: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """At most BATCH messages and MAX_MESSAGE bytes a batch, as SQS allows."""
+    batches: list[list[tuple[str, int]]] = [[]]
+    for body, wait in rows:
+        if len(batches[-1]) == BATCH or sum(len(b) for b, _ in batches[-1]) + len(body) > MAX_MESSAGE:
             batches.append([])
-        batches[-1].append(body)
+        batches[-1].append((body, wait))
     return [b for b in batches if b]

@@ -160,7 +160,7 @@ class _Into:
     def send(self, message: Mapping[str, Any], delay: Any = None) -> None:
         self.letters.put(encode(message))
 
-    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Any = ()) -> None:
         for message in messages:
             self.send(message)
 

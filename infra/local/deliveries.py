@@ -82,7 +82,7 @@ class _Kept:
     def send(self, message: Mapping[str, Any], delay: Any = None) -> None:
         self.body = encode(message)
 
-    def send_all(self, messages: Any) -> None:
+    def send_all(self, messages: Any, delays: Any = ()) -> None:
         raise NotImplementedError
 
 

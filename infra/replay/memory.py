@@ -159,9 +159,9 @@ class MemoryQueue:
     def send(self, message: Mapping[str, Any], delay: timedelta = timedelta()) -> None:
         self.virtual_clock.add(self.virtual_clock.now + delay, self.name, encode(message))
 
-    def send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for message in messages:
-            self.send(message)
+    def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Sequence[timedelta] = ()) -> None:
+        for message, delay in zip_longest(messages, delays, fillvalue=timedelta()):
+            self.send(message, delay)
 
 
 @dataclass(slots=True)

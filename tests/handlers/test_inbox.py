@@ -33,7 +33,7 @@ class Kept:
     def send(self, message: Any, delay: Any = None) -> None:
         self.messages.append(encode(message))
 
-    def send_all(self, messages: Any) -> None:
+    def send_all(self, messages: Any, delays: Any = ()) -> None:
         raise AssertionError("one message a delivery")
 
     def chunks(self) -> list[bytes]:
