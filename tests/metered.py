@@ -138,6 +138,7 @@ class MeteredAws(LeanAws):
         name = f"{service.name}.{action}"
         if service.name != "dynamodb":
             self.meter.used[name] += 1
+            self.meter.used["batched"] += len(parameters.get("Entries", ()))
         try:
             answer = self.inner.call(service, action, parameters)
         except AwsError as error:
@@ -349,7 +350,8 @@ def record() -> dict[str, float]:
         "bytes_written": used["bytes written"],
         "bytes_stored": sum(map(kept, stored)),
         "index_bytes": sum(200 for item in stored for names in INDEXES.values() if _entry(item, names)),
-        "queue_messages": used["sqs.SendMessage"] + used["sqs.SendMessageBatch"],
+        "queue_messages": used["sqs.SendMessage"] + used["batched"],
+        "queue_batched": used["batched"],
         "fact_changes": used["fact changes"],
         "fact_read_units": used["fact reads"],
         "log_bytes": sum(len(line.encode()) + LINE for line in lines),

@@ -12,6 +12,7 @@ from chalicelib.conversations import ladders, rules
 from chalicelib.conversations.conversation import Conversation, Outcome, Thread
 from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
+from chalicelib.handlers.outgoing import Outgoing
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
@@ -36,25 +37,29 @@ class Escalator:
         """Escalates everything that is overdue; False when `until` said stop first, so that the rest waits for the next
         sweep. A conversation that others are writing to is left to the next sweep as well."""
         aside = self.store.aside(now())
-        for key in self.store.overdue(now()):
-            if not until():
-                return False
-            if key not in aside:
-                self._guarded(key, now())
-        return self._replan(now, until)
+        with Outgoing(self.escalations, lambda key, error: self._failed(key, error, now())) as outgoing:
+            for key in self.store.overdue(now()):
+                if not until():
+                    return False
+                if key not in aside:
+                    self._guarded(key, now(), outgoing)
+            return self._replan(now, until, outgoing)
 
-    def _guarded(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
+    def _guarded(self, key: ConversationKey, now: datetime, outgoing: Outgoing, *, anew: bool = False) -> None:
         """Escalates one conversation; whatever fails about it is told and set aside, and the rest goes on."""
         try:
-            self.escalate(key, now, anew=anew)
+            self.escalate(key, now, anew=anew, outgoing=outgoing)
         except Contention:
             return
         except Exception as error:  # nothing that one conversation does may keep the others from being escalated
-            self.outcomes.failed(Failed(key.product, key.account, type(error).__name__))
-            with suppress(Exception):  # told above; the next sweep tries again
-                self.store.set_aside(key, now)
+            self._failed(key, error, now)
 
-    def _replan(self, now: Callable[[], datetime], until: Callable[[], bool]) -> bool:
+    def _failed(self, key: ConversationKey, error: Exception, now: datetime) -> None:
+        self.outcomes.failed(Failed(key.product, key.account, type(error).__name__))
+        with suppress(Exception):  # told above; the next sweep tries again
+            self.store.set_aside(key, now)
+
+    def _replan(self, now: Callable[[], datetime], until: Callable[[], bool], outgoing: Outgoing) -> bool:
         """After a change of the playbook's clocks every conversation that waits is planned anew, so that shorter waits
         apply to it too. Goes on where the sweep before was stopped."""
         clocks = self.playbook.clocks
@@ -69,15 +74,17 @@ class Escalator:
                 if not until():
                     self.store.mark(names.replanned(shard), f"{clocks}|{from_time(at)}", now())
                     return False
-                self._guarded(key, now(), anew=True)
+                self._guarded(key, now(), outgoing, anew=True)
             self.store.mark(names.replanned(shard), clocks, now())
         self.store.mark("clocks", clocks, now())
         return True
 
-    def escalate(self, key: ConversationKey, now: datetime, *, anew: bool = False) -> None:
+    def escalate(
+        self, key: ConversationKey, now: datetime, *, anew: bool = False, outgoing: Outgoing | None = None
+    ) -> None:
         """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned. One
-        in public that is not (its notice is under way, or its entry lags) costs one read. Raises Contention and
-        QueueUnavailable."""
+        in public that is not (its notice is under way, or its entry lags) costs one read. What is not urgent waits in
+        `outgoing`, where there is one, for the others of a sweep. Raises Contention and QueueUnavailable."""
         alone = key.thread == key.customer  # then one read brings both
         thread, item = self.store.standing(key) if alone else (None, self.store.item(key))
         if item is None:  # erased in between; the index lags
@@ -85,12 +92,22 @@ class Escalator:
         known = item.noun(Conversation)
         wake_at = known.wake_at
         if anew or (wake_at and wake_at <= now):
-            self._call(key, thread or self.store.thread(key.product, key.account, key.thread), item, now, anew=anew)
+            said = thread or self.store.thread(key.product, key.account, key.thread)
+            self._call(key, said, item, now, anew=anew, outgoing=outgoing)
         else:
             self._settle(key, wake_at, item, now)
             wake_for(self.timer, known.due_at, now)  # whoever wrote it may have ended before that
 
-    def _call(self, key: ConversationKey, thread: Thread, item: Item, now: datetime, *, anew: bool) -> None:
+    def _call(
+        self,
+        key: ConversationKey,
+        thread: Thread,
+        item: Item,
+        now: datetime,
+        *,
+        anew: bool,
+        outgoing: Outgoing | None,
+    ) -> None:
         """Calls the team of each ladder that is overdue, unless `thread` answers it."""
 
         def change(old: Conversation) -> Conversation:
@@ -109,9 +126,12 @@ class Escalator:
                 team, on = self.playbook.team_of(done.after, notice).name, done.after.on(notice)
                 if name not in before:
                     Bundles(self.store, self.playbook).fell_due(on, team, now)
-                waits = is_shared(done.after) and not notice.urgent
+                wait = SIBLINGS if is_shared(done.after) and not notice.urgent else timedelta()
                 message = encode(SendNotice.of(done.after, name))
-                self.escalations.send(message, SIBLINGS if waits else timedelta())
+                if outgoing and not notice.urgent:
+                    outgoing.put(key, message, wait)
+                else:
+                    self.escalations.send(message, wait)
                 if name not in before:
                     late = (now - notice.due_at).total_seconds()
                     self.outcomes.escalated(Escalated(on, notice, team, late))

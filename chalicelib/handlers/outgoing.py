@@ -1,4 +1,4 @@
-"""What one sweep sends to a queue, ten messages in a call: each call is paid, and so is each millisecond that it takes."""
+"""What one sweep sends to a queue, ten messages in a call: calls are paid, and the milliseconds that they take."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta

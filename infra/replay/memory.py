@@ -160,7 +160,7 @@ class MemoryQueue:
         self.virtual_clock.add(self.virtual_clock.now + delay, self.name, encode(message))
 
     def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Sequence[timedelta] = ()) -> None:
-        for message, delay in zip_longest(messages, delays, fillvalue=timedelta()):
+        for message, delay in zip(messages, delays or [timedelta()] * len(messages), strict=True):
             self.send(message, delay)
 
 

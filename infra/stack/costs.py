@@ -21,6 +21,7 @@ VOLUMES = (10_000, 1_000_000, 100_000_000)
 MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 SECONDS = MINUTES * 60
 POLLERS, POLL_S = 5, 20  # Lambda's on each queue, and how long one waits for a message
+PUT_AT_ONCE = 10  # messages of a sweep: chalicelib/aws/queues.py
 MAIL_BATCH, MAIL_WINDOW_S = 10, 10  # of mail events: app.py, resources.yaml
 MEMORY_GB = 0.5
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
@@ -128,6 +129,14 @@ class Month:
         return min(self.use["respond_batch"], max(1.0, self.told / SECONDS))
 
     @property
+    def sends(self) -> float:
+        """Calls that put messages on a queue. What the sweep of a minute queues goes PUT_AT_ONCE at a time: of k
+        messages at most (k + PUT_AT_ONCE - 1) / PUT_AT_ONCE calls."""
+        batched = self.n * self.used.get("queue_batched", 0.0)
+        together = minutes_with(batched) * (1 - 1 / PUT_AT_ONCE) + batched / PUT_AT_ONCE
+        return self.n * self.used["queue_messages"] - batched + together
+
+    @property
     def mail_batch(self) -> float:
         """SES's events that one invocation takes: the window in resources.yaml waits for more."""
         return min(MAIL_BATCH, 1 + self.emails / SECONDS * MAIL_WINDOW_S)
@@ -169,7 +178,7 @@ class Month:
         """Billed milliseconds of all functions on a question's way."""
         use, used = self.use, self.used
         cpu = (self.told * use["respond_cpu_ms"] + self.emails * use["notify_cpu_ms"]) / use["cpu_share"]
-        calls = self.n * (used["dynamodb_calls"] + used["queue_messages"] - used["deliveries"])
+        calls = self.n * (used["dynamodb_calls"] - used["deliveries"]) + self.sends
         waits = calls * use["aws_call_ms"] + self.n * used["acknowledged"] * use["platform_post_ms"]
         waits += self.emails * use["ses_ms"]
         receive = self.told / use["interactions_a_delivery"] * use["receive_ms"]
@@ -178,8 +187,9 @@ class Month:
         return cpu + waits + receive + (SWEEPS + self.timers) * use["sweep_ms"] + starts
 
     def _queues(self) -> Amounts:
-        """Each message is sent, received and deleted; respond's in batches. Some polls find nothing."""
-        messages = self.n * self.used["queue_messages"] * (1 + 2 / self.batch) + 3 * self.timers
+        """Each message is sent, received and deleted; respond's in batches, and a sweep's put together. Some polls find
+        nothing."""
+        messages = self.sends + self.n * self.used["queue_messages"] * 2 / self.batch + 3 * self.timers
         messages += self.emails * (1 + 1 / self.mail_batch)  # put by SNS; received, and deleted together
         read = [self.told, self.timers, self.emails, self.emails]  # inbox, due, escalations, mail events
         read += [0.0] * (self.stack.polled_queues - len(read))

@@ -12,6 +12,7 @@ import app as entry
 from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations.conversation import State
 from chalicelib.conversations.customer import Customer
+from chalicelib.emails.about import named
 from chalicelib.handlers.messages import Erase, decode
 from chalicelib.operations.leftovers import LeftBehind
 from chalicelib.operations.masks import MASK
@@ -273,6 +274,10 @@ def test_the_first_pass_takes_the_conversation_its_questions_and_the_notes_of_it
     world.post(direct("m1", words, author=ID) if private else said("c1", words))
     world.run(timedelta(hours=3), sweep=True)
     assert len(world.emails) >= 2 and ID in kept(world)
+    for email in world.emails:  # as an e-mail about several has them, and each of the release before
+        one = named(email.tags)
+        assert one
+        world.store.note_email(email.tags["notice"], [(one.key, one.name)], NOW + timedelta(days=14))
     who = Customer("messenger" if private else "facebook", PAGE, ID)
     exported = world.services.eraser.export(who, world.services.now())
     assert {d["kind"] for d in exported} == {"said", "conversation", "document"}
