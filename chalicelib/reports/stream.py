@@ -88,6 +88,8 @@ class FactsOfChanges:
             yield from self._conversation(change)
         elif is_interaction(change.key) and change.old and change.new:  # a new one comes with its conversation
             i = change.new.noun(Interaction)
+            if self.seen is not None and ((read := self.seen.get(change.key)) is None or read.rev < change.new.rev):
+                self.seen[change.key] = change.new
             item = self._get(conversation_key(ConversationKey.of(i))) if i.thread and not i.brand else None
             if item:
                 yield from self._derived(item)
@@ -104,7 +106,8 @@ class FactsOfChanges:
 
     def _derived(self, item: Item) -> Iterator[Fact]:
         c = item.noun(Conversation)
-        interactions = {id: found for id in c.questions if (found := self._interaction(c, id))}
+        # a change of theirs that this misses comes by the stream itself
+        interactions = {id: found for id in c.questions if (found := self._interaction(c, id, lately=True))}
         others = tuple(self._others(c)) if thanked(c) else ()
         yield from self.deriver.facts(Revised(c, item.rev), interactions, others=others)
 
@@ -128,12 +131,17 @@ class FactsOfChanges:
                     found[who] = i.author_name
         return found
 
-    def _interaction(self, c: Conversation, id: str) -> Revised[Interaction] | None:
-        item = self._get(interaction_key(c.product, c.account, id))
+    def _interaction(self, c: Conversation, id: str, *, lately: bool = False) -> Revised[Interaction] | None:
+        item = self._get(interaction_key(c.product, c.account, id), lately=lately)
         return Revised(item.noun(Interaction), item.rev) if item else None
 
-    def _get(self, key: Key) -> Item | None:
-        item = (self.seen or {}).get(key) or self.table.get(key)
+    def _get(self, key: Key, *, lately: bool = False) -> Item | None:
+        """It as it stands; `lately`: as it stood a moment ago, for half the price, if it was there then. Such a one is
+        not kept: it must not be taken for one that an erasure has left since."""
+        found = (self.seen or {}).get(key) or (self.table.get(key, lately=True) if lately else None)
+        if found:
+            return found
+        item = self.table.get(key)
         if item and self.seen is not None:
             self.seen[key] = item
         return item

@@ -255,6 +255,35 @@ def test_a_tombstone_that_is_gone_already_does_not_keep_the_name_in_a_fact() -> 
     assert fact.question == before.question and fact.customer is None and fact.revision > before.revision
 
 
+class Lagging(MemoryTable):
+    """What was written is not there yet for who reads without waiting for it, or stands as `old` says."""
+
+    def __init__(self, table: MemoryTable, old: dict[Key, Item] | None = None) -> None:
+        super().__init__()
+        self._now, self._old = table, old or {}
+
+    def get(self, key: Key, *, lately: bool = False) -> Item | None:
+        return self._old.get(key) if lately else self._now.get(key)
+
+
+def test_a_read_that_lags_hides_no_question_no_edit_and_no_erasure() -> None:
+    table = told((comment("c1", QUESTION), NOW))
+    (c,) = [i for i in table.everything() if is_conversation(i.key)]
+    (asked,) = [i for i in table.everything() if i.key.sk == "i"]
+    facts = FactsOfChanges(Lagging(table), DERIVER, seen={})
+    assert facts.facts([stream.changed(_record(1, c.key, None, c))]) == [one(table)]
+    edited = table.put(replace(asked, doc={**asked.doc, "author_name": "Robin"}))
+    facts = FactsOfChanges(Lagging(table, {asked.key: asked}), DERIVER, seen={})
+    changes = [_record(1, c.key, None, c), _record(2, asked.key, asked, edited)]
+    (fact,) = facts.facts(map(stream.changed, changes))
+    assert fact.revision == c.rev + edited.rev
+    eraser_of(table).erase(Customer("facebook", PAGE, "5001"), "code1", NOW)
+    facts = FactsOfChanges(Lagging(table, {asked.key: asked}), DERIVER, seen={})
+    changes = [_record(1, c.key, None, c), _record(2, c.key, c, None)]
+    (fact,) = facts.facts(map(stream.changed, changes))
+    assert fact.customer is None
+
+
 # --- DynamoDB's typed JSON ---
 
 _ZONE = ZoneInfo("Europe/London")
