@@ -126,7 +126,7 @@ def test_a_question_after_an_answered_and_escalated_one_is_escalated_under_an_id
     world.post(message("m1", "Do you ship to Canada?"))
     world.run(timedelta(hours=1))
     world.post(message("m2", "We do.", at=NOW + timedelta(hours=1), is_echo=True))
-    world.post(message("m3", "Do you ship to Norway?", at=NOW + timedelta(hours=2, minutes=1)))
+    world.post(message("m3", "Do you ship to Norway?", at=NOW + timedelta(hours=1, minutes=1)))
     world.run(timedelta(hours=1))
     escalated = [(row["conversation"], row["tier"]) for row in world.records("escalation")]
     assert [tier for _, tier in escalated] == [1, 1]
