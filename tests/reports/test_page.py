@@ -67,6 +67,22 @@ def test_nothing_is_cut_off(browser: Tab, width: int) -> None:
     assert browser.errors == []
 
 
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_an_open_list_fits_a_phone_in_every_language(
+    made: tuple[Report, Path], browser: Tab, tmp_path: Path, language: str
+) -> None:
+    file = tmp_path / "r.html"
+    file.write_text(page(made[0], language), "utf-8")
+    look(browser, 360, "light")
+    browser.call("Page.navigate", url=file.as_uri())
+    browser.until(f"document.readyState === 'complete' && document.documentElement.lang === '{language}'")
+    browser.value("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    wide = browser.value("document.documentElement.scrollWidth")
+    browser.call("Page.navigate", url=made[1].as_uri())
+    browser.until("document.readyState === 'complete' && document.documentElement.lang === 'en'")
+    assert wide <= 360
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")])
 def test_axe_finds_nothing(browser: Tab, width: int, scheme: str) -> None:
     look(browser, width, scheme)
