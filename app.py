@@ -292,7 +292,9 @@ def _batch(event: SQSEvent, work: Any) -> Any:
     finally:
         services.telemetry.flush()
         for kind, _, trace in processor.exceptions:
-            app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, _place(trace))
+            from chalicelib.outcomes.place import place
+
+            app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, place(trace))
     _idle.append(processor)
     _come_soon(event, {str(row["itemIdentifier"]) for row in answer["batchItemFailures"]})
     return answer
@@ -307,13 +309,6 @@ def _come_soon(event: SQSEvent, failed: set[str]) -> None:
             services.visibility.shorten(records[0]["eventSourceARN"], after)
     except QueueUnavailable as error:
         app.log.warning("failed messages come again after the queue's visibility time-out only: %s", error)
-
-
-def _place(trace: Any) -> str:
-    """Where it was raised, file and line; never what was raised, which may quote a customer."""
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
 
 
 def _escalate(key: Any) -> None:

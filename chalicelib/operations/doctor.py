@@ -13,6 +13,7 @@ from chalicelib.aws.mailer import Email, Mailer
 from chalicelib.codec import to_time
 from chalicelib.operations.erasure import OPEN
 from chalicelib.operations.leftovers import LeftBehind, Leftovers
+from chalicelib.outcomes.place import place
 from chalicelib.platforms.base import Finding, ReplyError
 from chalicelib.platforms.http import Http
 from chalicelib.playbook.accounts import unknown_accounts
@@ -119,13 +120,5 @@ def _told(account: Account, answer: Future[list[Finding]]) -> list[Finding]:
         fix = "see whether the platform has an outage, and run the command again"
         return [Finding(account.id, f"{account.product} did not answer the check ({error.code})", fix)]
     # of whatever else, kind and place only: its words may quote what the platform said
-    what = f"the check of {account.product} failed: {type(error).__name__} at {place(error)}"
+    what = f"the check of {account.product} failed: {type(error).__name__} at {place(error.__traceback__)}"
     return [Finding(account.id, what, "the platform answered otherwise than documented: report this line as a bug")]
-
-
-def place(error: BaseException) -> str:
-    """Where it was raised, file and line."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "an unknown place"
