@@ -26,6 +26,7 @@ from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 APPS = demo_apps()
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 QUESTION = "Can I return this dress?"
+COMMON = "What are your opening hours on Sunday?"
 BY_HAND = "hm, and what about the other one?"
 URGENT = "Your charger burned my daughter, my lawyer will sue you"
 SIGNED_FOR_NOW = {"standard"}  # whose signature names the time, so that nothing late can come
@@ -230,6 +231,15 @@ def test_what_staff_do_on_a_page_leaves_a_rewritten_question_open_and_told(actio
     act(action, until="2h")
     world.run(MINUTE, sweep=True)
     assert [c.state for c in world.conversations()] == [State.OPEN] and press(world) >= 1
+
+
+@pytest.mark.parametrize("words", [COMMON, QUESTION])
+def test_what_people_were_called_about_at_once_gets_no_reply_once_it_is_rewritten(words: str) -> None:
+    world = MemoryWorld()
+    world.post(delivery(comment("c1", URGENT)))
+    world.post(delivery(comment("c1", words, verb="edited", at=NOW + timedelta(seconds=5))))
+    world.run(30 * MINUTE, sweep=True)
+    assert not world.platforms.posted and press(world) == 1
 
 
 # --- a retention that is shorter than the wait ---

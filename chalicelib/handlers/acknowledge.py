@@ -198,6 +198,9 @@ class Acknowledger(NamedTuple):
             return Why.ALREADY
         if c.state is not State.OPEN or question is None or not question.pending:
             return Why.NOTHING_OPEN
+        ladder = c.ladders.get(str(question.round))
+        if ladder and ladder.urgent and not self.playbook.urgent(i.reading):  # people were called before it was edited
+            return Why.URGENT
         if i.kind is Kind.EDIT:
             return Why.NEVER_SEEN
         if question.text_at > (i.text_at or i.at):
