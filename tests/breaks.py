@@ -105,7 +105,7 @@ def _drops_one(claim: Any) -> Any:
 
 
 def _again_at_once(guarded: Any) -> Any:
-    return lambda self, key, now, **more: self.escalate(key, now, **more)
+    return lambda self, key, now, outgoing, **more: self.escalate(key, now, outgoing=outgoing, **more)
 
 
 def _urgent_waits(pace: Any) -> Any:
@@ -158,7 +158,7 @@ ONE: Mapping[str, Part] = {
     "a group drops one": (notify.Notifier, "_claim", _drops_one),
     "who was answered is mailed all the same": (rules, "claim_notice", _claims_answered),
     "whoever writes last wins": (table.DynamoTable, "put", _any_conflict),
-    "a new playbook is not applied": (Escalator, "_replan", lambda f: lambda self, now, until: True),
+    "a new playbook is not applied": (Escalator, "_replan", lambda f: lambda self, now, until, outgoing: True),
     "what waits is not in the index": (item_keys, "conversation_index", lambda f: lambda c: {}),
     "a rewritten answer stays answered": (answers, "fingerprint", lambda f: lambda text: "same"),
     "links are not verified": (Keys, "verifies", lambda f: lambda self, purpose, *more, **named: True),

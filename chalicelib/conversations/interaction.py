@@ -195,11 +195,11 @@ class Interaction:
 _TIMES: Final = ("at", "text_at", "hidden_at", "shown_at", "deleted_at", "recovered_at")
 
 
-def timely(i: Interaction) -> Interaction:
-    """`i` with nothing in it later than it came: by a clock that is wrong, an answer would be one to whatever is asked
-    until then, and a question could not be answered before."""
-    latest = i.received_at + AHEAD
-    wrong: dict[str, Any] = {n: i.received_at for n in _TIMES if (at := getattr(i, n)) and latest < at < LATEST}
+def timely(i: Interaction, came: datetime) -> Interaction:
+    """`i` with nothing in it later than it `came`: by a clock that is wrong, an answer would be one to whatever is
+    asked until then, and a question could not be answered before."""
+    latest = came + AHEAD
+    wrong: dict[str, Any] = {n: came for n in _TIMES if (at := getattr(i, n)) and latest < at < LATEST}
     return replace(i, **wrong) if wrong else i
 
 

@@ -222,7 +222,8 @@ class Step(NamedTuple):
         """`incoming` without what serves nothing once it is parsed: the platform's own JSON, which quotes others; the
         id of another customer to whom this one speaks; what the brand answered to words that are forgotten."""
         to = incoming.to if incoming.brand or incoming.to in (incoming.account, incoming.author) else None
-        incoming = timely(replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None)))
+        incoming = replace(incoming, raw="", to=to or (SOMEBODY if incoming.to else None))
+        incoming = timely(incoming, self.envelope.received_at)
         if self.responder.forgotten.answers_one(incoming, self.parents):
             return replace(incoming, text="", author_name=None, to=SOMEBODY if incoming.to else None)
         return incoming

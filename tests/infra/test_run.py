@@ -46,4 +46,4 @@ def test_a_wrong_apps_file_is_named_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "infra.local.run", "--apps", str(apps)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{apps}:1: apps[0].") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"run: {apps}:1: apps[0].") and done.stderr.count("\n") == 1
