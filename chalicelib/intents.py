@@ -26,6 +26,7 @@ MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told
 LIKELY: Final = 0.1  # from which probability on an intent that is not the likeliest is named all the same
 ALONE: Final = 2.0  # log-odds by which a sentence says less than a message that urgent people are needed
+A_KIND: Final = 2.0  # log-odds by which the general reply may be surer than that the message is of any one kind
 A_MATTER: Final = 0.5  # from which probability on a sentence has a matter of its own
 URGENT_FROM: Final = 0.5  # people are called at once
 SILENT_FROM: Final = 0.2  # not sure enough to call them, too much to answer cheerfully
@@ -84,12 +85,14 @@ class Look(NamedTuple):
 
 
 class Sureness(NamedTuple):
-    """Log-odds, for one text or sentence, that a reply of each rung is right; `topic` is the likeliest one."""
+    """Log-odds, for one text or sentence, that a reply of each rung is right; `topic` is the likeliest one. `wanted`:
+    that anything is wanted of this shop, whatever it may be."""
 
     own: float
     topic: str
     on_topic: float
     general: float
+    wanted: float
 
 
 class Evidence(NamedTuple):
@@ -146,6 +149,9 @@ class IntentModel:
         self._urgent_from: Mapping[str, float] = header["urgent_from"]
         self._needless: tuple[bool, ...] = tuple(label in header["needless"] for label in self.classes)
         self._of_needless = _adder([index for index, needless in enumerate(self._needless) if needless])
+        of_topics = {intent for intents in header["topics"].values() for intent in intents}
+        people = [n for n, label in enumerate(self.classes) if not self._needless[n] and label not in of_topics]
+        self._of_people = _adder(people)
         topics = {intent: topic for topic, intents in header["topics"].items() for intent in intents}
         self._topic_of: tuple[str, ...] = tuple(topics.get(label, "") for label in self.classes)
         self._topics: dict[str, Adder] = {
@@ -273,28 +279,33 @@ class IntentModel:
         return slope * log_odds(look.chances[index]) + weight * gate + offset
 
     def _sureness(self, look: Look) -> Sureness:
-        """Where a public intent's own reply is right, its topic's is too, and then the general one."""
+        """Where a public intent's own reply is right, its topic's is too, and then the general one. What may be
+        anything is rather nothing to a shop: the general reply asks for a topic, or a matter for people, that stands
+        out."""
         chances, _, gate, _, _ = look
         own, topic = self._own(look, look.best), self._topic_of[look.best]
         slope, weight, offset = self._general_line
-        general = weight * gate + offset - slope * log_odds(self._of_needless(chances))
+        wanted = weight * gate + offset - slope * log_odds(self._of_needless(chances))
         slope, weight, offset = self._topic_line
         if topic:
             on_topic = max(own, slope * log_odds(self._topics[topic](chances)) + weight * gate + offset)
-            return Sureness(own, topic, on_topic, max(on_topic, general))
+            return Sureness(own, topic, on_topic, max(on_topic, min(wanted, on_topic + A_KIND)), wanted)
         found = [(added(chances), name) for name, added in self._topics.items()] or [(0.0, "")]
         chance, topic = max(found, key=itemgetter(0))
-        return Sureness(own, topic, slope * log_odds(chance) + weight * gate + offset, general)
+        kind = slope * log_odds(max(chance, self._of_people(chances))) + weight * gate + offset
+        on_topic = slope * log_odds(chance) + weight * gate + offset
+        return Sureness(own, topic, on_topic, min(wanted, kind + A_KIND), wanted)
 
     def _surest(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
         """Topic and general rung of the surest sentence, where it is surer than the whole; never the own rung."""
         each = [self._sureness(part) for part in parts]
         topic = max([whole, *each], key=lambda s: s.on_topic)
-        return Sureness(whole.own, topic.topic, topic.on_topic, max(s.general for s in [whole, *each]))
+        general = max(s.general for s in [whole, *each])
+        return whole._replace(topic=topic.topic, on_topic=topic.on_topic, general=general)
 
     def _harmless(self, whole: Sureness, parts: Sequence[Look]) -> Sureness:
         """No surer that nothing is wanted than the sentence that wants most: thanks may stand before a question."""
-        wants = [self._sureness(part).general for part in parts]
+        wants = [self._sureness(part).wanted for part in parts]
         return whole._replace(own=min([whole.own, *[-each for each in wants]]))
 
     def _reach(self, best: int, parts: Sequence[Look]) -> tuple[Rung, ...]:

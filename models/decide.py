@@ -23,7 +23,8 @@ class Promise:
     """What the thresholds must keep on rows that the model has not seen.
 
     `precision`, `topic`, `general`: least share of right replies on each rung, with 95 % certainty. `strangers`: the
-    largest share of a language's messages to other industries, and of its chat, that is answered on any rung.
+    largest share of a language's messages to other industries, and of its chat, that is answered on any rung, and
+    `strangers_own` the largest that gets an intent's own reply.
     `out_of_scope`: least share of messages that are no question, where there is no `mix`: rows that are not are weighed
     up to it. `mix`: what first contacts are, by kind; each language's rows are weighed to it. `closing`: least share,
     among the conversations closed as praise, thanks or spam, of those that asked for nothing, with the same certainty,
@@ -36,6 +37,7 @@ class Promise:
     topic: float = 0.97
     general: float = 0.97
     strangers: float = 1.0
+    strangers_own: float = 1.0
     out_of_scope: float = 0.2
     mix: Mapping[str, float] | None = None
     closing: float = 0.97
@@ -152,9 +154,10 @@ def choose(judged: Judged, rung: Rung, language: str, promise: Promise, urgent_f
     right = judged.right(rung)[mine] & (sure > 0)
     chosen = threshold(sure, right, promise.of(rung), judged.weights[mine])
     strangers = np.array([judged.rows[number].intent == "other" for number in mine])
-    if promise.strangers >= 1 or not strangers.any() or chosen.value > 1:
+    share = min(promise.strangers, promise.strangers_own) if rung is Rung.OWN else promise.strangers
+    if share >= 1 or not strangers.any() or chosen.value > 1:
         return chosen
-    least = float(np.quantile(sure[strangers], 1 - promise.strangers, method="higher"))
+    least = float(np.quantile(sure[strangers], 1 - share, method="higher"))
     if least < chosen.value:
         return chosen
     return at_least(least + 1e-9, sure, right, judged.weights[mine])

@@ -29,7 +29,7 @@ class Recipe:
 
     bits: int = 14
     regularisation: float = 0.5
-    copies: int = 2
+    copies: int = 3
     typo_rate: float = 0.06
     rare: int = 1
     tolerance: float = 1e-2

@@ -19,12 +19,14 @@ from sklearn.svm import LinearSVC
 
 from chalicelib.conversations.interaction import Rung
 from chalicelib.intents import (
+    A_KIND,
     ALONE,
     DEFAULT_MODEL,
     MAGIC,
     URGENT_FROM,
     IntentModel,
     ModelError,
+    log_odds,
     softmax,
 )
 from chalicelib.reading.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
@@ -132,6 +134,18 @@ def test_language_is_told_and_unserved_or_unclear_ones_are_none(model: IntentMod
     assert model.language("¿dónde está mi pedido? lo espero desde el lunes") == "es"
     for unclear in ("gdzie jest moja paczka", "dove è il mio ordine", "где мой заказ", "", "🙂", "?", "??", "ok", "no"):
         assert model.language(unclear) is None, unclear
+
+
+def test_the_general_reply_asks_for_a_kind_of_matter_that_stands_out(model: IntentModel) -> None:
+    spread = "It fell to the second of them to say what everybody else in the room had been thinking for years."
+    clear = "My parcel was due on Monday and has not come, where is it?"
+    topics = {intent for intents in model.header["topics"].values() for intent in intents}
+    for text in [*(row.text for row in utterances()[::50]), spread, clear]:
+        found = model.evidence(text)
+        if model.classes[found.best] in topics and len(text) < LONG:
+            assert log_odds(found.rungs[Rung.GENERAL]) <= log_odds(found.rungs[Rung.TOPIC]) + A_KIND + 1e-6
+    assert Rung.GENERAL in model.read(clear).allowed
+    assert model.read(spread).allowed == ()
 
 
 def test_no_rung_is_allowed_below_its_threshold_without_language_or_for_what_is_urgent(
