@@ -68,11 +68,11 @@ def test_two_thousand_messages_of_one_customer_stay_within_bounds_and_another_is
 
 def test_messages_that_need_no_answer_cost_no_write_while_nothing_is_open() -> None:
     world = MemoryWorld()
-    world.post(message("m1", "ok thanks, bye"))
+    world.post(message("m1", "Thank you!"))
     world.run()
     table = world.services.store.table = Bounded(world.store.table)
     for n in range(2, 50):
-        world.post(message(f"m{n}", "ok thanks, bye", at=NOW + n * MINUTE))
+        world.post(message(f"m{n}", "Thank you!", at=NOW + n * MINUTE))
         world.run()
     assert table.puts == 48  # each interaction itself, and no conversation
     assert len(world.conversations()[0].questions) == 1
