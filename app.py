@@ -280,6 +280,8 @@ def _batch(event: SQSEvent, work: Any) -> Any:
     """Each record on its own: those that raise go back to the queue and come again soon, the others are done."""
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+    from chalicelib.outcomes.place import place
+
     context: Any = event.context
     try:
         processor = _idle.pop()
@@ -292,8 +294,6 @@ def _batch(event: SQSEvent, work: Any) -> Any:
     finally:
         services.telemetry.flush()
         for kind, _, trace in processor.exceptions:
-            from chalicelib.outcomes.place import place
-
             app.log.error("a message goes back to its queue: %s at %s", kind and kind.__name__, place(trace))
     _idle.append(processor)
     _come_soon(event, {str(row["itemIdentifier"]) for row in answer["batchItemFailures"]})

@@ -56,7 +56,7 @@ class ModelError(ValueError):
 def softmax(scores: Sequence[float]) -> list[float]:
     """Scores (natural logarithms, any offset) → probabilities that add up to 1."""
     top = max(scores)
-    powers = list(map(math.exp, [score - top for score in scores]))
+    powers = [exp(score - top) for score in scores]
     total = sum(powers)
     return [power / total for power in powers]
 
@@ -261,13 +261,10 @@ class IntentModel:
     def _look(self, found: Sequence[str]) -> Look:
         scores, intents = self._score(found), self._intents
         of_intents, spoken = scores[:intents], self._spoken
-        top = max(of_intents)
-        powers = [exp(score - top) for score in of_intents]  # softmax, written out
-        total = sum(powers)
         gate, urgent = self._places
         return Look(
-            [power / total for power in powers],
-            scores.index(top),
+            softmax(of_intents),
+            of_intents.index(max(of_intents)),
             scores[gate] if gate else 0.0,
             scores[urgent] if urgent else 0.0,
             scores[intents:spoken],

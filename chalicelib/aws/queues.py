@@ -96,10 +96,7 @@ class SqsQueue(_Sqs):
     def send_all(self, messages: Sequence[Mapping[str, Any]], delays: Sequence[timedelta] = ()) -> None:
         waits = [_seconds(delay) for delay in delays] or [0] * len(messages)
         for batch in _batches([(encode(m), wait) for m, wait in zip(messages, waits, strict=True)]):
-            entries: list[dict[str, Any]]
-            entries = [{"Id": str(n), "MessageBody": body} for n, (body, _) in enumerate(batch)]
-            if delays:
-                entries = [{**e, "DelaySeconds": wait} for e, (_, wait) in zip(entries, batch, strict=True)]
+            entries = [{"Id": str(n), "MessageBody": b, "DelaySeconds": wait} for n, (b, wait) in enumerate(batch)]
             failed = self._call("SendMessageBatch", {"Entries": entries}).get("Failed")
             if failed:
                 raise QueueUnavailable(failed[0].get("Code", "batch"))

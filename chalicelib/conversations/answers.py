@@ -124,6 +124,13 @@ def same_words(ours: str, theirs: str) -> bool:
     )
 
 
+def unaccented(text: str) -> str:
+    """`text` without the accents of its letters."""
+    if text.isascii():
+        return text
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
 def fingerprint(text: str) -> str:
     """What tells two texts apart, punctuation, case and spaces aside; "" for one without any words."""
     words = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))

@@ -135,8 +135,8 @@ class BrandSaid(NamedTuple):
         done = self.store.update_conversation(key, change, self.now(), seen=seen.get(key))
         return done.after if done else c
 
-    def undelivered(self, c: Conversation, reply: Interaction) -> Conversation:
-        """`c` after the platform said that what the brand had sent did not arrive, or is gone."""
+    def undelivered(self, c: Conversation, reply: Interaction) -> None:
+        """Tells `c` that what the brand had sent did not arrive, or is gone."""
 
         def change(old: Conversation) -> Conversation:
             acks = old.acknowledgements.items()  # its claim comes back where the send's answer, and so its id, was lost
@@ -144,6 +144,4 @@ class BrandSaid(NamedTuple):
             known = replace(old, acknowledgements=named)
             return staff_rules.undelivered(known, reply.id, self.playbook, self.now())
 
-        after = self._updated(c, change)
-        schedule(self.due, self.timer, after, self.now())
-        return after
+        schedule(self.due, self.timer, self._updated(c, change), self.now())

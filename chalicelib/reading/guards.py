@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.conversations.answers import unaccented
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.reading.phrases import ANY, LANGUAGES, found_in, named
@@ -111,9 +112,7 @@ def most(found: Sequence[Guard], best: Rung = Rung.OWN) -> Rung | None:
 def plain(text: str) -> str:
     """`text` as the phrases are written: small letters without accents, "url" for an address, no @names."""
     text = _MENTION.sub(" ", _URL.sub(" url ", html.unescape(text[:TEXT_CAP])))
-    text = text.casefold().translate(_MARKS)
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = unaccented(text.casefold().translate(_MARKS))
     return _RUN.sub(r"\1\1", _SPACE.sub(" ", text)).strip()
 
 

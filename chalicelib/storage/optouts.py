@@ -5,7 +5,6 @@ no question and hides none; people go on answering.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chalicelib.codec import from_time, to_time
+from chalicelib.conversations.answers import unaccented
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.item_keys import customer_key, optout_item
 from chalicelib.storage.people import Person, linked
@@ -140,7 +140,5 @@ def _word(item: Item) -> OptOut:
 
 def _plain(text: str) -> str:
     """Small letters without accents, marks, emojis and @names."""
-    text = _NAMES.sub(" ", text).casefold()
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = unaccented(_NAMES.sub(" ", text).casefold())
     return _NO_WORD.sub(" ", text).replace("_", " ").strip()

@@ -20,6 +20,7 @@ import app as source
 from chalicelib.apps import Apps, load_apps
 from chalicelib.settings import variables
 from chalicelib.storage.packed import unpack
+from chalicelib.storage.table import Key
 from infra.local.demo_apps import demo_text
 from infra.local.embedded import Embedded, client, embedded_aws
 from infra.local.events import schedule_event
@@ -187,7 +188,7 @@ class Deployed:
 
 def _readable(item: dict[str, Any]) -> dict[str, Any]:
     packed = item.get("doc", {}).get("B")
-    return {**item, "doc": unpack(packed, f"{item['pk']['S']}#{item['sk']['S']}")} if packed else item
+    return {**item, "doc": unpack(packed, Key(item["pk"]["S"], item["sk"]["S"]).whole)} if packed else item
 
 
 class _Api:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.aws.queues import BATCH
 from chalicelib.outcomes.telemetry import METRICS
 from infra.stack.definitions import holds
 from infra.stack.package import merge_template
@@ -21,7 +22,6 @@ VOLUMES = (10_000, 1_000_000, 100_000_000)
 MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 SECONDS = MINUTES * 60
 POLLERS, POLL_S = 5, 20  # Lambda's on each queue, and how long one waits for a message
-PUT_AT_ONCE = 10  # messages of a sweep: chalicelib/aws/queues.py
 MAIL_BATCH, MAIL_WINDOW_S = 10, 10  # of mail events: app.py, resources.yaml
 MEMORY_GB = 0.5
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
@@ -130,10 +130,10 @@ class Month:
 
     @property
     def sends(self) -> float:
-        """Calls that put messages on a queue. What the sweep of a minute queues goes PUT_AT_ONCE at a time: of k
-        messages at most (k + PUT_AT_ONCE - 1) / PUT_AT_ONCE calls."""
+        """Calls that put messages on a queue. What the sweep of a minute queues goes BATCH at a time: of k
+        messages at most (k + BATCH - 1) / BATCH calls."""
         batched = self.n * self.used.get("queue_batched", 0.0)
-        together = minutes_with(batched) * (1 - 1 / PUT_AT_ONCE) + batched / PUT_AT_ONCE
+        together = minutes_with(batched) * (1 - 1 / BATCH) + batched / BATCH
         return self.n * self.used["queue_messages"] - batched + together
 
     @property

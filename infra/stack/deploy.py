@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from chalicelib.apps import load_apps
+from chalicelib.apps import Apps, load_apps
 from chalicelib.aws import secret_text
 from chalicelib.handlers.inbox import VERSION
 from chalicelib.playbook.accounts import check_accounts
@@ -240,16 +240,23 @@ def table_values(name: str) -> dict[str, str]:
 
 
 def check_playbook(stack: str, playbook: Path) -> None:
-    """Refuses a playbook that names accounts which the stack does not have. Raises DeployError."""
-    secrets = boto3.client("secretsmanager")
+    """Refuses a playbook that is wrong by itself, before AWS is asked, or names accounts which the stack does not have.
+    Raises DeployError."""
     try:
-        apps = load_apps(secret_text.get(secrets, f"{stack}/apps"), strict=False)
-    except secrets.exceptions.ResourceNotFoundException:
-        return
-    try:
-        check_accounts(read_playbook(playbook), apps)
+        found = read_playbook(playbook)
+        if apps := _registered(stack):
+            check_accounts(found, apps)
     except PlaybookError as error:
         raise DeployError(str(error)) from None
+
+
+def _registered(stack: str) -> Apps | None:
+    """The stack's registrations; None where it is not there yet."""
+    secrets = boto3.client("secretsmanager")
+    try:
+        return load_apps(secret_text.get(secrets, f"{stack}/apps"), strict=False)
+    except secrets.exceptions.ResourceNotFoundException:
+        return None
 
 
 def _refuse_what_remains(stack: str) -> None:
@@ -285,11 +292,10 @@ def main() -> None:
     stage, playbook, table = found.pop("stage"), found.pop("playbook"), found.pop("table")
     try:
         check_values(stage, found)
-        read_playbook(playbook)
         check_playbook(f"earshot-{stage}", playbook)
         print(report(package(BUILD, playbook)))
         outputs = deploy(BUILD, stage, found | table_values(table))
-    except (PackageError, LayerError, DeployError, PlaybookError, *AWS) as error:
+    except (PackageError, LayerError, DeployError, *AWS) as error:
         sys.exit(f"deploy: {said(error)}")
     except KeyboardInterrupt:
         sys.exit("\ndeploy: stopped; what CloudFormation has begun goes on, and make deploy goes on from there")
