@@ -46,6 +46,19 @@ def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
         assert browser.errors == []
 
 
+def test_what_is_typed_under_a_question_stays_while_others_come() -> None:
+    page = Page()
+    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
+        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+        running.say(SimulatedMessage("facebook", "Can I swap the size?", author_id("Ann"), "Ann"))
+        browser.until("!!document.querySelector('.line.earshot')")
+        browser.value("document.querySelector('.answer input').value = 'Of course.'")
+        running.say(SimulatedMessage("facebook", "Do you sell umbrellas?", author_id("Ben"), "Ben"))
+        browser.until("document.querySelectorAll('.answer input').length === 2")
+        typed = "[...document.querySelectorAll('.answer input')].map((input) => input.value).sort().join('|')"
+        assert browser.value(typed) == "|Of course."
+
+
 FRAME = "document.querySelector('.email.open + div iframe').contentDocument"
 
 
