@@ -287,8 +287,10 @@ class Shop:
         deriver = Deriver(services.playbook, services.keys)
         work({"Records": records}, FactsOfChanges(services.store.table, deriver), lambda key, content: None)
         read = self.meter.used["read units"] - before["read units"]
+        calls = self.meter.used["dynamodb calls"] - before["dynamodb calls"]
         self.meter.used = before
         self.meter.used["fact reads"] += read
+        self.meter.used["fact calls"] += calls
 
     def _question(self, number: int, text: str, *, private: bool) -> bytes:
         id, author = f"q{number:014}", f"77{number:013}"
@@ -354,6 +356,7 @@ def record() -> dict[str, float]:
         "queue_batched": used["batched"],
         "fact_changes": used["fact changes"],
         "fact_read_units": used["fact reads"],
+        "fact_calls": used["fact calls"],
         "log_bytes": sum(len(line.encode()) + LINE for line in lines),
         "timers": timers(),
     }

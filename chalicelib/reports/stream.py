@@ -53,8 +53,10 @@ class FactsOfChanges:
     def facts(self, changes: Iterable[Changed]) -> list[Fact]:
         """The newest fact of each question that `changes` tell of, and of each day that it was counted under."""
         newest: dict[tuple[str, date], Fact] = {}
-        for change in changes:
-            for fact in self._of(change):
+        told = list(changes)
+        last = {change.key: change.new for change in told if change.new and is_conversation(change.key)}
+        for change in told:
+            for fact in self._of(change, last.get(change.key)):
                 at = (fact.question, fact.day)
                 if at not in newest or newest[at].revision <= fact.revision:
                     newest[at] = fact
@@ -83,9 +85,10 @@ class FactsOfChanges:
                 if i.thread and not i.brand and not (since and i.at < since) and not (until and i.at >= until):
                     yield self.deriver.question(i.product, i.account, i.id)
 
-    def _of(self, change: Changed) -> Iterator[Fact]:
+    def _of(self, change: Changed, last: Item | None) -> Iterator[Fact]:
+        """What one change tells; `last` is how its conversation stands after all of them."""
         if is_conversation(change.key):
-            yield from self._conversation(change)
+            yield from self._conversation(change, last)
         elif is_interaction(change.key) and change.old and change.new:  # a new one comes with its conversation
             i = change.new.noun(Interaction)
             if self.seen is not None and ((read := self.seen.get(change.key)) is None or read.rev < change.new.rev):
@@ -94,9 +97,10 @@ class FactsOfChanges:
             if item:
                 yield from self._derived(item)
 
-    def _conversation(self, change: Changed) -> Iterator[Fact]:
+    def _conversation(self, change: Changed, last: Item | None) -> Iterator[Fact]:
         if change.new:
-            yield from self._derived(change.new)
+            if not (last and _says_more(last, change.new)):  # a notice alone changes its conversation three times
+                yield from self._derived(change.new)
             yield from self._moved(change.old, change.new)
             if change.old:
                 left = change.old.noun(Conversation).questions.keys() - change.new.noun(Conversation).questions
@@ -176,6 +180,13 @@ class FactsOfChanges:
             at = names.get(fact.question)
             if at and at.date() != fact.day:
                 yield replace(fact, asked_at=at, state=End.MOVED)
+
+
+def _says_more(later: Item, item: Item) -> bool:
+    """Whether every fact of `item` has a newer one of `later`."""
+    if later.rev <= item.rev:
+        return False
+    return item.noun(Conversation).questions.keys() <= later.noun(Conversation).questions.keys()
 
 
 def _thread(c: Conversation) -> str:

@@ -164,7 +164,8 @@ class Month:
         mail = self.emails * (1 + 1 / self.mail_batch)  # each sent alone, what became of them told together
         invocations = self.deliveries + self.told / self.batch + mail + SWEEPS + self.timers
         reports = self.use["reports_gb_seconds"] + LOOKS * self.use["look_s"] * MEMORY_GB
-        reports += self.changes * self.use["fact_change_ms"] / 1000 * MEMORY_GB
+        facts = self.changes * self.use["fact_change_ms"] + self.n * self.used["fact_calls"] * self.use["aws_call_ms"]
+        reports += facts / 1000 * MEMORY_GB
         out = self.deliveries * self.use["answer_kb"] + self.n * self.used["acknowledged"] * self.use["post_kb"]
         return [
             ("API Gateway", "api_request", self.deliveries if self.stack.http_api else 0.0),

@@ -1,7 +1,7 @@
 """Facts: derived from what the real handlers stored, by way of the change stream, with its duplicates and disorder."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -282,6 +282,66 @@ def test_a_read_that_lags_hides_no_question_no_edit_and_no_erasure() -> None:
     changes = [_record(1, c.key, None, c), _record(2, c.key, c, None)]
     (fact,) = facts.facts(map(stream.changed, changes))
     assert fact.customer is None
+
+
+@dataclass
+class Kept(StreamedTable):
+    """A table that keeps its changes, and counts what is read of it."""
+
+    reads: int = 0
+
+    def _derive(self) -> None:
+        """Nothing yet."""
+
+    def get(self, key: Key, *, lately: bool = False) -> Item | None:
+        self.reads += 1
+        return super().get(key, lately=lately)
+
+
+def test_a_batch_says_what_its_changes_say_one_by_one_and_reads_each_conversation_s_words_once() -> None:
+    """A question, its acknowledgement, two notices of three changes each, an answer, thanks; then it is taken back and
+    rewritten, in one batch with all of that."""
+    table = Kept(DERIVER)
+    answer = comment("r1", "Here you are.", author=PAGE, parent="c1", at=NOW + 90 * MINUTE)
+    thanks = comment("c2", "thanks so much, that helped!", parent="c1", at=NOW + 95 * MINUTE)
+    edited = comment("c1", "Where is my parcel now?", verb="edited", at=NOW + 100 * MINUTE)
+    other = comment("c9", QUESTION, author="5009", at=NOW + 2 * MINUTE)
+    gone = comment("c9", "", verb="remove", author="5009", at=NOW + 50 * MINUTE)
+    said = [(comment("c1", QUESTION), 0), (other, 2), (gone, 50), (answer, 90), (thanks, 95), (edited, 100)]
+    replay(
+        [posted(delivery(c), NOW + n * MINUTE) for c, n in said],
+        APPS,
+        playbook(),
+        timedelta(hours=72),
+        StringIO(),
+        table,
+    )
+    changes = table._changes
+    assert len(changes) > 12
+    alone: dict[Any, Fact] = {}
+    for change in changes:
+        for fact in FactsOfChanges(table, DERIVER).facts([change]):
+            at = (fact.question, fact.day)
+            if at not in alone or alone[at].revision <= fact.revision:
+                alone[at] = fact
+    table.reads = 0
+    together = FactsOfChanges(table, DERIVER, seen={}).facts(changes)
+    assert {(f.question, f.day): f for f in together} == alone
+    assert len(alone) == 3
+    assert table.reads <= 2 * len(alone)
+
+
+def test_a_question_that_a_later_change_of_the_batch_has_no_more_keeps_its_fact() -> None:
+    """A conversation keeps only so many: what it drops was asked all the same."""
+    table = told((comment("c1", QUESTION), NOW))
+    (item,) = [i for i in table.everything() if is_conversation(i.key)]
+    (asked,) = [load(Interaction, i.doc) for i in table.everything() if i.key.sk == "i"]
+    Store(table, 90).change_interaction(replace(asked, id="c2"), lambda old: replace(asked, id="c2"), NOW)
+    c = load(Conversation, item.doc)
+    dropped = replace(item, doc=dump(replace(c, questions={"c2": c.questions["c1"]})), rev=item.rev + 1)
+    changes = [_record(1, item.key, None, item), _record(2, item.key, item, dropped)]
+    facts = FactsOfChanges(table, DERIVER, seen={}).facts(map(stream.changed, changes))
+    assert {f.question for f in facts} == {DERIVER.question("facebook", PAGE, id) for id in ("c1", "c2")}
 
 
 # --- DynamoDB's typed JSON ---
