@@ -29,6 +29,7 @@ LEASE = timedelta(seconds=60)  # a claimed answer without an outcome by then may
 REMEMBERED = 40  # acts and answers
 WORDS = 120_000  # bytes of the answers that are kept whole; an item of the table has 400 KB
 BEGINNING = 200  # characters
+_MAY_BE_OUT = frozenset({Outcome.CLAIMED, Outcome.UNKNOWN})
 STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
 
 
@@ -145,6 +146,12 @@ def _put_back(id: str, question: Question, done: Act) -> Question:
 
 
 # --- answering as the brand: at most once ----------------------------------------------------------------------------
+
+
+def nobody_answers(conversation: Conversation, id: str, tags: Collection[str]) -> list[tuple[str, Question]]:
+    """What waits for an answer of what `tags` names, and has none on its way but the answer `id`."""
+    under_way = [a for i, a in conversation.answers.items() if i != id and a.state in _MAY_BE_OUT]
+    return open_questions(conversation, set(tags).difference(*(a.questions for a in under_way)))
 
 
 def claim_answer(conversation: Conversation, id: str, answer: PersonalAnswer) -> Conversation:

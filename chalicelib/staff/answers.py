@@ -90,7 +90,7 @@ class Answerer:
         if after is None:
             return Result(Problem.NOT_REPLIABLE)
         held = after.answers.get(draft.id)
-        if held is None:  # somebody else answered in this moment
+        if held is None:  # somebody else answered in this moment, or is about to
             return Result(Problem.ANSWERED)
         return self._post(after, draft, to, held, now) if held.token == token else Result(answer=held)
 
@@ -136,7 +136,7 @@ class Answerer:
         )
 
         def change(old: Conversation) -> Conversation:
-            if not draft.again and not staff_rules.open_questions(old, draft.shown):
+            if not draft.again and not staff_rules.nobody_answers(old, draft.id, draft.shown):
                 return old
             return staff_rules.claim_answer(old, draft.id, claim)
 

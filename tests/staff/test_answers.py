@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import platforms
 from chalicelib.apps import Apps
-from chalicelib.conversations.conversation import Conversation, Outcome, State
+from chalicelib.conversations.conversation import Conversation, Outcome, State, tag
 from chalicelib.emails.safe_text import duration
 from chalicelib.platforms.http import Answer
 from chalicelib.playbook.policy import Playbook
@@ -199,6 +199,42 @@ def test_somebody_elses_answer_in_between_is_shown_first() -> None:
     assert "Somebody has answered meanwhile" in after.says and wire.texts() == ["We do!"]
     assert "We do!" in after.words
     assert "Your answer is on" in after.press("answer", text=TEXT, again="yes").says
+
+
+@pytest.mark.parametrize("way", ["another person", "the same answer by e-mail and by the form"])
+def test_while_an_answer_is_on_its_way_nobody_elses_is_posted(way: str) -> None:
+    """The platform takes seconds, and the customer would read both."""
+    world, wire = facebook()
+    mine, theirs = newest(world), newest(world)
+    said: list[str] = []
+
+    def meanwhile() -> Answer:
+        text = "It left yesterday." if way == "another person" else TEXT
+        said.append(theirs.press("answer", text=text, who="Ali").says)
+        return Answer(data={"id": "posted-1"})
+
+    wire.answers = [meanwhile]
+    mine.press("answer", text=TEXT, who="Kim")
+    assert "Somebody has answered meanwhile" in said[0] and len(wire.writes) == 1
+    assert [a.who for a in only(world).answers.values()] == ["Kim"]
+    assert only(world).state is State.ANSWERED
+
+
+def test_an_answer_to_something_else_that_was_asked_is_posted_beside_one_on_its_way() -> None:
+    world, wire = facebook()
+    first = newest(world)
+    write(world, "c2", "and where is my refund?")
+    second = open_page(world, first.path)
+    second.html = second.html.replace(tag("c1", only(world).questions["c1"]), "")
+
+    def meanwhile() -> Answer:
+        assert "Your answer is on" in second.press("answer", text="It is on its way to you.", who="Ali").says
+        return Answer(data={"id": "posted-1"})
+
+    wire.answers = [meanwhile]
+    first.press("answer", text=TEXT, who="Kim")
+    assert sorted(a.who for a in only(world).answers.values()) == ["Ali", "Kim"]
+    assert only(world).state is State.ANSWERED
 
 
 def test_an_answer_on_the_platform_in_between_is_seen_as_well() -> None:
