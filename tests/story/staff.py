@@ -87,6 +87,9 @@ class Staff(Customers):
     def press(self, opened: Opened, action: str, **fields: str) -> tuple[Page, str]:
         """The page after a button, and the id of the act, where one was done that can be taken back."""
         page = opened.page.press(action, who="Kim", **fields)
+        if page.status == 404:  # erased since the page was opened
+            assert self.conversation(opened.where) is None
+            return page, ""
         assert page.status == 200
         self.world.run(SECOND)
         self.after_run()
