@@ -7,6 +7,8 @@ from hashlib import sha256
 
 from chalicelib.conversations.changed import replace
 
+STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
+
 
 class State(StrEnum):
     OPEN = "open"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.conversations.answers import answer_all, fingerprint
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import (
+    STAFF,
     Acknowledgement,
     BrandReply,
     Conversation,
@@ -111,13 +112,19 @@ def _meet(known: Question, incoming: Question, recovered: bool, now: datetime) -
         shown_at=max(filter(None, (known.shown_at, incoming.shown_at)), default=None),
         root=incoming.root,
     )
-    if rewritten and (known.resolved or (known.answered_at and known.answered_at <= text_at)):
+    if rewritten and (known.resolved or _answers_what_stood_before(known, text_at)):
         met = replace(met, resolved=False, answered_at=None, answered_by=None)
     if met.pending and not known.pending:
         began = text_at if rewritten else met.shown_at if known.hidden else None
         met = replace(met, waits_since=min(began or now, now))
     fresh = met.intent != known.intent or met.waits_since != known.waits_since
     return replace(met, promised_by=None) if fresh else met
+
+
+def _answers_what_stood_before(q: Question, text_at: datetime) -> bool:
+    """Whether its answer is to a text that a newer one, of `text_at`, has replaced. On the platform people answer what
+    stands there; from the e-mail they answer what their page had shown, and a text may be told of later."""
+    return bool(q.answered_at and (q.answered_at <= text_at or (q.answered_by or "").startswith(STAFF)))
 
 
 def _without_words(q: Question) -> Question:

@@ -12,6 +12,7 @@ from chalicelib.conversations import rules
 from chalicelib.conversations.answers import same_words
 from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import (
+    STAFF,
     Act,
     Conversation,
     Deed,
@@ -30,7 +31,6 @@ REMEMBERED = 40  # acts and answers
 WORDS = 120_000  # bytes of the answers that are kept whole; an item of the table has 400 KB
 BEGINNING = 200  # characters
 _MAY_BE_OUT = frozenset({Outcome.CLAIMED, Outcome.UNKNOWN})
-STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
 
 
 def shown(conversation: Conversation) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from chalicelib.conversations.conversation import (
+    STAFF,
     Acknowledgement,
     Act,
     Conversation,
@@ -16,7 +17,6 @@ from chalicelib.conversations.conversation import (
     tag,
 )
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.keys import Keys
 from chalicelib.playbook.parts import NEED_NO_ANSWER
 from chalicelib.playbook.policy import Playbook

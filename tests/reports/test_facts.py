@@ -13,10 +13,18 @@ import pytest
 
 from chalicelib.apps import Apps
 from chalicelib.codec import dump, load
-from chalicelib.conversations.conversation import Act, Conversation, Deed, Outcome, PersonalAnswer, Question, tag
+from chalicelib.conversations.conversation import (
+    STAFF,
+    Act,
+    Conversation,
+    Deed,
+    Outcome,
+    PersonalAnswer,
+    Question,
+    tag,
+)
 from chalicelib.conversations.customer import Customer
 from chalicelib.conversations.interaction import Interaction, Kind
-from chalicelib.conversations.staff_rules import STAFF
 from chalicelib.handlers.bundles import SIBLINGS
 from chalicelib.keys import new_keys
 from chalicelib.operations.erasure import Eraser

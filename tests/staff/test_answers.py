@@ -20,7 +20,7 @@ from tests.http_doubles import StandInHttp
 from tests.platforms.case import RECEIVED_AT, PlatformCase
 from tests.platforms.cases import CASES
 from tests.staff.desk_browser import Page, newest, open_page
-from tests.world import PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
 URL = "https://earshot.shop.example.com/api"
 TEXT = "Hello, this is Kim. It is on its way."
@@ -189,6 +189,36 @@ def test_an_answer_leaves_open_what_came_after_the_page() -> None:
     assert "The customer has written since" in after.says
     assert [i for i, q in only(world).questions.items() if q.pending] == ["c2"]
     assert wire.stand_in.posted[0].target == "c1"
+
+
+@pytest.mark.parametrize("how", ["by the form", "by the form, and it came back"])
+def test_an_answer_leaves_open_a_text_that_was_written_before_it_and_told_of_later(how: str) -> None:
+    """A platform tells of an edit minutes late; the page had shown what stood there before."""
+    world, wire = facebook()
+    page = newest(world)
+    written_at = world.services.now()
+    world.run(timedelta(minutes=4))
+    page.press("answer", text=TEXT)
+    if "came back" in how:
+        (posted,) = wire.stand_in.posted
+        write(world, posted.id, f"@ann {TEXT}", author=PAGE)
+    assert only(world).state is State.ANSWERED
+    world.run(timedelta(minutes=1))
+    fire = "your lamp caught fire and burned my child, my lawyer will call you"
+    world.post(delivery(comment("c1", fire, verb="edited", at=NOW, entry_at=written_at)))
+    world.run(timedelta(minutes=1), sweep=True)
+    assert only(world).state is State.OPEN
+    assert world.emails[-1].to == "press@shop.example.com"
+
+
+def test_an_answer_on_the_platform_is_to_a_text_that_stood_there_and_is_told_of_later() -> None:
+    world, _ = facebook()
+    written_at = world.services.now()
+    world.run(timedelta(minutes=4))
+    write(world, "r1", "We do!", author=PAGE)
+    world.post(delivery(comment("c1", "hm, and what about the blue one?", verb="edited", at=NOW, entry_at=written_at)))
+    world.run(timedelta(minutes=1), sweep=True)
+    assert only(world).state is State.ANSWERED
 
 
 def test_somebody_elses_answer_in_between_is_shown_first() -> None:
