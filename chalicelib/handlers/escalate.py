@@ -14,6 +14,7 @@ from chalicelib.handlers.bundles import SIBLINGS, Bundles, is_shared
 from chalicelib.handlers.messages import SendNotice, encode
 from chalicelib.handlers.outgoing import Outgoing
 from chalicelib.outcomes.types import Escalated, Failed, Outcomes
+from chalicelib.playbook.live import FRESH_FOR
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage import names
 from chalicelib.storage.store import SHARDS, Contention, ConversationKey, Store
@@ -21,6 +22,7 @@ from chalicelib.storage.table import Item
 
 AT_ONCE = timedelta(minutes=1)  # a notice that is queued has gone out by then
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+NOBODY_LEFT = FRESH_FOR + timedelta(minutes=2)  # until then a process may work by the playbook before a change
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +63,34 @@ class Escalator:
 
     def _replan(self, now: Callable[[], datetime], until: Callable[[], bool], outgoing: Outgoing) -> bool:
         """After a change of the playbook's clocks every conversation that waits is planned anew, so that shorter waits
-        apply to it too. Goes on where the sweep before was stopped."""
-        clocks = self.playbook.clocks
-        if self.store.marked("clocks", lately=True) == clocks:
+        apply to it too: at once, and again when no process works by the playbook before any more. Goes on where the
+        sweep before was stopped."""
+        clocks, known = self.playbook.clocks, self.store.marked("clocks", lately=True)
+        planned, _, at = (known or "").partition("|")
+        again = planned == clocks
+        if again and (not at or now() < to_time(at) + NOBODY_LEFT):
             return True
+        plan = f"{clocks}, again" if again else clocks
         for shard in range(SHARDS):
-            done, _, since = (self.store.marked(names.replanned(shard)) or "").partition("|")
-            if done == clocks and not since:
-                continue
-            first = to_time(since) if done == clocks else EARLIEST
-            for at, key in list(self.store.waiting(shard, first)):
-                if not until():
-                    self.store.mark(names.replanned(shard), f"{clocks}|{from_time(at)}", now())
-                    return False
-                self._guarded(key, now(), outgoing, anew=True)
-            self.store.mark(names.replanned(shard), clocks, now())
-        self.store.mark("clocks", clocks, now())
+            if not self._replan_shard(shard, plan, now, until, outgoing):
+                return False
+        self.store.mark("clocks", clocks if again or known is None else f"{clocks}|{from_time(now())}", now())
+        return True
+
+    def _replan_shard(
+        self, shard: int, plan: str, now: Callable[[], datetime], until: Callable[[], bool], outgoing: Outgoing
+    ) -> bool:
+        """Whether all that waits in the shard is planned by `plan`; False when `until` said stop first."""
+        done, _, since = (self.store.marked(names.replanned(shard)) or "").partition("|")
+        if done == plan and not since:
+            return True
+        first = to_time(since) if done == plan else EARLIEST
+        for at, key in list(self.store.waiting(shard, first)):
+            if not until():
+                self.store.mark(names.replanned(shard), f"{plan}|{from_time(at)}", now())
+                return False
+            self._guarded(key, now(), outgoing, anew=True)
+        self.store.mark(names.replanned(shard), plan, now())
         return True
 
     def escalate(

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -202,6 +202,33 @@ def test_a_changed_wait_reaches_open_conversations_at_the_next_sweep(tell_after:
     row = world.records("escalation")[0]
     late = int(row["at"][14:16])
     assert expected <= late <= expected + 5
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 3])
+@pytest.mark.parametrize("becomes", ["urgent", "told sooner"])
+def test_what_a_process_took_in_by_the_playbook_before_a_change_is_planned_by_the_new_one_too(
+    becomes: str, minutes: int
+) -> None:
+    """A change is live within five minutes: each process asks for the playbook every four."""
+    old = playbook()
+    slow = replace(old, tell_after=timedelta(hours=5), answer_within=timedelta(hours=7))
+    urgency = replace(old.urgency, intents=frozenset({*old.urgency.intents, "refund"}))
+    new = replace(slow, urgency=urgency) if becomes == "urgent" else replace(slow, tell_after=10 * MINUTE)
+    world = MemoryWorld(slow)
+    world.run(2 * MINUTE, sweep=True)
+    changed_at = world.services.now()
+    world.services.playbook = new
+    world.run(minutes * MINUTE, sweep=True)
+    world.services.playbook = slow
+    ask(world, "c1", "I want my money back for this coat")
+    world.services.playbook = new
+    world.run(timedelta(hours=1), sweep=True)
+    told = datetime.fromisoformat(world.records("email")[0]["at"])
+    assert told <= changed_at + timedelta(minutes=8 if becomes == "urgent" else 15)
+    writes = world.store.table.everything
+    before = {item.key: item.rev for item in writes()}
+    world.run(10 * MINUTE, sweep=True)
+    assert {item.key: item.rev for item in writes()} == before  # and that is the end of it
 
 
 def test_a_sweep_that_plans_anew_goes_on_where_it_was_stopped_and_ends() -> None:
