@@ -84,9 +84,9 @@ class Bundles:
 
     def _counted_lately(self, c: Conversation, team: str, now: datetime, post: str) -> int:
         """Counts are kept by the quarter of an hour on the clock; with the one before that of `post`, no quarter that
-        begins at another minute parts what belongs together."""
+        begins at another minute parts what belongs together. What was counted SIBLINGS ago is in them."""
         before = self._post(c, team, now - self.playbook.bundling.within)
-        return self.store.counted(post) + self.store.counted(before)
+        return sum(self.store.counted(quarter, lately=True) for quarter in (post, before))
 
     def _post(self, c: Conversation, team: str, now: datetime) -> str:
         return names.fell_due(c.product, c.account, c.post or "", team, now, self.playbook.bundling.within)

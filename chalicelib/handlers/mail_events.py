@@ -47,6 +47,9 @@ class MailEvents:
             told = rules.record_notice(old, it.name, Outcome.SENT, id=id, at=now, email=tag)
             return told if it.of(old) else old
 
+        notice = it.of(self.store.lately(it.key))
+        if notice and notice.state is Outcome.SENT and tag in notice.emails:  # as it is with all but a few
+            return
         self.store.update_conversation(it.key, change, now)
 
     def _bounced(self, it: about.Named, tags: Mapping[str, str], kind: str, now: datetime) -> None:

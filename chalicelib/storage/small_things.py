@@ -34,9 +34,9 @@ class SmallThings:
             return True
         return self.table.count(key, limit, expires_at)
 
-    def counted(self, name: str) -> int:
-        """How many were counted under `name`."""
-        return self.table.counted(counter_item(name))
+    def counted(self, name: str, *, lately: bool = False) -> int:
+        """How many were counted under `name`; `lately`: as it stood a moment ago, for half the price."""
+        return self.table.counted(counter_item(name), lately=lately)
 
     def mark(self, name: str, value: str, now: datetime) -> bool:
         """Sets the mark `name` to `value`; False when it already stood so. Raises Contention."""

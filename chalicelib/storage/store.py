@@ -80,7 +80,10 @@ class Talk:
 
 
 class Parents:
-    """What interactions stand under, each read once however many rules ask for it: for as long as one is worked on."""
+    """What interactions stand under, each read once however many rules ask for it: for as long as one is worked on.
+
+    What the brand answers to is read as it stood a moment ago: where that was there, a worker that is a moment slower
+    would have read the same, and whoever changes it meets such a one as well."""
 
     def __init__(self, store: "Store") -> None:
         self._store = store
@@ -92,7 +95,7 @@ class Parents:
             return None
         key = (i.product, i.account, i.parent)
         if key not in self._read:
-            self._read[key] = self._store.interaction(*key)
+            self._read[key] = self._store.interaction(*key, lately=i.brand)
         return self._read[key]
 
 
@@ -146,8 +149,10 @@ class Store(SmallThings):
         item = self.table.get(interaction_key(product, account, id))
         return bool(item and item.customer == trace)
 
-    def interaction(self, product: str, account: str, id: str) -> Interaction | None:
-        item = self.table.get(interaction_key(product, account, id))
+    def interaction(self, product: str, account: str, id: str, *, lately: bool = False) -> Interaction | None:
+        """It as it stands; `lately`: as it stood a moment ago, for half the price, if it was there then."""
+        key = interaction_key(product, account, id)
+        item = (self.table.get(key, lately=True) if lately else None) or self.table.get(key)
         return item.noun(Interaction) if item else None
 
     def keep_interaction(self, interaction: Interaction, needed_at: datetime, now: datetime) -> None:
@@ -223,6 +228,12 @@ class Store(SmallThings):
     def item(self, key: ConversationKey) -> Item | None:
         """Where the conversation stands, read consistently."""
         return self.table.get(conversation_key(key))
+
+    def lately(self, key: ConversationKey) -> Conversation | None:
+        """The conversation as it stood a moment ago, for half the price: for who looks whether something is done that
+        is never undone, and reads it again where it does not look so."""
+        item = self.table.get(conversation_key(key), lately=True)
+        return item.noun(Conversation) if item else None
 
     def standing(self, key: ConversationKey) -> tuple[Thread, Item | None]:
         """What the brand's people said in the thread of a conversation, and the conversation's item (None: there is

@@ -102,8 +102,8 @@ class Table(Protocol):
     def count(self, key: Key, limit: int, expires_at: datetime, by: int = 1) -> bool:
         """Raises the counter `by` so many, unless that would pass `limit`; whether it did."""
 
-    def counted(self, key: Key) -> int:
-        """Where the counter stands, read consistently; 0 when there is none."""
+    def counted(self, key: Key, *, lately: bool = False) -> int:
+        """Where the counter stands, read consistently, or as it stood a moment ago; 0 when there is none."""
 
 
 class DynamoTable:
@@ -212,8 +212,8 @@ class DynamoTable:
             return False
         return True
 
-    def counted(self, key: Key) -> int:
-        found = self._call("GetItem", Key=_key(key), ConsistentRead=True).get("Item", {})
+    def counted(self, key: Key, *, lately: bool = False) -> int:
+        found = self._call("GetItem", Key=_key(key), ConsistentRead=not lately).get("Item", {})
         return int(found.get("n", {}).get("N", 0))
 
     def _call(self, action: str, **request: Any) -> dict[str, Any]:

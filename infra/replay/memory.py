@@ -109,7 +109,7 @@ class MemoryTable:
         self._counters[key] = stands_at + by
         return True
 
-    def counted(self, key: Key) -> int:
+    def counted(self, key: Key, *, lately: bool = False) -> int:
         return self._counters.get(key, 0)
 
     def _take_out(self, old: Item | None) -> None:
