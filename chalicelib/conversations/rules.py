@@ -39,16 +39,20 @@ def apply_interaction(
     *,
     intent: str | None = None,
     needs_answer: bool = True,
+    again: bool = False,
 ) -> Conversation:
     """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions.
 
-    What needs no answer and comes while nothing is open changes nothing, so that it costs no write.
+    What needs no answer and comes while nothing is open changes nothing, so that it costs no write; nor does what comes
+    `again`, as an earlier delivery told it, and is not kept any more in a conversation that keeps no more.
     """
     i = interaction
     c = conversation or Conversation(i.product, i.account, i.thread, i.customer, i.app, i.private)
     known = c.questions.get(i.id)
     incoming = _question(i, intent, needs_answer)
     if conversation and not known and not (incoming.needs_answer or incoming.deleted or c.state is State.OPEN):
+        return conversation
+    if conversation and not known and again and len(c.questions) >= REMEMBERED:
         return conversation
     question = _meet(known, incoming, i.recovered_at is not None, now) if known else incoming
     question = _without_words(question) if question.deleted else question

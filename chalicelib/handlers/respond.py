@@ -178,7 +178,7 @@ class Step(NamedTuple):
         elif interaction.brand:
             handled = self._brand.hear(interaction)
         else:
-            handled = self._customer(interaction, known=before is not None)
+            handled = self._customer(interaction, before)
         news = before is None or (before != interaction and (incoming.kind in CHANGES or before.kind in CHANGES))
         r.outcomes.stored(handled._replace(incoming=incoming, news=news))
 
@@ -288,10 +288,11 @@ class Step(NamedTuple):
 
     # --- a customer's interaction ---
 
-    def _customer(self, interaction: Interaction, *, known: bool) -> Stored:
+    def _customer(self, interaction: Interaction, before: Interaction | None) -> Stored:
         r = self.responder
         OptOuts(r.store).heed(interaction)  # before anything is said to them
-        done, claim = self._applied(interaction, known=known)
+        again = self._comes_again(interaction, before)
+        done, claim = self._applied(interaction, known=before is not None, again=again)
         after = done.after
         schedule(r.due, r.timer, after, self.now())
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
@@ -319,10 +320,18 @@ class Step(NamedTuple):
         if reply and reply.undelivered:
             self._brand.undelivered(c, reply)
 
-    def _applied(self, interaction: Interaction, *, known: bool) -> tuple[Change[Conversation], Claim]:
+    def _comes_again(self, interaction: Interaction, before: Interaction | None) -> bool:
+        """Whether an earlier delivery than this one told of it, and nothing about it has changed since. (That one comes
+        from the queue until it was worked on.)"""
+        if before is None or self.envelope.received_at <= interaction.received_at:
+            return False
+        return replace(before, reading=None) == replace(interaction, reading=None)
+
+    def _applied(self, interaction: Interaction, *, known: bool, again: bool) -> tuple[Change[Conversation], Claim]:
         """The conversation with the interaction in it and its acknowledgement claimed, or why not. `known`: the
         interaction came before, so its conversation is read first. A claim on the guess that there is none would count
-        against the caps, and a reply that a rate limit held back would then never go out."""
+        against the caps, and a reply that a rate limit held back would then never go out. `again`: an earlier delivery
+        told of it, and nothing new came."""
         r, now = self.responder, self.now()
         key, new, seen = ConversationKey.of(interaction), not known and not interaction.private, None
         if key.thread == key.customer:  # both in one read, and what is not there need not be looked for again
@@ -334,7 +343,7 @@ class Step(NamedTuple):
 
         def decide(permit: Permit | None, old: Conversation | None) -> tuple[Conversation | None, Claim]:
             new = rules.apply_interaction(
-                old, interaction, thread, r.playbook, self.now(), intent=intent, needs_answer=needs_answer
+                old, interaction, thread, r.playbook, self.now(), intent=intent, needs_answer=needs_answer, again=again
             )
             if new != old:
                 new = replace(new, delivery=self.envelope.id)

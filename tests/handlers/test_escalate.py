@@ -1,5 +1,6 @@
 """Escalating: nothing that one conversation is or does keeps another from being escalated in time."""
 
+import json
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -64,6 +65,43 @@ def test_two_thousand_messages_of_one_customer_stay_within_bounds_and_another_is
     world.run()
     flooded = next(c for c in world.conversations() if c.customer == "psid-1")
     assert (flooded.state, flooded.unlisted) == (State.ANSWERED, 0)
+
+
+@pytest.mark.parametrize("again", [0, 25, 49])
+@pytest.mark.parametrize("how", ["answered", "closed", "closed all at once"])
+def test_what_was_settled_among_many_and_comes_again_is_not_told_again(how: str, again: int) -> None:
+    world, messages = MemoryWorld(), [message(f"m{n}", f"{STRANGE} {n}", at=NOW + n * MINUTE) for n in range(50)]
+    for n, body in enumerate(messages):
+        world.virtual_clock.now = NOW + n * MINUTE
+        world.post(body)
+        world.run()
+        if how == "answered":
+            world.virtual_clock.now += 30 * timedelta(seconds=1)
+            world.post(message(f"r{n}", "Yes.", is_echo=True, at=world.services.now()))
+            world.run()
+        elif how == "closed" or n == 49:
+            (c,) = world.conversations()
+            at = world.services.now()
+            key = ConversationKey.of(c)
+            world.store.update_conversation(key, lambda c, at=at: done_by_staff(c, Deed.CLOSE, at), at)
+    world.run(2 * MINUTE, sweep=True)
+    (before,) = world.conversations()
+    assert before.state is not State.OPEN
+    world.post(messages[again])
+    world.run(timedelta(hours=3), sweep=True)
+    assert world.conversations() == [before] and len(world.interactions()) in (50, 100)
+    world.post(edited("m0", "and what about the green one?", at=world.services.now()))
+    world.run(timedelta(hours=1), sweep=True)
+    assert world.conversations()[0].state is State.OPEN and world.emails  # what is new is not what comes again
+
+
+def edited(id: str, text: str, *, at: datetime) -> bytes:
+    """The customer rewrites a private message."""
+    body = json.loads(message(id, text, at=at))
+    part = body["entry"][0]["messaging"][0]
+    del part["message"]
+    part["message_edit"] = {"mid": id, "text": text}
+    return json.dumps(body).encode()
 
 
 def test_messages_that_need_no_answer_cost_no_write_while_nothing_is_open() -> None:
