@@ -1,16 +1,19 @@
 """Outgoing HTTP to the platforms: one attempt a call, and a clear line between "not sent" and "may have been sent"."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import time
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 from urllib.parse import urlencode
 
-from chalicelib.wire import Lost, NotConnected, Wire
+from chalicelib.wire import Lost, NotConnected, Received, Wire
 
 CONNECT_S = 3.0
 TIMEOUT_S = 8.0
+SILENT = 2  # calls in a row without an answer: then the host is left alone
+REST_S = 60.0
 
 
 class ConnectionRefused(Exception):
@@ -69,29 +72,46 @@ class Http(Protocol):
     def request(self, call: ApiCall) -> Answer: ...
 
 
+class Sends(Protocol):
+    """`wire.Wire`: sends exactly once; raises NotConnected, Lost and ValueError."""
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Received: ...
+
+
 def json_body(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
 class PlatformHttp:
     """Http on the wire. `via` is an address that stands in for all platforms (the local run's); then a call to
-    https://graph.facebook.com/v25.0/me goes to `via`/graph.facebook.com/v25.0/me."""
+    https://graph.facebook.com/v25.0/me goes to `via`/graph.facebook.com/v25.0/me.
 
-    def __init__(self, via: str = "") -> None:
-        self._via = via.rstrip("/")
-        self._wire = Wire(CONNECT_S, TIMEOUT_S)
+    A host that does not answer is left alone for REST_S, as if it refused connections: whoever waits for it keeps
+    waiting whatever else lies on the queue, an urgent matter of another platform among it. Then one call tries again.
+    `clock` counts seconds, also while the process is frozen."""
+
+    def __init__(self, via: str = "", wire: Sends | None = None, clock: Callable[[], float] = time) -> None:
+        self._via, self._wire, self._clock = via.rstrip("/"), wire or Wire(CONNECT_S, TIMEOUT_S), clock
+        self._silent: dict[str, tuple[int, float]] = {}  # by host: calls without an answer, and when the last was
 
     def request(self, call: ApiCall) -> Answer:
         url = f"{self._via}/{call.place}" if self._via else call.url
         if call.query:
             url = f"{url}?{urlencode(call.query)}"
-        headers = {"Content-Type": "application/json", **call.headers}
+        headers, host = {"Content-Type": "application/json", **call.headers}, call.place.partition("/")[0]
+        silent, since = self._silent.get(host, (0, 0.0))
+        if silent >= SILENT and 0 <= self._clock() - since < REST_S:
+            raise ConnectionRefused("silent")
         try:
             received = self._wire.request(call.method, url, headers, call.body or None)
-        except (NotConnected, ValueError) as error:
+        except ValueError as error:
             raise ConnectionRefused(type(error).__name__) from None
-        except Lost as error:
-            raise NoAnswer(str(error)) from None
+        except (NotConnected, Lost) as error:
+            self._silent[host] = silent + 1, self._clock()
+            if isinstance(error, Lost):
+                raise NoAnswer(str(error)) from None
+            raise ConnectionRefused(type(error).__name__) from None
+        self._silent.pop(host, None)
         return Answer.of(received.status, json_value(received.body), received.headers)
 
 
