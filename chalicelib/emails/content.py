@@ -20,6 +20,7 @@ from chalicelib.conversations.conversation import (
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Line, Speaker
 from chalicelib.emails.known import known
+from chalicelib.emails.phrases import Phrases, phrases
 from chalicelib.playbook.parts import Team
 from chalicelib.playbook.policy import Playbook
 from chalicelib.storage.store import Store
@@ -69,7 +70,7 @@ class Content:
             since=oldest.received_at if oldest else now,
             answer_by=self.answer_by(c, oldest) or notice.due_at,
             now=now,
-            deeds=self.deeds(c),
+            deeds=self.deeds(c, self.say(team)),
             promised=self.promised(c),
             urgent=notice.urgent,
             first=notice.tier == 1 and not notice.fallback and not notice.team,
@@ -134,12 +135,30 @@ class Content:
                 who = Speaker.PERSON if found.brand else Speaker.CUSTOMER
                 yield Line(who, found.author_name or "", found.text, found.at, found.attachments)
 
-    def deeds(self, c: Conversation) -> tuple[Done, ...]:
-        """Who did what, oldest first."""
+    def deeds(self, c: Conversation, say: Phrases) -> tuple[Done, ...]:
+        """Who did what, oldest first; teams are called as `say` does."""
         return tuple(
-            Done(a.who, a.at, f"act_{a.deed}", a.until, a.team, a.intent, a.note, undone=a.undone_at is not None)
+            Done(
+                a.who,
+                a.at,
+                f"act_{a.deed}",
+                a.until,
+                self.team_name(a.team, say) if a.team else "",
+                a.intent,
+                a.note,
+                undone=a.undone_at is not None,
+            )
             for a in sorted(c.acts.values(), key=lambda a: a.at)
         )
+
+    def say(self, team: Team) -> Phrases:
+        """The words in a team's language, times on its clock."""
+        return phrases(team.language, _zone(team) or self.playbook.shop.timezone)
+
+    def team_name(self, key: str, say: Phrases) -> str:
+        """What people call the playbook's team `key`, also one that it no longer has."""
+        found = self.playbook.teams.get(key)
+        return say.team(key, found.titles if found else {})
 
 
 def _asked(found: Interaction | None, question: Question) -> Asked:

@@ -175,7 +175,7 @@ def not_told(email: EscalationEmail, say: Phrases) -> str:
 def deed_words(deed: Done, say: Phrases) -> str:
     """What somebody did, in words."""
     until = say.time(deed.until) if deed.until else ""
-    return say(deed.key, until=until, team=name(deed.team.replace("_", " ")), what=say.label(deed.intent))
+    return say(deed.key, until=until, team=name(deed.team), what=say.label(deed.intent))
 
 
 def _shown(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:

@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What somebody did about it: the phrase `key` with what it names."""
+    """What somebody did about it: the phrase `key` with what it names, `team` as its people call it."""
 
     who: str
     at: datetime

@@ -1,6 +1,7 @@
 """The words of e-mails and pages in the languages that a team may have, and times as that language writes them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
@@ -33,13 +34,19 @@ class Phrases:
         return dict(_table()[self.language][key])
 
     def duration(self, time: timedelta) -> str:
-        """E.g. "3 h 5 min" or "2 d 4 h", in French "2 j 4 h"."""
-        return re.sub(r"(?<=\d )d\b", str(_table()[self.language]["day_unit"]), duration(time))
+        """E.g. "3 h 5 min" or "2 d 4 h", in French "2 j 4 h"; a number and its unit stand on one line."""
+        said = re.sub(r"(?<=\d )d\b", str(_table()[self.language]["day_unit"]), duration(time))
+        return re.sub(r"(?<=\d) ", TOGETHER, said)
 
     def label(self, intent: str | None) -> str:
         """An intent in words."""
         labels = _labels()[self.language]
         return labels.get(intent or "") or str(intent).replace("_", " ").capitalize()
+
+    def team(self, key: str, titles: Mapping[str, str]) -> str:
+        """A team in words: as the playbook calls it (`titles`, Team.titles), else as its key says."""
+        usual = _table()[self.language]["teams"].get(key)
+        return str(titles.get(self.language) or titles.get("") or usual or key.replace("_", " ").capitalize())
 
     def place(self, product: str) -> str:
         """A platform in words."""

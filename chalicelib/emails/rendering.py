@@ -30,7 +30,7 @@ def render_many(
     emails: tuple[EscalationEmail, ...], kind: Bundle, language: str, team: str, most: int, more: int = 0
 ) -> tuple[str, str, str]:
     """(subject, text, HTML) of one e-mail about several conversations, each with its buttons, and `more` that are only
-    counted; `most` is how many e-mails an hour a mailbox gets before a digest."""
+    counted; `team` is what its people call it, `most` how many e-mails an hour a mailbox gets before a digest."""
     say, count = phrases(language, emails[0].timezone), len(emails) + more
     viewer = Viewer(say, GROUPED_WORDS)
     view = {

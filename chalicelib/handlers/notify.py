@@ -306,7 +306,7 @@ class Notifier:
         self, told: tuple[EscalationEmail, ...], kind: Bundle | None, team: Team, count: int, more: int
     ) -> tuple[str, str, str]:
         """(subject, text, HTML) of the e-mail about `count` conversations and `more` that are only counted."""
-        name = team.name.replace("_", " ")
+        name = self.content.team_name(team.name, self.content.say(team))
         if not self.emails_are_read:
             only = subject_of_many(told[0], kind, team.language, name, count + more) if kind else None
             return only or subject(told[0], team.language), "", ""

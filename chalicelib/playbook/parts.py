@@ -68,7 +68,8 @@ class Shop:
 @dataclass(frozen=True, slots=True)
 class Team:
     """A mailbox and when its people work. `language` is the one that its e-mails are written in; `answer_within` and
-    `tell_after` are its own clocks, where it has some. `channels` are addresses by kind (slack, teams, webhook)."""
+    `tell_after` are its own clocks, where it has some. `channels` are addresses by kind (slack, teams, webhook).
+    `titles` are what people call it, by language ("" for every other one)."""
 
     name: str
     email: str
@@ -79,6 +80,7 @@ class Team:
     tell_after: timedelta | None = None
     channels: Mapping[str, str] = field(default_factory=dict, repr=False)
     webhook_secret: str = field(default="", repr=False)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ def read_teams(part: Part, languages: Sequence[str], hours: Mapping[str, Hours])
 
 
 def _team(part: Part, name: str, languages: Sequence[str], hours: Mapping[str, Hours]) -> Team:
-    block = part.block("email", "fallback_email", "language", "hours", "answer_within", "tell_after", *_CHANNEL_KEYS)
+    keys = ("email", "fallback_email", "name", "language", "hours", "answer_within", "tell_after", *_CHANNEL_KEYS)
+    block = part.block(*keys)
     email = block.need(
         "email", read_email, "", "write the team's mailbox, for instance email: service@shop.example.com"
     )
@@ -146,7 +147,16 @@ def _team(part: Part, name: str, languages: Sequence[str], hours: Mapping[str, H
         tell_after=block.get("tell_after", _wait, None),
         channels=channels,
         webhook_secret=secret,
+        titles=block.get("name", lambda p: _titles(p, languages), dict[str, str]()),
     )
+
+
+def _titles(part: Part, languages: Sequence[str]) -> dict[str, str]:
+    """What people call a team: one name, or one a language."""
+    write = "write name: Press desk, or {en: Press desk, de: Pressestelle}"
+    if part.is_text:
+        return {"": part.word(write)}
+    return {language: entry.word(write) for language, entry in part.items(languages, "language").items()}
 
 
 def read_email(part: Part) -> str:

@@ -28,7 +28,7 @@ PARTS: Final = (
 
 def page(report: Report, language: str | None = None) -> str:
     """The whole page in `language`, in that of the report's policy where none is named."""
-    say = say_in(language or report.policy.language, report.policy.zone)
+    say = say_in(language or report.policy.language, report.policy.zone, report.policy.teams)
     zone = report.policy.zone
     view: dict[str, Any] = {
         "r": report,

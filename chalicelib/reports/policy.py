@@ -14,7 +14,8 @@ HANDLING: Final = timedelta(minutes=6)
 class Policy:
     """What the report takes from the playbook. `within` is the promise that people are planned for, `share` of the
     questions have to be taken up within it; `open_hours` are the 168 hours of a week, Monday 00:00 first. `accounts`
-    are the names of the accounts, by product:id; `language` is that in which the report is written."""
+    are the names of the accounts, by product:id, `teams` the playbook's own ones of teams (Team.titles); `language` is
+    that in which the report is written."""
 
     shop: str
     zone: ZoneInfo
@@ -26,4 +27,5 @@ class Policy:
     resolving: frozenset[str] = frozenset()
     accounts: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
+    teams: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     special: Mapping[str, frozenset[date]] = field(default_factory=dict)

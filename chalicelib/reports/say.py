@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -30,10 +30,12 @@ _AS_THEY_ARE: Final = ("de",)  # names of things keep their capital in the middl
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One language's words; times are said by the clock of `zone`. Raises KeyError for a line that there is not."""
+    """One language's words; times are said by the clock of `zone`, teams as the playbook calls them (Policy.teams).
+    Raises KeyError for a line that there is not."""
 
     language: str
     zone: ZoneInfo
+    teams: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     def __call__(self, key: str, **values: object) -> str:
         """The line `key` with its names filled in; `n` chooses between one and several."""
@@ -69,8 +71,8 @@ class Say:
         return self._marked(wording.count(number))
 
     def percent(self, share: float | None) -> str:
-        """97.6 %; "–" for none."""
-        return self._marked(wording.percent(share)).replace(" ", TOGETHER)
+        """97.6%, set apart where the language does so; "–" for none."""
+        return self._marked(wording.percent(share)).replace("%", f"{self._words['mark'][2]}%")
 
     def ratio(self, times: float) -> str:
         """0.82 ×"""
@@ -85,7 +87,7 @@ class Say:
         return said.replace(" ", TOGETHER)
 
     def _marked(self, text: str) -> str:
-        thousands, decimals = self._words["mark"]
+        thousands, decimals, _ = self._words["mark"]
         return re.sub(r"(?<=\d)[.,](?=\d)", lambda mark: str(thousands if mark[0] == "," else decimals), text)
 
     # --- times ---
@@ -122,7 +124,9 @@ class Say:
 
     def name(self, by: str, value: str) -> str:
         """What people call `value` of a group: the end "person", the team "pr", the platform "facebook" …"""
-        tables = {"ended": "ends", "team": "teams", "language": "languages", "method": "methods"}
+        tables = {"ended": "ends", "language": "languages", "method": "methods"}
+        if by == "team":
+            return self.phrases.team(value, self.teams.get(value, {}))
         if by in tables or by == "campaign":
             return str(self._words.get(tables.get(by, ""), {}).get(value) or _plain(value))
         if by == "platform":
@@ -155,7 +159,7 @@ class Say:
         return str(write.get(name, self.count)(value))
 
     def moved(self, found: Moved) -> "Markup":
-        """A group that changed: Never answered, Stock (kind of question): 4.7 % → 12.7 % of 142."""
+        """A group that changed: Never answered, Stock (kind of question): 4.7% → 12.7% of 142."""
         shares = {"before": self.percent(found.before), "now": self.percent(found.now)}
         what, by = self(f"moved_{found.what}"), self._inside(self(found.by))
         of, group = self.count(found.questions), self.name(found.by, found.group)
@@ -177,9 +181,9 @@ def _plain(value: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def say_in(language: str, zone: ZoneInfo) -> Say:
-    """The words in `language`, in English where that is not served."""
-    return Say(language if language in LANGUAGES else FALLBACK, zone)
+def say_in(language: str, zone: ZoneInfo, teams: Mapping[str, Mapping[str, str]] | None = None) -> Say:
+    """The words in `language`, in English where that is not served; `teams` are those that have names of their own."""
+    return Say(language if language in LANGUAGES else FALLBACK, zone, teams or {})
 
 
 @cache

@@ -42,6 +42,7 @@ def policy_of(
         resolving=frozenset(name for name, intent in playbook.intents.items() if intent.resolves),
         accounts={f"{a.product}:{a.id}": a.name for app in (apps.apps if apps else ()) for a in app.accounts if a.name},
         language=language_of(playbook),
+        teams={key: team.titles for key, team in playbook.teams.items() if team.titles},
         special={"public holidays": holidays} if holidays else {},
     )
 

@@ -20,7 +20,7 @@ SHOWN: Final = ("days", "people", "broken")  # the pictures that an e-mail has r
 
 def weekly(report: Report, team: Team, page: str, valid_until: datetime, claim: str) -> Email:
     """The e-mail to `team`; `page` is the address of the whole report, "" where there is none."""
-    say = say_in(team.language, report.policy.zone)
+    say = say_in(team.language, report.policy.zone, report.policy.teams)
     total = report.ledger.total
     drawn = [p for p in pictures(report, say) if p.name in SHOWN] if not report.empty else []
     view = {

@@ -27,7 +27,7 @@ def span(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share with one decimal: 97.6 %; "–" for none. Never rounded up to 100 % nor down to 0 %."""
+    """A share with one decimal: 97.6%; "–" for none. Never rounded up to 100% nor down to 0%."""
     if share is None:
         return "–"
     text = f"{share * 100:.1f}"
@@ -35,7 +35,7 @@ def percent(share: float | None) -> str:
         text = ">99.9" if share > 0 else "<-99.9"
     if text in ("0.0", "-0.0"):
         text = "0" if share == 0 else "<0.1"
-    return f"{text.removesuffix('.0').replace('-', '−')} %"
+    return f"{text.removesuffix('.0').replace('-', '−')}%"
 
 
 def count(number: float | int | None) -> str:

@@ -129,22 +129,25 @@ class Desk:
             return handed or self.playbook.team(c.intent, 1)
         return self.playbook.team(notice.intent or c.intent, notice.tier, urgent=notice.urgent)
 
+    @property
+    def _content(self) -> Content:
+        return Content(self.store, self.playbook, self.apps)
+
     def _say(self, link: Link, c: Conversation) -> Phrases:
-        team = self._team(link, c)
-        return phrases(team.language, self.playbook.shop.timezone if team.hours.always else team.hours.zone)
+        return self._content.say(self._team(link, c))
 
     def _view(self, link: Link, c: Conversation, now: datetime, shown: tuple[str, ...] | None = None) -> page.View:
-        content = Content(self.store, self.playbook, self.apps)
+        content, say = self._content, self._say(link, c)
         to = self.answerer.target(c, staff_rules.shown(c))
         return page.View(
             conversation=c,
             email=content.email(c, page.any_notice(c, link.via, now), now, team=self._team(link, c)),
             everything=content.said(c, page.SAID, open_too=True),
-            say=self._say(link, c),
+            say=say,
             now=now,
             via=link.via,
             to=to,
-            teams=tuple(self.playbook.teams),
+            teams=tuple((key, content.team_name(key, say)) for key in self.playbook.teams),
             history=self._history(c),
             suggestion=self._suggestion(c, to),
             later=shown is not None and bool(staff_rules.came_later(c, shown)),
@@ -193,7 +196,8 @@ class Desk:
         if deed is Deed.CORRECT:
             self._learn(asked.conversation, wish, now)
         self._tell(key, done, now)
-        return Said(_after(wish, asked.say), name=asked.who)
+        called = self._content.team_name(wish.team, asked.say) if wish.team else ""
+        return Said(_after(wish, asked.say, called), name=asked.who)
 
     def _wish(self, asked: Submitted, deed: Deed) -> Wish:
         """What the form asks for, read strictly. Raises BadAction."""
@@ -298,13 +302,13 @@ def result_words(result: Result, say: Phrases, place: str) -> tuple[str, bool]:
     return say(key, **values), answer.state is not Outcome.SENT
 
 
-def _after(wish: Wish, say: Phrases) -> str:
-    """What the page says after an act that was done."""
+def _after(wish: Wish, say: Phrases, team: str) -> str:
+    """What the page says after an act that was done; `team` is what people call the one that is told of it."""
+    told = say("told", team=name(team)) if team else ""
     if wish.deed is Deed.CORRECT:
-        told = f" {say('told', team=name(wish.team.replace('_', ' ')))}" if wish.team else ""
-        return say("noted", what=say.label(wish.intent)) + told
+        return f"{say('noted', what=say.label(wish.intent))} {told}".rstrip()
     if wish.deed is Deed.HAND_OVER:
-        return say("told", team=name(wish.team.replace("_", " ")))
+        return told
     if wish.until:
         return say("held", until=say.time(wish.until))
     return say("opened_now" if wish.deed is Deed.REOPEN else "closed_now")

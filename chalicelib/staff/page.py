@@ -52,7 +52,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class View:
     """Everything that the page shows. `to` is what an answer would be posted under; `later`: the customer has written
-    since the page was opened from which this one was asked for."""
+    since the page was opened from which this one was asked for. `teams` are keys with what people call them."""
 
     conversation: Conversation
     email: EscalationEmail
@@ -61,7 +61,7 @@ class View:
     now: datetime
     via: str
     to: Interaction | None
-    teams: tuple[str, ...]
+    teams: tuple[tuple[str, str], ...]
     history: tuple[Earlier, ...]
     suggestion: str
     later: bool = False

@@ -153,7 +153,7 @@ def german() -> EscalationEmail:
         plain("Wo bleibt mein Paket? Es sollte am Freitag da sein.", "Jörg Weiß"),
         timezone="Europe/Berlin",
         deeds=(
-            Done("Kim", at, "act_hand_over", team="delivery", note="Bitte beim Lager nachfragen."),
+            Done("Kim", at, "act_hand_over", team="Lieferung", note="Bitte beim Lager nachfragen."),
             Done("Ali", at + timedelta(minutes=4), "act_correct", intent="delivery_late"),
             Done("Ali", at + timedelta(minutes=5), "act_snooze", until=at + timedelta(hours=2), undone=True),
         ),
@@ -163,7 +163,7 @@ def german() -> EscalationEmail:
 
 def desk(language: str = "en", said: Said | None = None) -> str:
     """The page behind the link of the second tier's e-mail."""
-    email = second_tier()
+    email, say = second_tier(), phrases(language, second_tier().timezone)
     asked = {f"c{n}": Question(a.at, a.at, a.at, "delivery_late") for n, a in enumerate(email.asked)}
     claim = Act(Deed.CLAIM, email.now - timedelta(minutes=3), "Kim", until=email.now + timedelta(minutes=27))
     c = Conversation(COMMENTS, "123", "c1", "5001", questions=asked, acts={"a1": claim}, tier=2)
@@ -174,11 +174,11 @@ def desk(language: str = "en", said: Said | None = None) -> str:
         conversation=c,
         email=replace(email, deeds=(Done("Kim", claim.at, "act_claim", until=claim.until),)),
         everything=(lines[0], *email.lines, lines[1]),
-        say=phrases(language, email.timezone),
+        say=say,
         now=email.now,
         via="1.2",
         to=replace(to, reading=Reading("delivery_late", 0.9, 0.8, "en", True)),
-        teams=("customer_service", "delivery", "web_shop"),
+        teams=tuple((key, say.team(key, {})) for key in ("customer_service", "delivery", "web_shop")),
         history=(earlier,),
         suggestion="I am sorry that your parcel is late. I am looking into it and will write again today.",
     )
@@ -215,10 +215,10 @@ def pictures() -> Iterator[Picture]:
         "Opening hours?",
     )
     group = tuple(plain(text, f"Customer {n}") for n, text in enumerate(texts, start=1))
-    html = render_many(group, Bundle.GROUP, "en", "delivery", 20)[2]
+    html = render_many(group, Bundle.GROUP, "en", "Delivery", 20)[2]
     yield Picture("grouped", html, (760, 2300))
     yield Picture("grouped_phone", html, (320, 3400))
-    html = render_many(group[:2], Bundle.DIGEST, "de", "delivery", 20, more=1200)[2]
+    html = render_many(group[:2], Bundle.DIGEST, "de", "Lieferung", 20, more=1200)[2]
     yield Picture("digest_phone", html, (320, 1500))
 
 

@@ -59,9 +59,15 @@ def test_french_marks_and_the_step_do_not_begin_a_line() -> None:
 
 def test_days_are_called_as_the_language_calls_them() -> None:
     waited = timedelta(days=2, hours=4)
-    assert [phrases(language, "UTC").duration(waited) for language in ("en", "de", "fr", "es")] == [
-        "2 d 4 h", "2 Tg. 4 h", "2 j 4 h", "2 d 4 h",
-    ]  # fmt: skip
+    said = [phrases(language, "UTC").duration(waited) for language in ("en", "de", "fr", "es")]
+    assert [text.replace("\N{NO-BREAK SPACE}", "_") for text in said] == ["2_d 4_h", "2_Tg. 4_h", "2_j 4_h", "2_d 4_h"]
+
+
+def test_a_team_is_called_by_its_own_name_then_by_its_languages_one_then_by_its_key() -> None:
+    german = phrases("de", "UTC")
+    assert german.team("pr", {"de": "Presse", "": "Press"}) == "Presse"
+    assert german.team("pr", {"en": "Press desk"}) == "Pressestelle" and german.team("pr", {"": "Press"}) == "Press"
+    assert german.team("night_shift", {}) == "Night shift"
 
 
 def test_a_language_without_words_gets_english() -> None:

@@ -36,14 +36,14 @@ def test_it_tells_what_was_asked_by_whom_when_where_and_what_was_said_already() 
         assert "Mon 23 November 2026, 10:00 GMT" in body
         assert "https://www.facebook.com/c1" in body
         assert "This is an automated reply." in body
-        assert "10 min" in body
+        assert "10\N{NO-BREAK SPACE}min" in body
 
 
 def test_it_says_when_the_messaging_window_closes() -> None:
     world = MemoryWorld()
     world.post(message("m1", "hm, and what about the other one?"))
     world.run(timedelta(hours=1))
-    assert "The messaging window closes in 23 h 50 min" in world.emails[0].text
+    assert "The messaging window closes in 23\N{NO-BREAK SPACE}h 50\N{NO-BREAK SPACE}min" in world.emails[0].text
 
 
 def test_markup_addresses_and_direction_tricks_of_a_customer_are_harmless() -> None:

@@ -216,7 +216,7 @@ def test_figures_are_written_as_people_write_them() -> None:
         "–", "0 s", "59 s", "1 min", "60 min", "1 h 1 min", "1 d 1 h", "2 d", "−2 min",
     ]  # fmt: skip
     assert [wording.percent(s) for s in (None, 0.0, 0.0004, 0.5, 0.99999, 1.0)] == [
-        "–", "0 %", "<0.1 %", "50 %", ">99.9 %", "100 %",
+        "–", "0%", "<0.1%", "50%", ">99.9%", "100%",
     ]  # fmt: skip
 
 

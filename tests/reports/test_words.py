@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
+from chalicelib.emails.phrases import phrases
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.advice import Advice
 from chalicelib.reports.asked import Ended
@@ -87,7 +88,7 @@ def test_there_is_a_name_for_all_that_the_report_names(language: str) -> None:
     own, book = table(language), playbook()
     assert set(own["ends"]) == {e.value for e in Ended}
     assert set(own["methods"]) == set(METHODS)
-    assert set(own["teams"]) >= set(book.teams)
+    assert set(phrases(language, "UTC").words("teams")) >= set(book.teams)
     assert all(key in own for _, key in PARTS)
     for by in ("team", "platform", "account", "intent", "language"):
         assert by in own and f"by_{by}" in own
@@ -236,9 +237,9 @@ def test_the_template_has_no_words_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("language", "count", "share", "span", "day", "moment", "hour"),
     [
-        ("en", "12,345.6", "97.6 %", "2 d 4 h", "5 Dec", "5 Dec, 09:00", "08:00"),
+        ("en", "12,345.6", "97.6%", "2 d 4 h", "5 Dec", "5 Dec, 09:00", "08:00"),
         ("de", "12.345,6", "97,6 %", "2 Tage 4 h", "5. Dez.", "5. Dez., 09:00 Uhr", "8 Uhr"),
-        ("fr", "12\u202f345,6", "97,6 %", "2 j 4 h", "5 déc.", "5 déc., 09:00", "8 h"),
+        ("fr", "12\u202f345,6", "97,6\u202f%", "2 j 4 h", "5 déc.", "5 déc., 09:00", "8 h"),
         ("es", "12.345,6", "97,6 %", "2 d 4 h", "5 dic", "5 dic, 09:00", "08:00"),
     ],
 )
@@ -254,6 +255,7 @@ def test_figures_and_times_are_written_as_the_language_does(
         say.moment(at),
         say.hour(8),
     )
+    assert " " not in say.percent(0.976)
     assert tuple(w.replace("\N{NO-BREAK SPACE}", " ") for w in written) == (count, share, span, day, moment, hour)
     assert say.moment(at.replace(tzinfo=None)) == say.moment(at)  # the files' times have no zone and are UTC
 

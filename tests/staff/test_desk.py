@@ -13,6 +13,8 @@ import pytest
 from chalicelib.conversations.conversation import State
 from chalicelib.emails import links
 from chalicelib.keys import Keys
+from chalicelib.playbook.policy import Playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from infra.ops import corrections
 from tests.staff.desk_browser import links as email_links
 from tests.staff.desk_browser import newest, open_page
@@ -110,8 +112,8 @@ def test_corrections_and_answered_questions_come_out_as_training_rows() -> None:
 # --- acts: each names the version that its page had shown ---
 
 
-def asked(text: str = "hm, and what about the other one?") -> MemoryWorld:
-    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+def asked(text: str = "hm, and what about the other one?", policy: Playbook | None = None) -> MemoryWorld:
+    world = MemoryWorld(policy, public_url="https://earshot.shop.example.com/api")
     world.post(delivery(comment("c1", text)))
     world.run(timedelta(minutes=70))
     return world
@@ -268,19 +270,32 @@ def test_the_name_that_was_typed_stands_on_that_links_page_again() -> None:
 
 def test_handing_over_tells_that_team_at_once_with_the_note() -> None:
     world = asked()
-    assert (
-        "web shop is told at once" in newest(world).press("hand_over", team="web_shop", note="their login fails").says
-    )
+    assert "Told at once: Web shop." in newest(world).press("hand_over", team="web_shop", note="their login fails").says
     world.run(timedelta(minutes=1))
     email = world.emails[-1]
     assert email.to == "webshop@shop.example.com"
-    assert "handed it over to web shop" in email.text and "their login fails" in email.text
+    assert "handed it over to “Web shop”" in email.text and "their login fails" in email.text
+
+
+def test_a_team_is_called_on_pages_and_in_emails_as_the_playbook_calls_it_in_the_readers_language() -> None:
+    text = DEFAULT_PLAYBOOK.read_text("utf-8")
+    text = text.replace("  web_shop: {", "  web_shop: {name: {en: The online desk, de: Netzladen}, language: de, ", 1)
+    text = text.replace("  stores: {", '  stores: {name: "Läden & <Märkte>", ', 1)
+    world = asked(policy=load_playbook(text))
+    page = newest(world)
+    assert ">The online desk</option>" in page.html and ">Läden &amp; &lt;Märkte&gt;</option>" in page.html
+    assert 'value="delivery">Delivery</option>' in page.html
+    assert "Told at once: The online desk." in page.press("hand_over", team="web_shop").says
+    world.run(timedelta(minutes=1))
+    german = world.emails[-1]
+    assert "hat es an „Netzladen“ weitergegeben" in german.text and "„Netzladen“" in german.html
+    assert ">Lieferung</option>" in newest(world).html
 
 
 def test_a_correction_tells_the_right_team_at_once_and_is_learned_from() -> None:
     world = asked()
     page = newest(world).press("correct", intent="refund", who="Kim")
-    assert "this is about “Refund”" in page.says and "returns is told at once" in page.says
+    assert "this is about “Refund”" in page.says and "Told at once: Returns." in page.says
     world.run(timedelta(minutes=1))
     assert world.emails[-1].to == "returns@shop.example.com"
     assert [row["intent"] for row in world.store.documents("labels")] == ["refund"]
