@@ -7,10 +7,11 @@ _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def span(seconds: float | None) -> str:
-    """A length of time in at most two units: 45 s, 12 min, 3 h 5 min, 2 d 4 h; "–" for none."""
+    """A length of time in at most two units: 45 s, 12 min, 3 h 5 min, 2 d 4 h; "–" for none. Less
+    than a second is one: nobody is answered within 0 s."""
     if seconds is None:
         return "–"
-    sign, rest = ("−" if seconds < 0 else ""), round(abs(seconds))
+    sign, rest = ("−" if seconds < 0 else ""), max(round(abs(seconds)), seconds != 0)
     if rest < 60:
         return f"{sign}{rest} s"
     if rest < 3600:

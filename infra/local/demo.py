@@ -110,7 +110,7 @@ def keep_pages(shop: Shop) -> None:
 
 def keep_report(shop: Shop) -> None:
     """Writes the report of this story, from the facts of what the table holds."""
-    from datetime import timedelta  # the report's libraries take a second to load: not before the story is told
+    # the report's libraries take a second to load: not before the story is told
     from tempfile import TemporaryDirectory
 
     from chalicelib.reports import lake
@@ -132,7 +132,7 @@ def keep_report(shop: Shop) -> None:
             policy,
             since=since,
             until=until,
-            now=now + timedelta(hours=1),
+            now=now,
             stored=stored,
             playbook=services.playbook,
             asked=list(facts.asked()),

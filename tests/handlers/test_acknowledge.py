@@ -309,4 +309,4 @@ def test_an_acknowledgement_says_which_rung_it_is() -> None:
     assert [(r["rung"], r["person"]) for r in world.records("reply")] == [("own", None)]
     assert [a.rung for c in world.conversations() for a in c.acknowledgements.values()] == ["own"]
     world.run(timedelta(hours=2))
-    assert "automatic, the matter's own reply" in world.emails[0].text
+    assert "automatic, the reply for this kind of question" in world.emails[0].text

@@ -212,8 +212,8 @@ def test_a_lost_fact_stands_on_the_page(made: tuple[Report, Path]) -> None:
 
 
 def test_figures_are_written_as_people_write_them() -> None:
-    assert [wording.span(s) for s in (None, 0, 59, 60, 3599, 3660, 90_000, 172_800, -120)] == [
-        "–", "0 s", "59 s", "1 min", "60 min", "1 h 1 min", "1 d 1 h", "2 d", "−2 min",
+    assert [wording.span(s) for s in (None, 0, 0.3, 59, 60, 3599, 3660, 90_000, 172_800, -120)] == [
+        "–", "0 s", "1 s", "59 s", "1 min", "60 min", "1 h 1 min", "1 d 1 h", "2 d", "−2 min",
     ]  # fmt: skip
     assert [wording.percent(s) for s in (None, 0.0, 0.0004, 0.5, 0.99999, 1.0)] == [
         "–", "0%", "<0.1%", "50%", ">99.9%", "100%",
