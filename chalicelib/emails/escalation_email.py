@@ -93,7 +93,11 @@ class EscalationEmail:
     known: Known | None = None
 
     @property
-    def who(self) -> str:
-        """Whom the subject names: the customer, or the first words where the name is not known."""
-        named = next((name(a.name) for a in self.asked if name(a.name)), "")
-        return named or first_words(self.asked[0].text if self.asked else "")
+    def named(self) -> str:
+        """The customer's name; "" where it is not known."""
+        return next((name(a.name) for a in self.asked if name(a.name)), "")
+
+    @property
+    def first_words(self) -> str:
+        """What the first open question begins with."""
+        return first_words(self.asked[0].text if self.asked else "")

@@ -51,7 +51,7 @@ def subject(email: EscalationEmail, language: str = "en") -> str:
     say = phrases(language, email.timezone)
     words = say(
         "urgent_subject" if email.urgent else "subject",
-        who=email.who or say("a_customer"),
+        who=email.named or (say("quoted", words=email.first_words) if email.first_words else say("a_customer")),
         what=say.label(email.intent),
         where=say.place(email.product),
         account=name(email.account),

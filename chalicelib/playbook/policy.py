@@ -37,7 +37,7 @@ from chalicelib.playbook.parts import (
     Tier,
     Urgency,
 )
-from chalicelib.playbook.wording import Wording, chosen, placed
+from chalicelib.playbook.wording import Wording, chosen, on_lines, placed
 from chalicelib.reading.guards import GUARDS, NO_THANKS, ONLY_THANKS, most
 
 OPENING: Final = 12  # characters of a disclosure that nobody begins with by chance
@@ -341,7 +341,7 @@ class Playbook(Replies):
     def own_reply(self, intent: str | None, language: str | None, product: str, *, private: bool) -> str:
         """The intent's own text as it is said in that place, in `language` (None: in the shop's first); "" for none."""
         text = self._intent(intent).replies.get(language or self.languages[0], "")
-        return placed(text, private=private, direct_messages=self._has_direct_messages(product))
+        return on_lines(placed(text, private=private, direct_messages=self._has_direct_messages(product)))
 
     def _has_direct_messages(self, product: str) -> bool:
         limits = self.products.get(product, _NO_LIMITS)

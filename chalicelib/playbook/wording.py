@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 _STEP = 5  # minutes; nobody promises 17:27
 _ONLY: Final = re.compile(r"\{(public|private):\s*([^{}]*)\}")
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
+_BEHIND_LINK: Final = re.compile(r"(https?://\S+) (?=[A-ZÄÖÜÀÂÇÉÈÊÁÍÓÚÑ¿¡])")
 _VOWELS: Final = frozenset("aeiouyh")
 # Where a line must not break, and a careful hand sets a fixed space for the one that is easier to type.
 _FIXED: Final[Mapping[str, re.Pattern[str]]] = {
@@ -58,7 +59,7 @@ class Wording:
         and who signs. `seed` chooses among the ways to say it; without one the first is taken."""
         parts = (chosen(self.disclosure, seed, "disclosure"), reply, chosen(promise, seed, "promise"))
         said = " ".join(part for part in parts if part)
-        whole = "\n".join(part for part in (said, line, chosen(self.signature, seed, "signature")) if part)
+        whole = "\n".join(part for part in (on_lines(said), line, chosen(self.signature, seed, "signature")) if part)
         return _FIXED[self.language].sub("\N{NO-BREAK SPACE}", whole) if self.language in _FIXED else whole
 
     def when(self, by: datetime, now: datetime, zone: ZoneInfo, *, named: bool = False) -> str:
@@ -109,6 +110,12 @@ class Wording:
             pattern = self.one_o_clock
         clock = {"{hour}": str(local.hour), "{hh}": f"{local:%H}", "{minute}": f"{local:%M}"}
         return _filled(pattern, clock)
+
+
+def on_lines(text: str) -> str:
+    """`text` with a new line behind an address that ends a sentence: a full stop would become part of the address, and
+    without one the next sentence reads as if it went on."""
+    return _BEHIND_LINK.sub(r"\1\n", text)
 
 
 def chosen(ways: Sequence[str], seed: str, part: str) -> str:

@@ -11,7 +11,7 @@ def span(seconds: float | None) -> str:
     than a second is one: nobody is answered within 0 s."""
     if seconds is None:
         return "–"
-    sign, rest = ("−" if seconds < 0 else ""), max(round(abs(seconds)), seconds != 0)
+    sign, rest = ("−" if seconds < 0 else ""), max(round(abs(seconds)), int(seconds != 0))
     if rest < 60:
         return f"{sign}{rest} s"
     if rest < 3600:

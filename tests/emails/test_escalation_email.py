@@ -156,3 +156,10 @@ def test_it_is_sent_as_what_a_program_wrote() -> None:
     email: EscalationEmail = pictures.plain()
     assert '<html lang="de">' in render(email, "de")[2]
     assert 'dir="auto"' in render(email)[2]
+
+
+@pytest.mark.parametrize(("language", "begins"), [("en", "“Where is it?”: Late"), ("de", "„Where is it?“: Lief")])
+def test_a_subject_without_a_name_quotes_the_first_words(language: str, begins: str) -> None:
+    nameless = replace(pictures.plain(), asked=(Asked("", "Where is it?", pictures.plain().since),))
+    assert subject(nameless, language).startswith(f"[Earshot] {begins}")
+    assert subject(replace(nameless, asked=()), "en").startswith("[Earshot] A customer: ")

@@ -157,7 +157,7 @@ def test_an_answer_discloses_helps_promises_and_signs() -> None:
     answer = say(read=reading(), by=MORNING + timedelta(hours=1))
     text = (
         "This is an automated reply. Thank you for your message about a return. Our return conditions, and how to "
-        "return something, are here: https://shop.example.com/returns A colleague will answer you personally today by "
+        "return something, are here: https://shop.example.com/returns\nA colleague will answer you personally today by "
         "10:05.\nYour Example Shop team"
     )
     assert answer == Answer(text, Place.PUBLIC, resolves=False, rung=Rung.OWN, private_text=text)
