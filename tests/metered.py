@@ -257,6 +257,7 @@ class Shop:
             services.telemetry = Telemetry(f"{next(_stages):04}", services.keys.pseudonym)
         self.deliveries = 0
         self.echoed = 0
+        self.sweeps: list[int] = []  # each one's calls of the table
 
     def play(self) -> None:
         """Everything that happens, in the order of its time."""
@@ -276,6 +277,7 @@ class Shop:
             before = Counter(self.meter.used)
             self.world.sweep()
             self.swept = self.meter.used - before  # of the last sweep, at which nothing is due any more
+            self.sweeps.append(self.swept["dynamodb calls"])
             self.world.work()
             self.world.mail_events()
             self._facts()
@@ -349,6 +351,7 @@ def record() -> dict[str, float]:
         **{name.replace(": ", "_").replace(" ", "_"): used[name] for name in sorted(used) if "units: " in name},
         "read_units": used["read units"] - sweeps * idle["read units"],
         "dynamodb_calls": used["dynamodb calls"] - sweeps * idle["dynamodb calls"],
+        "escalate_calls": sum(shop.sweeps) - sweeps * idle["dynamodb calls"],
         "bytes_written": used["bytes written"],
         "bytes_stored": sum(map(kept, stored)),
         "index_bytes": sum(200 for item in stored for names in INDEXES.values() if _entry(item, names)),

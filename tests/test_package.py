@@ -131,6 +131,18 @@ def test_every_function_is_small_on_arm_and_says_why_it_is_as_large_as_it_is(pac
         assert len(properties["Description"]) > 40
 
 
+def test_who_waits_for_others_is_as_large_as_the_parameter_says_and_who_is_for_storms_is_not(package: Path) -> None:
+    template = json.loads((package / "sam.json").read_text("utf-8"))
+    sizes = {n: r["Properties"].get("MemorySize") for n, r in template["Resources"].items() if "Function" in r["Type"]}
+    assert {name for name, size in sizes.items() if size == {"Ref": "Memory"}} == {
+        "APIHandler",
+        "Respond",
+        "Notify",
+        "MailEvents",
+    }
+    assert sizes["Sweep"] == sizes["Escalate"] == template["Parameters"]["Memory"]["Default"] == 512
+
+
 def test_each_queue_is_invisible_for_more_than_six_time_outs_and_partial_failures_are_reported(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text("utf-8"))["Resources"]
     seen = set()
@@ -389,6 +401,8 @@ def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_upl
         ("MailFrom", "earshot", "MAIL_FROM cannot be 'earshot': Address that escalations come from"),
         ("RetentionDays", "a year", "RETENTION_DAYS is a whole number from 1"),
         ("RespondConcurrency", "1", "RESPOND_CONCURRENCY is a whole number from 2 to 1000"),
+        ("NotifyConcurrency", "1", "NOTIFY_CONCURRENCY is a whole number from 2 to 1000"),
+        ("Memory", "300", "MEMORY is one of 256, 512, 1024, 1769"),
         ("Endpoint", "url", "ENDPOINT is one of function-url, http-api, both"),
         ("ReplyDomain", "reply shop", "REPLY_DOMAIN cannot be 'reply shop'"),
     ],

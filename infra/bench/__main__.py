@@ -1,16 +1,17 @@
-"""`python -m infra.bench [local|warm|cold|offered|sweep|stream] [--against CHECKOUT]`: everything, or the part that is
-named; with another checkout of this repository, what `local` says of replay is held against that one's."""
+"""`python -m infra.bench [local|warm|cold|memory|offered|sweep|stream] [--against CHECKOUT]`: everything, or the part
+that is named; with another checkout of this repository, what `local` says of replay is held against that one's."""
 
 import argparse
 from functools import partial
 from pathlib import Path
 
-from infra.bench import against, cold, local, offered, stream, sweep, warm
+from infra.bench import against, cold, local, memory, offered, stream, sweep, warm
 
 PARTS = {
     "local": local.main,
     "warm": warm.main,
     "cold": cold.main,
+    "memory": memory.main,
     "offered": offered.main,
     "sweep": sweep.main,
     "stream": stream.main,

@@ -239,13 +239,9 @@ _SWEEPERS = 2  # the timer's and the schedule's
 
 
 def _template() -> tuple[float, int]:
-    """The share of a core that a function has, and how many of notify run at once."""
-    config = json.loads((ROOT / ".chalice/config.json").read_text("utf-8"))
-    memory = config["stages"]["package"]["lambda_functions"]["notify"]["lambda_memory_size"]
-    resources = yaml.safe_load((ROOT / "infra/stack/resources.yaml").read_text("utf-8"))["Resources"]
-    queue = resources["Notify"]["Properties"]["Events"]
-    scaling = next(e["Properties"]["ScalingConfig"] for e in queue.values() if "ScalingConfig" in e["Properties"])
-    return memory / CORE_MB, int(scaling["MaximumConcurrency"])
+    """The share of a core that a function has, and how many of notify run at once, in a new stack."""
+    parameters = yaml.safe_load((ROOT / "infra/stack/resources.yaml").read_text("utf-8"))["Parameters"]
+    return parameters["Memory"]["Default"] / CORE_MB, int(parameters["NotifyConcurrency"]["Default"])
 
 
 def _span(time: timedelta) -> str:

@@ -102,6 +102,11 @@ class Environment:
         """Processor time that the process has used so far, in seconds. Source: clock_getcpuclockid(3)."""
         return clock_gettime((~self.process.pid << 3) | _CPUCLOCK_SCHED)  # threads that have ended are in it
 
+    def peak_mb(self) -> float:
+        """The most memory that the process has held so far, in MB of 2^20 bytes. Source: proc_pid_status(5)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()

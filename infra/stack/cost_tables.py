@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from infra.stack.costs import VOLUMES, lines, month, read_usage, table_otherwise, without_mail
-from infra.stack.prices import read_prices, regions
+from infra.stack.costs import VOLUMES, lines, memories, month, read_usage, table_otherwise, without_mail
+from infra.stack.prices import Prices, read_prices, regions
 from infra.stack.provisioned import ALARMS_A_POLICY
 
 TARGETS = {10_000: 400, 1_000_000: 20, 100_000_000: 12}  # US dollars a million questions, e-mail apart, in us-east-1
@@ -40,14 +40,21 @@ def million() -> str:
             prices = read_prices(region)
             each = [without_mail(lines(n, when, prices, free=free)) / n * 1e6 for n in VOLUMES]
             rows.append(_row(f"{region}, {name}", each))
-        ways = [table_otherwise(n, prices) for n in VOLUMES]
-        each = [
-            (without_mail(lines(n, prices=prices)) - table + provisioned) / n * 1e6
-            for n, (table, provisioned, _) in zip(VOLUMES, ways, strict=True)
-        ]
-        rows.append(_row(f"{region}, now, the table provisioned", each))
+        least = memories()[0]
+        for name, memory_mb in (
+            ("the table provisioned", None),
+            (f"the table provisioned, functions of {least} MB", least),
+        ):
+            each = [provisioned(n, prices, memory_mb) / n * 1e6 for n in VOLUMES]
+            rows.append(_row(f"{region}, now, {name}", each))
     rows.append("| aimed at, by us-east-1's prices | " + " | ".join(f"{TARGETS[n]:,}" for n in VOLUMES) + " |")
     return "\n".join(rows)
+
+
+def provisioned(n: float, prices: Prices, memory_mb: int | None) -> float:
+    """Dollars a month, e-mail apart, with TableCapacity=provisioned."""
+    table, provisioned, _ = table_otherwise(n, prices)
+    return without_mail(lines(n, prices=prices, memory_mb=memory_mb)) - table + provisioned
 
 
 def capacity() -> str:

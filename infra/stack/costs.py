@@ -3,7 +3,7 @@ infra/stack/cost_tables.py prints it."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ MINUTES, SWEEPS, HOURS, NIGHTS = 30 * 24 * 60, 30 * 24 * 60, 30 * 24, 30
 SECONDS = MINUTES * 60
 POLLERS, POLL_S = 5, 20  # Lambda's on each queue, and how long one waits for a message
 MAIL_BATCH, MAIL_WINDOW_S = 10, 10  # of mail events: app.py, resources.yaml
-MEMORY_GB = 0.5
+MEMORY_GB = 0.5  # of the functions whose size no parameter says
+CORE_GB = 1769 / 1024  # buys one core
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
 WEEKS = 30 / 7
 APART = ("E-mail", "E-mail events")
@@ -42,6 +43,7 @@ class Shape:
     secrets: int
     polled_queues: int
     http_api: bool
+    memory_mb: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def shape() -> Shape:
         polled_queues=sum(r["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in r["Properties"] for r in resources)
         - (not mail),
         http_api="AWS::ApiGatewayV2::Api" in kinds,
+        memory_mb=template["Parameters"]["Memory"]["Default"],
     )
 
 
@@ -115,8 +118,13 @@ class Month:
         return self.n * self.used["deliveries"]
 
     @property
+    def received(self) -> float:
+        """Deliveries with something to do, as the platforms put it together."""
+        return self.told / self.use["interactions_a_delivery"]
+
+    @property
     def deliveries(self) -> float:
-        return self.told / self.use["interactions_a_delivery"] + self.n * self.use["idle_a_question"]
+        return self.received + self.n * self.use["idle_a_question"]
 
     @property
     def emails(self) -> float:
@@ -130,11 +138,15 @@ class Month:
 
     @property
     def sends(self) -> float:
-        """Calls that put messages on a queue. What the sweep of a minute queues goes BATCH at a time: of k
-        messages at most (k + BATCH - 1) / BATCH calls."""
-        batched = self.n * self.used.get("queue_batched", 0.0)
-        together = minutes_with(batched) * (1 - 1 / BATCH) + batched / BATCH
-        return self.n * self.used["queue_messages"] - batched + together
+        """Calls that put messages on a queue."""
+        return self.n * (self.used["queue_messages"] - self.used["queue_batched"]) + self.swept_sends
+
+    @property
+    def swept_sends(self) -> float:
+        """Those of the sweeps: what one of a minute queues goes BATCH at a time, of k messages at most
+        (k + BATCH - 1) / BATCH calls."""
+        batched = self.n * self.used["queue_batched"]
+        return minutes_with(batched) * (1 - 1 / BATCH) + batched / BATCH
 
     @property
     def mail_batch(self) -> float:
@@ -164,28 +176,49 @@ class Month:
         mail = self.emails * (1 + 1 / self.mail_batch)  # each sent alone, what became of them told together
         invocations = self.deliveries + self.told / self.batch + mail + SWEEPS + self.timers
         reports = self.use["reports_gb_seconds"] + LOOKS * self.use["look_s"] * MEMORY_GB
-        facts = self.changes * self.use["fact_change_ms"] + self.n * self.used["fact_calls"] * self.use["aws_call_ms"]
+        facts = self.changes * self.use["fact_change_ms"] + self.n * self.used["fact_calls"] * self.use["dynamodb_ms"]
         reports += facts / 1000 * MEMORY_GB
         out = self.deliveries * self.use["answer_kb"] + self.n * self.used["acknowledged"] * self.use["post_kb"]
         return [
             ("API Gateway", "api_request", self.deliveries if self.stack.http_api else 0.0),
             ("Lambda requests", "lambda_request", invocations + self.fact_files + LOOKS),
-            ("Lambda time", "lambda_gb_second", self._lambda_ms() / 1000 * MEMORY_GB),
+            ("Lambda time", "lambda_gb_second", self._lambda_gb_seconds()),
             ("Lambda for reports", "lambda_gb_second", reports),
             ("Data to the internet", "data_out", out / 2**20),
         ]
 
-    def _lambda_ms(self) -> float:
-        """Billed milliseconds of all functions on a question's way."""
+    def _lambda_gb_seconds(self) -> float:
+        """Billed for all functions on a question's way: those whose memory is a parameter, and escalate and sweep."""
+        memory_gb = self.stack.memory_mb / 1024
+        ours = self._cpu_ms() / min(1.0, memory_gb / CORE_GB) + self._waits_ms() + self._begun_ms()
+        return (ours * memory_gb + self._escalating_ms() * MEMORY_GB) / 1000
+
+    def _cpu_ms(self) -> float:
+        """On a whole core: receive, respond, notify, mail_events."""
+        use = self.use
+        received = self.received * use["receive_cpu_ms"] + self.n * use["idle_a_question"] * use["idle_cpu_ms"]
+        mailed = self.emails * (use["notify_cpu_ms"] + use["mail_event_cpu_ms"])
+        return received + self.told * use["respond_cpu_ms"] + mailed
+
+    def _waits_ms(self) -> float:
+        """For answers of AWS and of the platforms, in the same functions."""
         use, used = self.use, self.used
-        cpu = (self.told * use["respond_cpu_ms"] + self.emails * use["notify_cpu_ms"]) / use["cpu_share"]
-        calls = self.n * (used["dynamodb_calls"] - used["deliveries"]) + self.sends
-        waits = calls * use["aws_call_ms"] + self.n * used["acknowledged"] * use["platform_post_ms"]
-        waits += self.emails * use["ses_ms"]
-        receive = self.told / use["interactions_a_delivery"] * use["receive_ms"]
-        receive += self.n * use["idle_a_question"] * use["idle_ms"]
+        table = self.n * (used["dynamodb_calls"] - used["escalate_calls"]) * use["dynamodb_ms"]
+        queues = (self.sends - self.swept_sends) * use["sqs_ms"]
+        return table + queues + self.n * used["acknowledged"] * use["platform_post_ms"] + self.emails * use["ses_ms"]
+
+    def _begun_ms(self) -> float:
+        """Lambda bills whole milliseconds: half of one for each invocation."""
+        idle = self.n * self.use["idle_a_question"]
+        return 0.5 * (self.received + idle + self.told / self.batch + self.emails * (1 + 1 / self.mail_batch))
+
+    def _escalating_ms(self) -> float:
+        """Of escalate and sweep, and what all functions' starts take."""
+        use = self.use
+        each = self.emails * use["escalate_cpu_ms"] / (MEMORY_GB / CORE_GB)
+        calls = self.n * self.used["escalate_calls"] * use["dynamodb_ms"] + self.swept_sends * use["sqs_ms"]
         starts = HOURS * use["starts_an_hour"] * FUNCTIONS_BUSY * use["init_ms"]
-        return cpu + waits + receive + (SWEEPS + self.timers) * use["sweep_ms"] + starts
+        return each + calls + (SWEEPS + self.timers) * use["sweep_ms"] + starts
 
     def _queues(self) -> Amounts:
         """Each message is sent, received and deleted; respond's in batches, and a sweep's put together. Some polls find
@@ -240,23 +273,34 @@ class Month:
         ]
 
 
-def month(n: float, when: str = "now", use: Mapping[str, float] | None = None) -> Month:
-    """`n` questions a month as they are worked on now, or were "before"."""
+def month(
+    n: float, when: str = "now", use: Mapping[str, float] | None = None, *, memory_mb: int | None = None
+) -> Month:
+    """`n` questions a month as they are worked on now, or were "before", in functions of a new stack's size or of
+    `memory_mb`."""
     usage = read_usage()
     stack = Shape(**usage["before_stack"]) if when == "before" else shape()  # type: ignore[arg-type]
-    return Month(n, use or read_prices().use, usage[when], stack)
+    return Month(n, use or read_prices().use, usage[when], replace(stack, memory_mb=memory_mb or stack.memory_mb))
 
 
-def lines(n: float, when: str = "now", prices: Prices | None = None, *, free: bool = True) -> list[Line]:
+def lines(
+    n: float, when: str = "now", prices: Prices | None = None, *, free: bool = True, memory_mb: int | None = None
+) -> list[Line]:
     """The month at `n` questions, component by component; what AWS gives for nothing is taken off once, unless not
     `free`."""
     prices = prices or read_prices()
     left = {name: price.free if free else 0.0 for name, price in prices.of.items()}
     found = []
-    for component, name, amount in month(n, when, prices.use).amounts():
+    for component, name, amount in month(n, when, prices.use, memory_mb=memory_mb).amounts():
         found.append(Line(component, name, amount, prices.of[name].cost(amount, left[name])))
         left[name] = max(0.0, left[name] - amount)
     return found
+
+
+@cache
+def memories() -> tuple[int, ...]:
+    """The sizes, in MB, that functions can have by the template, the smallest first."""
+    return tuple(sorted(merge_template()["Parameters"]["Memory"]["AllowedValues"]))
 
 
 def without_mail(column: list[Line]) -> float:

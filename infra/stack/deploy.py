@@ -43,6 +43,8 @@ PARAMETERS = (
     "RetentionDays",
     "LogDays",
     "RespondConcurrency",
+    "NotifyConcurrency",
+    "Memory",
     "SilenceHours",
     "ReceiveConcurrency",
     "Endpoint",

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -240,13 +241,19 @@ def report(out: Path) -> str:
         f"{_shown(out / 'sam.json')}  {len(template['Resources'])} resources",
         *(
             f"  {name:<14} {r['Properties']['Handler'].rpartition('.')[2]:<12} {r['Properties']['Runtime']} "
-            f"{r['Properties']['Architectures'][0]}  {r['Properties']['MemorySize']} MB  {r['Properties']['Timeout']} s"
+            f"{r['Properties']['Architectures'][0]}  {_memory(template, r)} MB  {r['Properties']['Timeout']} s"
             for name, r in functions.items()
         ),
     ]
     if zipped > MAX_ZIP or unzipped > MAX_UNZIPPED:
         raise PackageError("\n".join([*lines, "the package is larger than it may be: see UNREAD in package.py"]))
     return "\n".join(lines)
+
+
+def _memory(template: Mapping[str, Any], function: Mapping[str, Any]) -> int:
+    """MB, where no parameter says otherwise."""
+    size = function["Properties"]["MemorySize"]
+    return int(template["Parameters"][size["Ref"]]["Default"] if isinstance(size, dict) else size)
 
 
 def _shown(path: Path) -> str:

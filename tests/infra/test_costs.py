@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 
 import app as entry
-from infra.stack.cost_tables import TARGETS, components, million, usage
+from infra.stack.cost_tables import TARGETS, components, million, provisioned, usage
 from infra.stack.costs import (
     MAIL_BATCH,
     MAIL_WINDOW_S,
     VOLUMES,
     idle_polls,
     lines,
+    memories,
     month,
     read_usage,
     shape,
@@ -149,6 +150,28 @@ def test_no_item_of_a_usual_question_takes_more_than_one_write_unit() -> None:
     shop = Shop()
     shop.play()
     assert max(shop.meter.largest.values()) <= 1024
+
+
+def test_functions_of_half_the_size_cost_half_where_they_wait_and_as_much_where_they_work() -> None:
+    def share(name: str, value: float) -> float:
+        """What half the memory costs of the whole, when one of the shares and waits is `value`."""
+        use = {**read_prices().use, name: value}
+        half, whole = (month(1e8, use=use, memory_mb=size) for size in memories()[:2])
+        assert whole.stack.memory_mb == 2 * half.stack.memory_mb == shape().memory_mb
+        of_half, of_whole = ({name: x for name, _, x in m.amounts()}["Lambda time"] for m in (half, whole))
+        return of_half / of_whole
+
+    assert share("platform_post_ms", 1e5) == pytest.approx(0.5, abs=0.01)
+    assert share("respond_cpu_ms", 1e4) == pytest.approx(1, abs=0.01)
+    assert 0.55 < share("platform_post_ms", 400.0) < 0.75
+
+
+def test_what_is_aimed_at_is_met_in_us_east_1() -> None:
+    """At 100 million with the table provisioned and the smallest functions, as DEPLOYING.md says for such a stage."""
+    prices = read_prices("us-east-1")
+    each = {n: without_mail(lines(n, prices=prices)) / n * 1e6 for n in VOLUMES[:2]}
+    each[VOLUMES[2]] = provisioned(VOLUMES[2], prices, memories()[0]) / VOLUMES[2] * 1e6
+    assert {n: usd for n, usd in each.items() if usd > TARGETS[n]} == {}
 
 
 def test_deliveries_with_nothing_to_do_cost_no_write_and_no_message() -> None:
