@@ -17,7 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from chalicelib.conversations.changed import maker
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.reading.features import LONG, sentences, words
 from chalicelib.reading.sums import LEVELS, Sums
@@ -46,7 +45,6 @@ _WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS +
 _LINES: Final = ("own", "topic", "general", "urgent")
 _NO_LINE: Final = (1.0, 0.0, 0.0)
 _OWN, _TOPIC, _GENERAL = Rung
-_reading: Final = maker(Reading)
 
 
 class ModelError(ValueError):
@@ -192,7 +190,7 @@ class IntentModel:
         second = max(others)
         urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
         allowed = () if urgent >= SILENT_FROM else self._allowed(found)
-        return _reading(
+        return Reading(
             intent=self.classes[best],
             confidence=found.rungs[_OWN],
             margin=chances[best] - second,

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
-from chalicelib.conversations.changed import replace
+from chalicelib.conversations.changed import replace, swift
 
 STAFF = "staff#"  # begins `answered_by` of a question that was answered from the e-mail
 
@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     WITHDRAWN = "withdrawn"  # answered before the e-mail went out
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the conversation needs to know of one customer interaction. `at` is the platform's time, `text_at` that of
@@ -90,6 +91,7 @@ class Question:
         return self.waits_since or self.received_at
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """Who was called about the questions of one promise: `tier` is the last one reached, at `called_at`; `told_at` is
@@ -103,6 +105,7 @@ class Ladder:
     not_before: datetime | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """The one automatic reply to an interaction; `token` is its claim, `id` what the platform calls the reply, `rung`
@@ -122,6 +125,7 @@ class Acknowledgement:
     campaign: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The escalation e-mail of one tier; `sent_at` is when it left. `team` is named where it is not the tier's own
@@ -199,6 +203,7 @@ class PersonalAnswer:
     by_mail: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class BrandReply:
     """`parent` is what it answers directly, `to` the customer whom it answers, as far as that is known. `automatic`: a
@@ -212,6 +217,7 @@ class BrandReply:
     person: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Thread:
     """What the brand's people said in one thread, kept apart because it can arrive before any question."""
@@ -227,6 +233,7 @@ def tag(id: str, question: Question) -> str:
     return sha256(f"{id}|{(question.version_at or question.text_at).isoformat()}".encode()).hexdigest()[:10]
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """The questions of one customer in one thread, and the ladders that they wait on.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from chalicelib.conversations.changed import replace
+from chalicelib.conversations.changed import replace, swift
 from chalicelib.ids import STANDS_IN
 
 
@@ -57,6 +57,7 @@ TOPICS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the intent model makes of one text.
@@ -107,6 +108,7 @@ def _short(p: float) -> float:
     return float(f"{p:.{DIGITS}g}")
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """One interaction in the words that all platforms share; ids are the platform's own, as strings.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
+from chalicelib.conversations.changed import swift
 from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.table import Key
@@ -18,6 +19,7 @@ SHARDS = 4  # partitions of the overdue index; each takes 1,000 writes a second
 ASIDE = "a#"  # the partition of what sweeps leave alone
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class ConversationKey:
     product: str

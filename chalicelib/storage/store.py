@@ -2,7 +2,7 @@
 What its items are called is in item_keys.py; what is small beside them is in small_things.py."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -41,13 +41,12 @@ LATEST_DELIVERY = timedelta(days=8)  # a platform tells of something for a week,
 CLOCKS_DIFFER = timedelta(hours=1)  # a platform's and ours, at most
 
 
-@dataclass(frozen=True, slots=True)
-class Change[T]:
+class Change[T](NamedTuple):
     """What stood before (None: nothing) and what stands now. Another change of it need not read `item` again."""
 
     before: T | None
     after: T
-    item: Item | None = field(default=None, compare=False)
+    item: Item | None = None
 
 
 class Decided[T, R](NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from chalicelib.aws.client import DYNAMODB, AwsError, LeanAws
 from chalicelib.codec import Dumped, from_time, load, to_time
+from chalicelib.conversations.changed import swift
 from chalicelib.storage.packed import pack, unpack
 
 SCHEMA = 3  # readers accept this one and those before (2: packed without its key, 1: the document as a map)
@@ -33,6 +34,7 @@ class Key(NamedTuple):
         return f"{self.pk}#{self.sk}"
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Item:
     """A stored document. `shard` and `wake_at` put it into the overdue index, `customer` into the customer's."""
