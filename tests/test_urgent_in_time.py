@@ -4,6 +4,7 @@ The calls are found by recording a run without faults: every one of the table, t
 registrations, on replay's virtual clock and with the visibility and retry figures of resources.yaml.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,16 +12,19 @@ from typing import Any
 
 from chalicelib.apps import AppsError
 from chalicelib.aws.client import AwsError
-from chalicelib.aws.mailer import Email, MailRefused
+from chalicelib.aws.mailer import Email, MailRefused, MailUnknown
 from chalicelib.aws.queues import QueueUnavailable, retry_after
 from chalicelib.aws.timer import TimerError
 from chalicelib.storage.store import Store
+from infra.local.events import send_event
+from infra.replay.memory import VirtualClock
 from infra.replay.services import NO_SETTINGS, REPLAY_KEYS, ReplayServices
 from infra.stack.definitions import redeliveries
 from tests.world import APPS, NOW, MemoryWorld, comment, delivery, playbook
 
 URGENT = delivery(comment("c1", "your lamp caught fire and burned my child, my lawyer will call you"))
 PROMISED = timedelta(seconds=120)
+SES_TELLS = timedelta(seconds=2)
 
 
 @dataclass
@@ -53,20 +57,22 @@ class Failing:
 
 @dataclass
 class TimedMailer:
-    """Keeps when each e-mail went out."""
+    """Keeps when each e-mail went out, and tells of it by an event, as SES does."""
 
-    now: Callable[[], datetime]
+    clock: VirtualClock
     sent_at: list[datetime] = field(default_factory=list)
 
     def send(self, email: Email) -> str:
-        self.sent_at.append(self.now())
-        return f"mail-{len(self.sent_at)}"
+        self.sent_at.append(self.clock.now)
+        id = f"mail-{len(self.sent_at)}"
+        self.clock.add(self.clock.now + SES_TELLS, "mail-events", json.dumps(send_event(id, email.to, email.tags)))
+        return id
 
 
-def told_after(fault: OneFault) -> list[timedelta]:
-    """When the urgent question's e-mails went out, from the moment the platform first sent it."""
+def told_after(fault: OneFault, ses: Exception | None = None) -> list[timedelta]:
+    """When the urgent question's e-mails went out, from the moment the platform first sent it. `ses`: how SES fails."""
     shop = MemoryWorld()
-    made, clock, mailer = shop.services, shop.virtual_clock, TimedMailer(shop.services.now)
+    made, clock, mailer = shop.services, shop.virtual_clock, TimedMailer(shop.virtual_clock)
     throttled, refused = AwsError("ThrottlingException"), QueueUnavailable("ThrottlingException")
 
     def read(name: str, what: Any, error: Exception) -> Any:
@@ -76,7 +82,7 @@ def told_after(fault: OneFault) -> list[timedelta]:
         "store": Store(Failing(made.store.table, fault, throttled), 90),
         **{name: Failing(getattr(made, name), fault, refused) for name in ("inbox", "due", "escalations")},
         "timer": Failing(made.timer, fault, TimerError("ThrottlingException")),
-        "mailer": Failing(mailer, fault, MailRefused("TooManyRequestsException", again=True)),
+        "mailer": Failing(mailer, fault, ses or MailRefused("TooManyRequestsException", again=True)),
         "visibility": made.visibility,
         "registrations": read("registrations", APPS, AppsError("the registrations cannot be read")),
         "stack_keys": read("keys", REPLAY_KEYS, AwsError("InternalServiceError")),
@@ -108,6 +114,14 @@ def test_no_single_fault_makes_it_late_or_double() -> None:
         if len(told) != 1 or told[0] > PROMISED:
             late[f"{at}: {name}"] = told
     assert late == {}
+
+
+def test_an_email_of_which_ses_says_nothing_goes_out_again_in_time() -> None:
+    recorded = OneFault()
+    told_after(recorded)
+    at = recorded.names.index("TimedMailer.send") + 1
+    told = told_after(OneFault(at), MailUnknown("ReadTimeoutError"))
+    assert len(told) == 1 and told[0] <= PROMISED
 
 
 def test_what_failed_comes_again_in_seconds_and_an_outage_of_half_an_hour_makes_no_dead_letters() -> None:

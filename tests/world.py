@@ -208,6 +208,7 @@ class MemoryWorld:
         """Plays queues and timers until that long after now; a message that fails comes back as on AWS."""
         end = self.virtual_clock.now + until
         handlers = {"inbox": entry.respond, "escalations": entry.notify, "due": entry.escalate}
+        handlers["mail-events"] = entry.mail_events
         with self._entered():
             if sweep:
                 self._play(handlers, end, every=timedelta(minutes=entry.SWEEP_MINUTES))

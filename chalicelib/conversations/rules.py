@@ -25,6 +25,7 @@ from chalicelib.conversations.ladders import OPEN_LADDERS, REMEMBERED, Clocks, a
 
 NOTED = 10  # replies kept with a private conversation: it is written with each of them
 NOTICE_LEASE = timedelta(minutes=10)  # a claimed notice without an outcome, nor an event from SES, is sent again
+URGENT_LEASE = timedelta(minutes=1)  # the same for what is urgent: an e-mail twice is better than one that comes late
 MISSED = timedelta(
     days=1
 )  # an edit of something so young, of which nobody told, stands for it; of older it is no question
@@ -263,7 +264,8 @@ def claim_notice(conversation: Conversation, key: str, token: str, now: datetime
     if notice is None or notice.state is not Outcome.PENDING:
         return conversation
     if _still_wanted(conversation, notice):
-        notice = replace(notice, state=Outcome.CLAIMED, token=token, again_at=now + NOTICE_LEASE)
+        lease = URGENT_LEASE if notice.urgent else NOTICE_LEASE
+        notice = replace(notice, state=Outcome.CLAIMED, token=token, again_at=now + lease)
     else:
         notice = replace(notice, state=Outcome.WITHDRAWN, again_at=None)
     return replace(conversation, notices={**conversation.notices, key: notice})

@@ -31,6 +31,8 @@ from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Item
 
 REFUSED_RETRY = timedelta(minutes=2)
+URGENT_RETRY = timedelta(minutes=1)
+QUEUE_RETRIES = timedelta(minutes=2)  # after it fell due; later on the sweep alone brings what SES refuses
 KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail (mail_events.py)
 
 
@@ -73,7 +75,8 @@ class Notifier:
     emails_are_read: bool = True
 
     def notify(self, message: SendNotice, now: datetime) -> None:
-        """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again."""
+        """Sends one notice, or notes it for an e-mail of many. Raises MailRefused for the queue to bring it again soon;
+        of one that is long due only the sweep does, as long as SES refuses."""
         key, name = message.key, message.notice
         thread, item = self.store.standing(key)
         known = item.noun(Conversation) if item else None
@@ -213,7 +216,9 @@ class Notifier:
             for m in members:
                 self._let_go(m, now)
             self._tell(members, kind, email, "refused" if error.again else "undeliverable", str(error))
-            raise
+            if now < first.notice.due_at + QUEUE_RETRIES:
+                raise
+            return None  # a day without sending would fill the dead letters with what every sweep queues anew
         except MailUnknown as error:  # SES's event says whether it went out; if none comes, the sweep sends it again
             self._tell(members, kind, email, "unknown", str(error))
             return None
@@ -233,7 +238,8 @@ class Notifier:
         )
 
     def _let_go(self, m: Member, now: datetime) -> None:
-        self._record(m, Outcome.PENDING, now, again_at=now + REFUSED_RETRY)
+        again_at = now + (URGENT_RETRY if m.notice.urgent else REFUSED_RETRY)
+        self._record(m, Outcome.PENDING, now, again_at=again_at)
 
     def _record(
         self,

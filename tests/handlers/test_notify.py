@@ -1,13 +1,14 @@
 """The escalation e-mail: what stands in it, that nothing written can harm its reader, and that it comes once."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.aws.mailer import Email, MailRefused, MailUnknown
 from chalicelib.conversations import rules
+from chalicelib.conversations.conversation import Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.emails import safe_text
 from tests.test_orders import COMMON
@@ -143,6 +144,40 @@ def test_a_refusal_for_now_is_tried_again_until_it_goes_out_once() -> None:
     postman = Postman(MailRefused("TooManyRequestsException", again=True), MailRefused("Throttling", again=True))
     world_with(postman).run(timedelta(hours=1), sweep=True)
     assert len(postman.sent) == 1
+
+
+class Quota:
+    """SES that refuses everything until `ends`."""
+
+    def __init__(self, code: str, ends: datetime) -> None:
+        self.world: MemoryWorld
+        self.code, self.ends, self.asked = code, ends, 0
+        self.sent: list[tuple[datetime, Email]] = []
+
+    def send(self, email: Email) -> str:
+        now, self.asked = self.world.services.now(), self.asked + 1
+        if now < self.ends:
+            raise MailRefused(self.code, again=True)
+        self.sent.append((now, email))
+        return f"mail-{len(self.sent)}"
+
+
+@pytest.mark.parametrize("code", ["LimitExceededException", "TooManyRequestsException"])
+def test_hours_in_which_ses_sends_nothing_lose_nothing_and_make_no_dead_letters(code: str) -> None:
+    """Everything comes when it sends again, what is urgent within two minutes; each once."""
+    postman = Quota(code, ends=NOW + timedelta(hours=8))
+    world = postman.world = MemoryWorld(mailer=postman)
+    for n in range(8):
+        world.post(delivery(comment(f"c{n}", "hm, and what about it?", author=f"60{n:02}", post=f"{PAGE}_{n}")))
+    world.post(message("m1", "your lamp caught fire and burned my child, my lawyer will call you"))
+    world.run(timedelta(hours=8, seconds=-1), sweep=True)  # it says so where a message becomes a dead letter
+    called = len(world.records("escalation"))
+    assert called == 27 and not postman.sent
+    assert postman.asked < called * 8 * 60  # each once a minute at most: SES counts what it refuses as well
+    world.run(timedelta(minutes=30), sweep=True)
+    assert min(at for at, email in postman.sent if "URGENT" in email.subject) <= postman.ends + timedelta(minutes=2)
+    assert all(n.state is Outcome.SENT for c in world.conversations() for n in c.notices.values())
+    assert len({email.tags["notice"] for _, email in postman.sent}) == len(postman.sent)  # P5
 
 
 def test_a_refused_address_gives_way_to_the_fallback() -> None:
