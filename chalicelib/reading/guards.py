@@ -60,6 +60,7 @@ _MENTION: Final = re.compile(r"(?<!\w)@[\w.]+")
 _MARKS: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "œ": "oe", "æ": "ae", "\ufe0f": None})
 _RUN: Final = re.compile(r"([^\w\s])\1{2,}")
 _SPACE: Final = re.compile(r"[^\S\n]+")
+_POINT: Final = re.compile(r"(?<=\d)[.,](?=\d)")  # of a price: no sentence ends there
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _QUOTED: Final = re.compile(r"“[^”]+”|\"[^\"]+\"|«[^»]+»|„[^“”]+[“”]|(?m:^>.+$)")
 _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
@@ -112,7 +113,7 @@ def most(found: Sequence[Guard], best: Rung = Rung.OWN) -> Rung | None:
 def plain(text: str) -> str:
     """`text` as the phrases are written: small letters without accents, "url" for an address, no @names."""
     text = _MENTION.sub(" ", _URL.sub(" url ", html.unescape(text[:TEXT_CAP])))
-    text = unaccented(text.casefold().translate(_MARKS))
+    text = _POINT.sub("", unaccented(text.casefold().translate(_MARKS)))
     return _RUN.sub(r"\1\1", _SPACE.sub(" ", text)).strip()
 
 

@@ -155,6 +155,8 @@ def _sequence(rest: str, size: int) -> Heads:
 
 def _atom(rest: str, size: int) -> tuple[Heads, str]:
     """The beginnings of the next letter or group with its sign of repetition, and what comes after it."""
+    if rest.startswith("(?<!"):  # what must not stand before it is no letter of it
+        return _NOTHING, rest[_closing(rest) + 1 :]
     if rest.startswith("("):
         end = _closing(rest)
         heads, rest = _heads(rest[1:end], size), rest[end + 1 :]
