@@ -48,9 +48,11 @@ class Command(Protocol):
 
 class StageServices(Services):
     """The services of a stage, which is looked for when the first of them is needed: what was written wrong is said
-    before anybody is asked for credentials."""
+    before anybody is asked for credentials. On the stage "local" every client of the command speaks to the running
+    `make run`, also one that is made before a service is needed."""
 
     def __init__(self, stage: str) -> None:
+        access.enter_local(stage)
         super().__init__(lean_aws=access.operators_aws())
         self._stage = stage
 

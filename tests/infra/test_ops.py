@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -81,6 +83,19 @@ def test_redrive_loses_nothing_when_the_queue_does_not_take_it(operator: Operato
     with pytest.raises(ConnectionError):
         redrive.redrive(Refusing(), operator.aws.queue_url("DueQueue"), print)
     assert operator.aws.counts("DueDeadLetters") == 1
+
+
+def test_every_client_of_a_local_command_speaks_to_the_running_make_run(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put(operator.aws, dead_letters(operator.aws, "InboxQueue"), {"n": 1})
+    running = {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "EARSHOT_"))}
+    monkeypatch.setattr(access.enter_local, "__defaults__", (tmp_path / "local.json",))
+    access.write_local(running, tmp_path / "local.json")
+    for name in running:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    assert operator.run("redrive", "--queue", "inbox") == 0
 
 
 def test_redrive_of_an_unknown_queue_names_the_known_ones(
