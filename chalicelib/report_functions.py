@@ -20,6 +20,7 @@ services = Services()
 PATIENTLY = {"retries": {"mode": "standard", "total_max_attempts": 4}}  # nobody waits for these
 RESERVE_MS = 90_000  # what one day may take to compact
 SHOWN = timedelta(days=28)  # of a report
+_seen: dict[Any, Any] = {}  # what the watch of this process has read, for its next look
 
 
 def facts(event: Mapping[str, Any], context: Any) -> dict[str, int]:
@@ -55,7 +56,7 @@ def watch(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     from chalicelib.handlers.messages import SpikeFound, encode
     from chalicelib.reports.watch import watch as look
 
-    found = look(_bucket(), services.playbook, services.now())
+    found = look(_bucket(), services.playbook, services.now(), _seen)
     for news in found if services.playbook.spikes_to else ():
         spike = news.spike
         message = SpikeFound(

@@ -6,12 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 FACTS: Final = "facts/"
 COUNTS: Final = "counts.json"  # questions a day, for the forecast: {UTC day of the file: {the shop's day: count}}
 HELPED: Final = "helped.json"  # {UTC day: {intent: [needed nothing more, were sent a reply that resolves]}}
 FORECAST: Final = "forecast.json"
+
+
+class Written(NamedTuple):
+    """An object, and the mark of what it holds."""
+
+    key: str
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Bucket:
         """What an object holds."""
         return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
 
-    def written(self, since: datetime, days: Iterable[date]) -> list[str]:
+    def written(self, since: datetime, days: Iterable[date]) -> list[Written]:
         """The loose facts of `days` that the stream has written since then."""
         found = []
         for day in sorted(days):
@@ -45,7 +52,7 @@ class Bucket:
             for page in pages.paginate(Bucket=self.name, Prefix=f"{FACTS}day={day}/"):
                 for item in page.get("Contents", []):
                     if item["LastModified"] >= since and str(item["Key"]).endswith(".jsonl"):
-                        found.append(str(item["Key"]))
+                        found.append(Written(str(item["Key"]), str(item["ETag"])))
         return found
 
     def put_json(self, key: str, document: Any) -> None:

@@ -1,19 +1,20 @@
 """The watch: every few minutes, whether far more is asked in this hour than usual, and what brought it about.
 
-It reads what the stream wrote since the hour before, and remembers the counts of the last days: so it costs the same
-however much is stored. An hour that has reached its threshold is a spike at once, before it is over.
+It reads what the stream wrote since the hour before, each object once a process, and remembers the counts of the last
+days: so it costs the same however much is stored. An hour that has reached its threshold is a spike at once, before it
+is over.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.playbook.policy import Playbook
-from chalicelib.reports.bucket import Bucket
-from chalicelib.reports.columns import End, Fact, from_row
+from chalicelib.reports.bucket import Bucket, Written
+from chalicelib.reports.columns import End, from_row
 from chalicelib.reports.spikes import (
     HOUR,
     WEEK,
@@ -33,6 +34,21 @@ WATCHED: Final = "watch.json"  # {"hours": {hour: count}, "spikes": [...]}, of t
 KEPT_WEEKS: Final = 9
 QUOTED: Final = 40  # questions of a spike that its news names
 QUESTIONS_OF: Final = 0.5  # a campaign is named when its kinds of question are so much of a spike
+REMEMBERED: Final = 100_000  # rows that a process keeps from one look to the next: some 60 MB
+
+
+class Row(NamedTuple):
+    """Of a fact what the watch goes by."""
+
+    question: str
+    day: date
+    revision: int
+    moved: bool
+    asked: Question
+
+
+Seen = dict[Written, tuple[Row, ...]]
+"""What a process has read before, by the object and what it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +61,12 @@ class News:
     questions: tuple[str, ...]
 
 
-def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
-    """The spikes that run in this hour or ended with the last one. Keeps what it has seen."""
+def watch(bucket: Bucket, playbook: Playbook, now: datetime, seen: Seen | None = None) -> list[News]:
+    """The spikes that run in this hour or ended with the last one. Keeps what it has seen; `seen` is what this process
+    has read at the look before, so that it is not read again."""
     kept = bucket.get_json(WATCHED) or {"hours": {}, "spikes": []}
     first = hour_of(now) - 1
-    asked = recent(bucket, first - 1, now)  # an hour more: what a post brings anyway
+    asked = recent(bucket, first - 1, now, {} if seen is None else seen)  # an hour more: what a post brings anyway
     hours = by_hour(asked)
     counts = {int(hour): int(n) for hour, n in kept["hours"].items() if int(hour) > first - KEPT_WEEKS * WEEK}
     for hour in (first, first + 1):
@@ -62,8 +79,9 @@ def watch(bucket: Bucket, playbook: Playbook, now: datetime) -> list[News]:
         began = began_at(run, known)
         news.append(_news(run, began, hours, playbook))
         spikes[began] = {"id": news[-1].spike.id, "first": began, "last": run[-1][0], "post": news[-1].spike.post}
-    seen = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
-    bucket.put_json(WATCHED, seen)
+    known_now = {"hours": {str(hour): n for hour, n in sorted(counts.items())}, "spikes": list(spikes.values())}
+    if known_now != kept:
+        bucket.put_json(WATCHED, known_now)
     return news
 
 
@@ -94,21 +112,32 @@ def last_minutes(asked: Iterable[Question], now: datetime) -> dict[int, int]:
     return {m: len({c for age, c in questions if age < timedelta(minutes=m)}) for m in WINDOWS}
 
 
-def recent(bucket: Bucket, first: int, now: datetime) -> list[Question]:
-    """The questions asked from the hour `first` on, as the stream's newest files tell: each once."""
+def recent(bucket: Bucket, first: int, now: datetime, seen: Seen) -> list[Question]:
+    """The questions asked from the hour `first` on, as the stream's newest files tell: each once. `seen` becomes what
+    was read for it."""
     since = datetime.fromtimestamp(first * 3600, UTC)
-    found: dict[tuple[str, date], Fact] = {}
-    for key in bucket.written(since, {since.date(), now.astimezone(UTC).date()}):
-        for line in bucket.get(key).splitlines():
-            fact = from_row(json.loads(line))
-            at = (fact.question, fact.day)
-            if at not in found or fact.revision >= found[at].revision:
-                found[at] = fact
-    return [
-        Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
-        for f in found.values()
-        if f.asked_at >= since and f.state is not End.MOVED
-    ]
+    found: dict[tuple[str, date], Row] = {}
+    read: Seen = {}
+    left = REMEMBERED
+    for written in bucket.written(since, {since.date(), now.astimezone(UTC).date()}):
+        rows = seen.get(written) or tuple(_rows(bucket.get(written.key)))
+        left -= len(rows)
+        if left >= 0:
+            read[written] = rows
+        for row in rows:
+            at = (row.question, row.day)
+            if at not in found or row.revision >= found[at].revision:
+                found[at] = row
+    seen.clear()
+    seen.update(read)
+    return [row.asked for row in found.values() if row.asked.asked_at >= since and not row.moved]
+
+
+def _rows(content: bytes) -> Iterator[Row]:
+    for line in content.splitlines():
+        f = from_row(json.loads(line))
+        asked = Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
+        yield Row(f.question, f.day, f.revision, f.state is End.MOVED, asked)
 
 
 def began_at(run: Sequence[tuple[int, float]], known: Iterable[Mapping[str, Any]]) -> int:

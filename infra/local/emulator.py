@@ -77,14 +77,16 @@ def emulator(scratch: Path) -> Iterator[str]:
 
 
 def for_the_emulator(out: Path) -> Path:
-    """A copy of the package in `out`. The emulator compares the parameter RespondConcurrency, which CloudFormation
-    hands over as text, with a number: so here it is one. Layers hold libraries for Lambda's processor, which this
-    machine's cannot run: the functions that need one stay away (tests/reports/test_stack.py runs them). So do alarms
-    that reckon with several metrics, which the emulator does not know (tests/infra/test_alarms.py rings them)."""
+    """A copy of the package in `out`. The emulator compares the parameters RespondConcurrency and NotifyConcurrency,
+    which CloudFormation hands over as text, with a number: so here they are some. Layers hold libraries for Lambda's
+    processor, which this machine's cannot run: the functions that need one stay away (tests/reports/test_stack.py runs
+    them). So do alarms that reckon with several metrics, which the emulator does not know (tests/infra/test_alarms.py
+    rings them)."""
     shutil.copy(BUILD / "deployment.zip", out / "deployment.zip")
     template = json.loads((BUILD / "sam.json").read_text("utf-8"))
-    event = template["Resources"]["Respond"]["Properties"]["Events"]["RespondSqsEventSource"]
-    event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 5
+    for name in ("Respond", "Notify"):
+        event = template["Resources"][name]["Properties"]["Events"][f"{name}SqsEventSource"]
+        event["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 5
     made = {name: r for name, r in template["Resources"].items() if not _beyond_the_emulator(r)}
     made["Dashboard"]["Properties"]["DashboardBody"] = dashboard_body(made)  # names every alarm
     template["Resources"] = made

@@ -26,6 +26,7 @@ MAIL_BATCH, MAIL_WINDOW_S = 10, 10  # of mail events: app.py, resources.yaml
 MEMORY_GB = 0.5  # of the functions whose size no parameter says
 CORE_GB = 1769 / 1024  # buys one core
 LOOKS = 30 * 24 * 12  # of the watch for spikes, every five minutes
+READ_HOURS = 2.5  # that it looks at: this hour as far as it has come, and the two before
 WEEKS = 30 / 7
 APART = ("E-mail", "E-mail events")
 FUNCTIONS_BUSY = 4  # receive, respond, escalate, notify
@@ -246,11 +247,17 @@ class Month:
         ]
 
     def _facts(self) -> Amounts:
-        files = self.fact_files
+        """The stream's objects. Each look of the watch lists a day's, a thousand at a time, and reads those of the last
+        five minutes, or of READ_HOURS where its process is a new one."""
+        files, use = self.fact_files, self.use
+        listed = LOOKS * math.ceil(files / 30 / 2 / 1000)
+        of_a_look = files / LOOKS
+        news = LOOKS * -math.expm1(-of_a_look)  # else it has nothing to keep
+        anew = use["starts_an_hour"] * HOURS * (READ_HOURS - 1 / 12) * 12 * of_a_look
         return [
-            ("Facts kept", "s3_storage", self.n * self.use["fact_kb"] / 2**20 * self.use["facts_months"]),
-            ("Facts written", "s3_request", files + 4 * NIGHTS + LOOKS),
-            ("Facts read", "s3_read", LOOKS * min(120.0, 1 + files / LOOKS * 9) + files + 4 * 60),
+            ("Facts kept", "s3_storage", self.n * use["fact_kb"] / 2**20 * use["facts_months"]),
+            ("Facts written", "s3_request", files + 4 * NIGHTS + listed + news),
+            ("Facts read", "s3_read", LOOKS * (of_a_look + 1) + anew + files + 4 * 60),
         ]
 
     def _mail(self) -> Amounts:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,12 +10,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.reports import watch as module
 from chalicelib.reports.bucket import Bucket
 from chalicelib.reports.columns import End, Fact, to_lines
 from chalicelib.reports.compaction import compact
 from chalicelib.reports.lake import COMPACTED, Lake
 from chalicelib.reports.spikes import WEEK, Usual, busy_now, hour_of, shares
-from chalicelib.reports.watch import KEPT_WEEKS, WATCHED, watch
+from chalicelib.reports.watch import KEPT_WEEKS, WATCHED, Seen, watch
 from tests.playbook.test_campaigns import book
 from tests.reports.test_ledger import fact
 from tests.world import playbook
@@ -216,3 +217,49 @@ def test_what_turned_out_to_be_of_another_day_is_not_of_this_hour(bucket: Bucket
     bucket.put(f"facts/day={back[0].day}/moved.jsonl", to_lines(back))
     assert watch(bucket, playbook(), at) == []
     assert bucket.get_json(WATCHED)["hours"].get(str(hour_of(at)), 0) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counting(Bucket):
+    """A bucket that notes what is read of it."""
+
+    read: list[str] = field(default_factory=list)
+
+    def get(self, key: str) -> bytes:
+        self.read.append(key)
+        return Bucket.get(self, key)
+
+
+def test_a_look_reads_what_was_written_since_the_one_before_and_says_what_it_would_say_without_memory(
+    bucket: Bucket,
+) -> None:
+    at, seen, counting = now(), Seen(), Counting(bucket.client, bucket.name)
+    quiet(bucket, at)
+    rows = asked(bucket, at, 3)
+    assert watch(counting, playbook(), at, seen) == []
+    asked(bucket, at, 40, "b", post="p1")
+    (news,) = watch(counting, playbook(), at, seen)
+    assert [key.rpartition("/")[2] for key in counting.read] == ["a.jsonl", "b.jsonl"]
+    assert (news.spike.count, news.spike.post) == (43, "p1")
+    later = [replace(row, revision=row.revision + 1, state=End.MOVED) for row in rows]
+    bucket.put(f"facts/day={at.date()}/a.jsonl", to_lines(later))  # the batch came again and said more
+    (remembered,), (afresh,) = watch(counting, playbook(), at, seen), watch(bucket, playbook(), at)
+    assert counting.read[2:] == [f"facts/day={at.date()}/a.jsonl"]
+    assert remembered == afresh and remembered.spike.count == 40
+
+
+def test_what_is_compacted_or_old_is_forgotten_and_no_process_keeps_more_than_it_may(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, seen = now(), Seen()
+    asked(bucket, at, 5)
+    asked(bucket, at, 5, "b")
+    watch(bucket, playbook(), at, seen)
+    assert len(seen) == 2
+    bucket.drop([f"facts/day={at.date()}/a.jsonl"])
+    watch(bucket, playbook(), at, seen)
+    assert [written.key.rpartition("/")[2] for written in seen] == ["b.jsonl"]
+    monkeypatch.setattr(module, "REMEMBERED", 7)
+    asked(bucket, at, 5, "c")
+    watch(bucket, playbook(), at, seen)
+    assert sum(map(len, seen.values())) == 5
