@@ -65,7 +65,9 @@ def summary(playbook: Playbook) -> Iterable[str]:
 
 def _team(playbook: Playbook, name: str) -> tuple[str, ...]:
     team = playbook.teams[name]
-    return name, team.email, team.fallback_email, "always" if team.hours.always else _hours(playbook, name)
+    called = ", ".join(dict.fromkeys(team.titles.values()))
+    hours = "always" if team.hours.always else _hours(playbook, name)
+    return f"{name} ({called})" if called else name, team.email, team.fallback_email, hours
 
 
 def _hours(playbook: Playbook, name: str) -> str:
