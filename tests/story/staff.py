@@ -329,7 +329,7 @@ class Staff(Customers):
             return
         must = good and self.may_post(where, asked)
         if not good:
-            before = self.conversation(where)
+            before = self.done_there(where)
         self.owed.said[id] = Said(id, self.now(), marks=self.here(mail.marks, where), known=False)
         message_id = self.world.mail_in(sender, to, text, verdicts=verdicts)
         self.world.run(SECOND)
@@ -340,11 +340,16 @@ class Staff(Customers):
             self.mailed_in.append((mail, message_id, text))
         else:
             assert not self.posted(id), f"P6: posted by {how}"
-            assert self.conversation(where) == before
+            assert self.done_there(where) == before
         self.settle_answer(where, id, asked, must)
 
     def conversation(self, where: Where) -> object:
         return self.world.store.conversation(ConversationKey(*where))
+
+    def done_there(self, where: Where) -> object:
+        """What was asked there and what people did; SES may tell of an e-mail meanwhile."""
+        c = self.world.store.conversation(ConversationKey(*where))
+        return (c.questions, c.acts, c.answers) if c else None
 
     # --- somebody who is not let in ---
 
