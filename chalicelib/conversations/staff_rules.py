@@ -33,9 +33,11 @@ BEGINNING = 200  # characters
 _MAY_BE_OUT = frozenset({Outcome.CLAIMED, Outcome.UNKNOWN})
 
 
-def shown(conversation: Conversation) -> tuple[str, ...]:
-    """The version of a conversation: the tags of all that was asked in it and not deleted."""
-    return tuple(tag(i, q) for i, q in conversation.questions.items() if not q.deleted)
+def shown(conversation: Conversation, listed: int | None = None) -> tuple[str, ...]:
+    """The version of a conversation: the tags of all that was asked in it and not deleted; of what waits for an answer
+    only the oldest `listed`, where a reader sees no more."""
+    unseen = {i for i, _ in open_questions(conversation)[listed:]} if listed is not None else set()
+    return tuple(tag(i, q) for i, q in conversation.questions.items() if not q.deleted and i not in unseen)
 
 
 def open_questions(conversation: Conversation, tags: Collection[str] | None = None) -> list[tuple[str, Question]]:

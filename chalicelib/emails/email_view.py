@@ -88,7 +88,7 @@ class Viewer:
     longest: int = MOST_WORDS
 
     def view(self, email: EscalationEmail) -> View:
-        say, shown = self.say, _shown(email.asked)
+        say, shown = self.say, email.asked[: listed(email.asked)]
         place, account = say.place(email.product), name(email.account)
         more = email.more + len(email.asked) - len(shown)
         closes = email.window_closes_at
@@ -178,12 +178,12 @@ def deed_words(deed: Done, say: Phrases) -> str:
     return say(deed.key, until=until, team=name(deed.team), what=say.label(deed.intent))
 
 
-def _shown(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
-    """The oldest questions that fit into one e-mail; the first always."""
+def listed(asked: tuple[Asked, ...]) -> int:
+    """How many of the oldest questions fit into one e-mail; the first always."""
     shown, words = 0, 0
     for question in asked[:MOST_ASKED]:
         words += len(question.text)
         if shown and words > MOST_WORDS:
             break
         shown += 1
-    return asked[:shown]
+    return shown

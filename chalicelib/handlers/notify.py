@@ -16,6 +16,7 @@ from chalicelib.conversations.conversation import Bundle, Conversation, Notice, 
 from chalicelib.conversations.ladders import NOTICE_RETRY
 from chalicelib.emails import about, links, reply_address
 from chalicelib.emails.content import Content
+from chalicelib.emails.email_view import listed
 from chalicelib.emails.escalation_email import EscalationEmail
 from chalicelib.emails.rendering import render, render_many, subject, subject_of_many
 from chalicelib.handlers.bundles import LISTED, Bundles, Gathering
@@ -288,9 +289,10 @@ class Notifier:
         named = about.tags_about(members[0].key, members[0].name, members[0].notice) if len(members) == 1 else {}
         if not named:
             self.store.note_email(tag, [(m.key, m.name) for m in members], now + KEPT)
-        reply_to = self._reply_to(members, tag, to, now) if kind is None else ""
+        by_mail = kind is None and bool(self.reply_domain)
         shown = members if self.emails_are_read else members[:1]
-        told = tuple([self._told(m, team, to, bool(reply_to), now) for m in shown])
+        told = tuple([self._told(m, team, to, by_mail, now) for m in shown])
+        reply_to = self._reply_to(members[0], listed(told[0].asked), tag, to, now) if by_mail else ""
         subject, text, html = self._words(told, kind, team, len(members), more)
         return Email(
             to=to,
@@ -334,11 +336,9 @@ class Notifier:
             thread=m.thread,
         )
 
-    def _reply_to(self, members: Sequence[Member], tag: str, to: str, now: datetime) -> str:
-        if not self.reply_domain:
-            return ""
-        m = members[0]
-        shown = staff_rules.shown(m.conversation)
+    def _reply_to(self, m: Member, listed: int, tag: str, to: str, now: datetime) -> str:
+        """Where an answer to the e-mail goes: it is to the questions that stand in it, `listed` of those that wait."""
+        shown = staff_rules.shown(m.conversation, listed)
         return reply_address.make(
             self.keys, self.store, self.reply_domain, tag, m.conversation, m.name, to, now, *shown
         )

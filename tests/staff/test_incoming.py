@@ -312,6 +312,26 @@ def test_an_answer_by_mail_leaves_open_what_the_email_did_not_show() -> None:
     assert [i for i, q in box.conversation.questions.items() if q.pending] == ["c2"]
 
 
+def test_an_answer_by_mail_leaves_open_what_did_not_fit_into_the_email() -> None:
+    """Whoever answers has not read it: the e-mail only counts what is too much for it."""
+    box = Mailbox(message("m0", f"Where is my parcel? {'It was to be here. ' * 500}"))
+    world = box.world
+    for n in range(1, 9):
+        at = world.services.now() + timedelta(seconds=n)
+        world.post(message(f"m{n}", f"And what about the other {n}? {'It was to be here too. ' * 500}", at=at))
+    world.run(timedelta(minutes=30), sweep=True)
+    box.email = world.emails[-1]
+    read = {i for i in box.conversation.questions if (f"other {i[1]}?" if i != "m0" else "my parcel") in box.email.text}
+    assert 1 < len(read) < 9
+    assert box.answer("gmail_en").result == "sent"
+    pending = {i for i, q in box.conversation.questions.items() if q.pending}
+    assert pending == set(box.conversation.questions) - read
+    assert box.wire.stand_in.posted[-1].target == "psid-1"
+    emails = len(world.emails)
+    world.run(timedelta(hours=8), sweep=True)
+    assert len(world.emails) > emails  # and its people are told of it further
+
+
 def test_somebody_elses_answer_in_between_is_told_and_nothing_posted() -> None:
     box = Mailbox()
     box.world.post(delivery(comment("r1", "It left today.", author=PAGE, parent="c1", at=box.world.services.now())))
