@@ -20,7 +20,7 @@ services = Services()
 PATIENTLY = {"retries": {"mode": "standard", "total_max_attempts": 4}}  # nobody waits for these
 RESERVE_MS = 90_000  # what one day may take to compact
 SHOWN = timedelta(days=28)  # of a report
-_seen: dict[Any, Any] = {}  # what the watch of this process has read, for its next look
+_kept: dict[str, Any] = {}  # from one invocation to the next
 
 
 def facts(event: Mapping[str, Any], context: Any) -> dict[str, int]:
@@ -54,9 +54,10 @@ def compact(event: Mapping[str, Any], context: Any) -> dict[str, int]:
 def watch(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """Every few minutes: tells marketing when far more is asked than usual."""
     from chalicelib.handlers.messages import SpikeFound, encode
+    from chalicelib.reports.watch import Seen
     from chalicelib.reports.watch import watch as look
 
-    found = look(_bucket(), services.playbook, services.now(), _seen)
+    found = look(_bucket(), services.playbook, services.now(), _kept.setdefault("watch", Seen()))
     for news in found if services.playbook.spikes_to else ():
         spike = news.spike
         message = SpikeFound(

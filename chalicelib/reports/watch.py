@@ -6,15 +6,15 @@ is over.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.playbook.policy import Playbook
 from chalicelib.reports.bucket import Bucket, Written
-from chalicelib.reports.columns import End, from_row
+from chalicelib.reports.columns import End, Fact, from_row
 from chalicelib.reports.spikes import (
     HOUR,
     WEEK,
@@ -34,21 +34,38 @@ WATCHED: Final = "watch.json"  # {"hours": {hour: count}, "spikes": [...]}, of t
 KEPT_WEEKS: Final = 9
 QUOTED: Final = 40  # questions of a spike that its news names
 QUESTIONS_OF: Final = 0.5  # a campaign is named when its kinds of question are so much of a spike
-REMEMBERED: Final = 100_000  # rows that a process keeps from one look to the next: some 60 MB
+REMEMBERED: Final = 400_000  # questions that a process keeps from one look to the next: some 260 MB
 
 
 class Row(NamedTuple):
     """Of a fact what the watch goes by."""
 
-    question: str
-    day: date
     revision: int
     moved: bool
     asked: Question
 
 
-Seen = dict[Written, tuple[Row, ...]]
-"""What a process has read before, by the object and what it held."""
+@dataclass(slots=True)
+class Seen:
+    """What a process has read, so that no look reads it again: the objects, and the newest of each question and day."""
+
+    objects: frozenset[Written] = frozenset()
+    rows: dict[tuple[str, date], Row] = field(default_factory=dict)
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Takes in what an object says, in whatever order they come."""
+        for f in facts:
+            at = (f.question, f.day)
+            if at not in self.rows or f.revision >= self.rows[at].revision:
+                asked = Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
+                self.rows[at] = Row(f.revision, f.state is End.MOVED, asked)
+
+    def keep(self, objects: Iterable[Written], since: datetime) -> None:
+        """Forgets what is older, or everything where that is more than a process has room for."""
+        self.objects = frozenset(objects)
+        self.rows = {at: row for at, row in self.rows.items() if row.asked.asked_at >= since}
+        if len(self.rows) > REMEMBERED:
+            self.objects, self.rows = frozenset(), {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,7 @@ def watch(bucket: Bucket, playbook: Playbook, now: datetime, seen: Seen | None =
     has read at the look before, so that it is not read again."""
     kept = bucket.get_json(WATCHED) or {"hours": {}, "spikes": []}
     first = hour_of(now) - 1
-    asked = recent(bucket, first - 1, now, {} if seen is None else seen)  # an hour more: what a post brings anyway
+    asked = recent(bucket, first - 1, now, seen or Seen())  # an hour more: what a post brings anyway
     hours = by_hour(asked)
     counts = {int(hour): int(n) for hour, n in kept["hours"].items() if int(hour) > first - KEPT_WEEKS * WEEK}
     for hour in (first, first + 1):
@@ -113,31 +130,15 @@ def last_minutes(asked: Iterable[Question], now: datetime) -> dict[int, int]:
 
 
 def recent(bucket: Bucket, first: int, now: datetime, seen: Seen) -> list[Question]:
-    """The questions asked from the hour `first` on, as the stream's newest files tell: each once. `seen` becomes what
-    was read for it."""
+    """The questions asked from the hour `first` on, as the stream's newest files tell: each once."""
     since = datetime.fromtimestamp(first * 3600, UTC)
-    found: dict[tuple[str, date], Row] = {}
-    read: Seen = {}
-    left = REMEMBERED
-    for written in bucket.written(since, {since.date(), now.astimezone(UTC).date()}):
-        rows = seen.get(written) or tuple(_rows(bucket.get(written.key)))
-        left -= len(rows)
-        if left >= 0:
-            read[written] = rows
-        for row in rows:
-            at = (row.question, row.day)
-            if at not in found or row.revision >= found[at].revision:
-                found[at] = row
-    seen.clear()
-    seen.update(read)
-    return [row.asked for row in found.values() if row.asked.asked_at >= since and not row.moved]
-
-
-def _rows(content: bytes) -> Iterator[Row]:
-    for line in content.splitlines():
-        f = from_row(json.loads(line))
-        asked = Question(f.asked_at, f.post, f.intent or "other", f.question, f.conversation)
-        yield Row(f.question, f.day, f.revision, f.state is End.MOVED, asked)
+    written = bucket.written(since, {since.date(), now.astimezone(UTC).date()})
+    for found in written:
+        if found not in seen.objects:
+            seen.add(from_row(json.loads(line)) for line in bucket.get(found.key).splitlines())
+    asked = [row.asked for row in seen.rows.values() if row.asked.asked_at >= since and not row.moved]
+    seen.keep(written, since)
+    return asked
 
 
 def began_at(run: Sequence[tuple[int, float]], known: Iterable[Mapping[str, Any]]) -> int:

@@ -177,6 +177,7 @@ class Month:
         mail = self.emails * (1 + 1 / self.mail_batch)  # each sent alone, what became of them told together
         invocations = self.deliveries + self.told / self.batch + mail + SWEEPS + self.timers
         reports = self.use["reports_gb_seconds"] + LOOKS * self.use["look_s"] * MEMORY_GB
+        reports += self.changes * self.use["look_fact_ms"] / 1000 * MEMORY_GB
         facts = self.changes * self.use["fact_change_ms"] + self.n * self.used["fact_calls"] * self.use["dynamodb_ms"]
         reports += facts / 1000 * MEMORY_GB
         out = self.deliveries * self.use["answer_kb"] + self.n * self.used["acknowledged"] * self.use["post_kb"]
@@ -237,7 +238,8 @@ class Month:
     def _table(self) -> Amounts:
         kept = self.n * self.use["retention_months"] / 2**30
         stored = kept * (self.used["bytes_stored"] + self.used["index_bytes"])
-        counted = stored * 2**30 / 4096 / 2  # the weekly report looks through the table, eventually consistent
+        # the weekly report looks through the table, eventually consistent, until its time runs short
+        counted = min(stored, self.use["looked_through_gb"]) * 2**30 / 4096 / 2
         reads = self.n * self.used["read_units"] + (SWEEPS + self.timers) * self.used["sweep_read_units"]
         return [
             ("DynamoDB writes", "dynamodb_write", self.n * self.used["write_units"]),

@@ -248,18 +248,29 @@ def test_a_look_reads_what_was_written_since_the_one_before_and_says_what_it_wou
     assert remembered == afresh and remembered.spike.count == 40
 
 
-def test_what_is_compacted_or_old_is_forgotten_and_no_process_keeps_more_than_it_may(
+def test_a_process_forgets_what_is_old_and_keeps_no_more_than_it_has_room_for(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at, seen = now(), Seen()
+    at, seen, counting = now(), Seen(), Counting(bucket.client, bucket.name)
     asked(bucket, at, 5)
-    asked(bucket, at, 5, "b")
-    watch(bucket, playbook(), at, seen)
-    assert len(seen) == 2
-    bucket.drop([f"facts/day={at.date()}/a.jsonl"])
-    watch(bucket, playbook(), at, seen)
-    assert [written.key.rpartition("/")[2] for written in seen] == ["b.jsonl"]
+    asked(bucket, at - timedelta(hours=4), 5, "old")
+    watch(counting, playbook(), at, seen)
+    assert {id for id, _ in seen.rows} == {f"a{n}" for n in range(5)}
     monkeypatch.setattr(module, "REMEMBERED", 7)
-    asked(bucket, at, 5, "c")
+    asked(bucket, at, 5, "b")
+    watch(counting, playbook(), at, seen)
+    assert not seen.rows and not seen.objects
+    watch(counting, playbook(), at, seen)  # which reads all of it again
+    assert bucket.get_json(WATCHED)["hours"][str(hour_of(at))] == 10
+    assert len(counting.read) == 2 + 1 + 3
+
+
+def test_what_fails_to_be_read_is_read_at_the_next_look(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    at, seen = now(), Seen()
+    asked(bucket, at, 3)
+    asked(bucket, at, 4, "b")
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(Bucket, "get", lambda self, key: b"" if key.endswith("a.jsonl") else 1 // 0)
+        watch(bucket, playbook(), at, seen)
     watch(bucket, playbook(), at, seen)
-    assert sum(map(len, seen.values())) == 5
+    assert bucket.get_json(WATCHED)["hours"][str(hour_of(at))] == 7
