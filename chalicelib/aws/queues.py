@@ -13,7 +13,7 @@ BATCH = 10  # messages that one call puts
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 LONGEST_DELAY = timedelta(minutes=15)
 HELD = timedelta(minutes=5)  # longer than one look through all dead letters takes
-FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(seconds=100)
 
 
 class QueueUnavailable(Exception):
@@ -63,7 +63,8 @@ class Visibility(Protocol):
 
 def retry_after(receives: int) -> timedelta:
     """When a message that has failed `receives` times comes again: soon where the fault was a passing one, ever later
-    where it stays, so that half an hour's outage makes no dead letters (maxReceiveCount in resources.yaml)."""
+    where it stays, so that half an hour's outage makes no dead letters (maxReceiveCount in resources.yaml); but never
+    so late that something urgent waits for two minutes more when the outage is over."""
     return min(FIRST_RETRY * 2.0 ** min(receives - 1, 20), LONGEST_RETRY)
 
 

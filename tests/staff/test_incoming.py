@@ -12,11 +12,14 @@ from chalicelib.aws.mail_bucket import HEAD
 from chalicelib.aws.mailer import Email
 from chalicelib.conversations.conversation import Conversation, State
 from chalicelib.outcomes.types import Handled
+from chalicelib.platforms.http import Answer
 from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
 from infra.local.stand_in import Fault
 from tests.http_doubles import StandInHttp
 from tests.staff.mails.make import ANSWER, programs, too_large
 from tests.staff.test_answers import silent
+from tests.story.shop import ShopWorld
+from tests.story.telling import policies
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
 MAILS = Path(__file__).parent / "mails"
@@ -357,6 +360,28 @@ def test_a_platform_that_takes_none_just_now_is_asked_again_by_the_queue() -> No
         box.answer("gmail_en")
     assert box.answer("gmail_en").result == "sent"
     assert box.wire.texts() == [ANSWER["en"]]
+
+
+@pytest.mark.parametrize("minutes", [2, 15, 40])
+def test_an_answer_that_the_platform_takes_none_of_for_a_while_is_posted_or_told_and_never_lost(minutes: int) -> None:
+    """The queue brings it again until then; it says so where a message becomes a dead letter."""
+    world = ShopWorld(policies(bundled=False)[0], NOW)
+    world.deliver(message("q1", "hm, and what about the other one? (q1v1)", at=NOW))
+    world.run(timedelta(minutes=15))
+    (email,) = world.mail_room.sent
+    world.wire.always = Answer(429, {"error": {"code": 4}})
+    world.mail_in(email.to, email.reply_to, "Kim says: it is green.")
+    world.run(timedelta(minutes=minutes))
+    world.wire.always = None
+    world.run(timedelta(minutes=10))
+    (c,) = world.conversations()
+    told = [m for m in world.mail_room.sent if m.tags["kind"] == "refusal"]
+    if minutes < 20:
+        assert [p.text for p in world.wire.stand_in.posted] == ["Kim says: it is green."]
+        assert c.state is State.ANSWERED and not told
+    else:
+        assert not world.wire.stand_in.posted and c.state is State.OPEN
+        assert [m.to for m in told] == [email.to] and "it is green" in told[0].text
 
 
 def test_without_a_domain_the_answer_goes_to_the_team_and_the_email_says_so() -> None:
