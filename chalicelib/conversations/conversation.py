@@ -286,7 +286,8 @@ class Conversation:
 
     def waiting_on(self, round: int) -> list[Question]:
         """The open questions of the ladder `round`, the oldest promise first."""
-        return sorted((q for q in self.questions.values() if q.pending and q.round == round), key=lambda q: q.since)
+        waiting = [q for q in self.questions.values() if q.round == round and q.pending]
+        return sorted(waiting, key=lambda q: q.since) if len(waiting) > 1 else waiting
 
     def about(self, notice: Notice) -> str | None:
         """What `notice` is about now: the intent of the oldest question that still waits on its ladder."""

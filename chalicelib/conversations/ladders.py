@@ -44,9 +44,10 @@ def arrange(old: Conversation | None, new: Conversation, clocks: Clocks, now: da
     what falls due when."""
     c = _still_promised(old, _upgraded(new, clocks))
     waited = {i for i, q in (old.questions if old else {}).items() if q.pending}
-    for id, q in sorted(c.questions.items(), key=lambda row: (row[1].since, row[1].at, row[0])):
-        if not q.pending:
-            continue
+    waiting = [(id, q) for id, q in c.questions.items() if q.pending]
+    if len(waiting) > 1:
+        waiting.sort(key=lambda row: (row[1].since, row[1].at, row[0]))
+    for id, q in waiting:
         ladder = c.ladders.get(str(q.round))
         if id not in waited or ladder is None or (clocks.is_urgent(q.intent) and not ladder.urgent):
             c = _place(c, id, q, clocks, now)
@@ -167,23 +168,24 @@ def schedule(conversation: Conversation, clocks: Clocks) -> Conversation:
     """Sets when each ladder falls due, from the oldest promise on it, and drops those that nothing waits on. A question
     that somebody has claimed or put off waits until then."""
     c = conversation
-    questions = {i: _promised(q, clocks) for i, q in c.questions.items()}
+    questions = _all_promised(c.questions, clocks)
     waiting: dict[int, list[tuple[str, Question]]] = {}
     for i, q in questions.items():
         if q.pending:
             waiting.setdefault(q.round, []).append((i, q))
     ladders: dict[str, Ladder] = {}
+    first: datetime | None = None
     for number, ladder in c.ladders.items():
         if on_it := waiting.get(int(number)):
-            times = [_call(c, i, q, ladder, clocks) for i, q in _first_of_each(c, on_it)]
-            due_at = min([t for t in times if t], default=None)
+            times = [t for i, q in _first_of_each(c, on_it) if (t := _call(c, i, q, ladder, clocks))]
+            due_at = min(times) if times else None
             ladders[number] = ladder if ladder.due_at == due_at else replace(ladder, due_at=due_at)
+            first = min(first, due_at) if first and due_at else first or due_at
     newest = ladders.get(str(c.round))
     tier = newest.tier if newest else c.tier
-    due_at = min([ladder.due_at for ladder in ladders.values() if ladder.due_at], default=None)
-    if (questions, ladders, tier, due_at) == (c.questions, c.ladders, c.tier, c.due_at):
+    if questions is c.questions and tier == c.tier and first == c.due_at and ladders == c.ladders:
         return c
-    return replace(c, questions=questions, ladders=ladders, tier=tier, due_at=due_at)
+    return replace(c, questions=questions, ladders=ladders, tier=tier, due_at=first)
 
 
 def forget_promises(c: Conversation) -> Conversation:
@@ -193,9 +195,14 @@ def forget_promises(c: Conversation) -> Conversation:
     return replace(c, questions=questions)
 
 
-def _promised(q: Question, clocks: Clocks) -> Question:
-    wanted = q.needs_answer and not q.deleted and not q.promised_by
-    return replace(q, promised_by=clocks.promise(q.intent, q.since)) if wanted else q
+def _all_promised(questions: dict[str, Question], clocks: Clocks) -> dict[str, Question]:
+    """The same ones where each that needs an answer has its promise."""
+    new = {
+        i: replace(q, promised_by=clocks.promise(q.intent, q.since))
+        for i, q in questions.items()
+        if not q.promised_by and q.needs_answer and not q.deleted
+    }
+    return {**questions, **new} if new else questions
 
 
 def _first_of_each(c: Conversation, waiting: list[tuple[str, Question]]) -> list[tuple[str, Question]]:

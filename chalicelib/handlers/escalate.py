@@ -99,8 +99,7 @@ class Escalator:
         """Escalates one conversation if it is overdue; `anew`: by the playbook as it is now, whatever was planned. One
         in public that is not (its notice is under way, or its entry lags) costs one read. What is not urgent waits in
         `outgoing`, where there is one, for the others of a sweep. Raises Contention and QueueUnavailable."""
-        alone = key.thread == key.customer  # then one read brings both
-        thread, item = self.store.standing(key) if alone else (None, self.store.item(key))
+        thread, item = self.store.standing(key)
         if item is None:  # erased in between; the index lags
             return
         known = item.noun(Conversation)

@@ -86,7 +86,7 @@ class Notifier:
             return
         team = self.playbook.team_of(known, notice)
         if gathering := self._bundles.gathering(known, notice, team.name, team.email, now):
-            self._gather(key, name, gathering, now)
+            self._gather(key, name, gathering, now, item)
             return
         if member := self._claim(key, name, now, thread, item):
             self._send([member], None, now)
@@ -126,9 +126,9 @@ class Notifier:
 
     # --- several in one ---
 
-    def _gather(self, key: ConversationKey, name: str, gathering: Gathering, now: datetime) -> None:
+    def _gather(self, key: ConversationKey, name: str, gathering: Gathering, now: datetime, seen: Item | None) -> None:
         """Notes the notice for an e-mail that is being put together. Should its message get lost, the sweep brings the
-        notice again after that."""
+        notice again after that. `seen` is the conversation as it was read a moment ago."""
         again = gathering.at + NOTICE_RETRY
 
         def wait(old: Conversation) -> Conversation:
@@ -136,7 +136,7 @@ class Notifier:
             pending = notice.state is Outcome.PENDING
             return rules.record_notice(old, name, Outcome.PENDING, again_at=again) if pending else old
 
-        self.store.update_conversation(key, wait, now)
+        self.store.update_conversation(key, wait, now, seen=seen)
         named = dump(key)
         member = hashlib.sha256(f"{named}|{name}".encode()).hexdigest()[:32]
         where = {**named, "notice": name}

@@ -333,11 +333,10 @@ class Step(NamedTuple):
         against the caps, and a reply that a rate limit held back would then never go out. `again`: an earlier delivery
         told of it, and nothing new came."""
         r, now = self.responder, self.now()
-        key, new, seen = ConversationKey.of(interaction), not known and not interaction.private, None
+        key, new, said, seen = ConversationKey.of(interaction), not known and not interaction.private, None, None
         if key.thread == key.customer:  # both in one read, and what is not there need not be looked for again
-            (thread, seen), new = r.store.standing(key), True
-        else:
-            thread = r.store.thread(interaction.product, interaction.account, interaction.thread)
+            (said, seen), new = r.store.standing(key), True
+        thread = said or r.store.thread(key.product, key.account, key.thread)
         intent = r.intent(interaction.reading)
         needs_answer = not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
 

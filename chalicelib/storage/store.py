@@ -234,13 +234,12 @@ class Store(SmallThings):
         item = self.table.get(conversation_key(key), lately=True)
         return item.noun(Conversation) if item else None
 
-    def standing(self, key: ConversationKey) -> tuple[Thread, Item | None]:
-        """What the brand's people said in the thread of a conversation, and the conversation's item (None: there is
-        none), read consistently; in one call where the thread is the customer's own."""
-        place = (key.product, key.account, key.thread)
+    def standing(self, key: ConversationKey) -> tuple[Thread | None, Item | None]:
+        """The conversation's item (None: there is none), read consistently; and what the brand's people said in its
+        thread, where that is the customer's own, so that one call brings both."""
         if key.thread != key.customer:
-            return self.thread(*place), self.item(key)
-        talk = self.talk(*place)
+            return None, self.item(key)
+        talk = self.talk(key.product, key.account, key.thread)
         return talk.thread, next((h.item for h in talk.held if h.noun.customer == key.customer), None)
 
     def reduce_conversation(

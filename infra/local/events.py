@@ -156,10 +156,10 @@ def send_event(id: str, to: str, tags: Mapping[str, str]) -> dict[str, Any]:
     return {"eventType": "Send", "mail": {**mail, "timestamp": datetime.now(UTC).isoformat()}, "send": {}}
 
 
-def message(body: str, receives: int = 1) -> dict[str, Any]:
+def message(body: str, receives: int = 1, id: str = "1") -> dict[str, Any]:
     """One message as `ReceiveMessage` gives it for the `receives`th time."""
     attributes = {"ApproximateReceiveCount": str(receives)}
-    return {"MessageId": "1", "ReceiptHandle": "1", "Body": body, "MD5OfBody": "", "Attributes": attributes}
+    return {"MessageId": id, "ReceiptHandle": id, "Body": body, "MD5OfBody": "", "Attributes": attributes}
 
 
 def schedule_event(at: datetime) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -126,6 +125,7 @@ class Due(NamedTuple):
     order: int
     name: str
     body: str = ""
+    receives: int = 0  # how often a queue's message has come before
 
 
 class VirtualClock:
@@ -136,9 +136,9 @@ class VirtualClock:
         self._heap: list[Due] = []
         self._order = 0
 
-    def add(self, at: datetime, name: str, body: str = "") -> None:
+    def add(self, at: datetime, name: str, body: str = "", receives: int = 0) -> None:
         self._order += 1
-        heapq.heappush(self._heap, Due(max(at, self.now), self._order, name, body))
+        heapq.heappush(self._heap, Due(max(at, self.now), self._order, name, body, receives))
 
     def next(self, until: datetime) -> Due | None:
         """The next thing that is due by `until`, with the clock set to its time; None when there is none."""
@@ -147,6 +147,13 @@ class VirtualClock:
         due = heapq.heappop(self._heap)
         self.now = due.at
         return due
+
+    def with_others(self, due: Due, most: int) -> list[Due]:
+        """`due` and what comes next, as long as it is the same thing at the same time: at most so many in all."""
+        together, heap = [due], self._heap
+        while len(together) < most and heap and heap[0].name == due.name and heap[0].at == due.at:
+            together.append(heapq.heappop(heap))
+        return together
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,36 +173,40 @@ class MemoryQueue:
 
 @dataclass(slots=True)
 class MemoryVisibility:
-    """`chalicelib.aws.queues.Visibility` for the one message that is being worked on."""
+    """`chalicelib.aws.queues.Visibility` for the messages that are being worked on, by receipt handle."""
 
-    shortened: timedelta | None = None
+    shortened: dict[str, timedelta] = field(default_factory=dict)
 
     def shorten(self, arn: str, after: Mapping[str, timedelta]) -> None:
-        self.shortened = min(after.values())
+        self.shortened.update(after)
 
 
 @dataclass(slots=True)
 class Deliverer:
-    """SQS and Lambda: hands each message to its function, and brings it again as resources.yaml says when it failed."""
+    """SQS and Lambda: hands messages to their function, and brings each again as resources.yaml says when it failed."""
 
     virtual_clock: VirtualClock
     visibility: MemoryVisibility
-    _receives: Counter[str] = field(default_factory=Counter)
 
     def deliver(self, due: Due, function: Callable[[Any, Any], Any]) -> bool:
         """Whether the message goes on: False when it is a dead letter now."""
-        self._receives[due.body] += 1
-        self.visibility.shortened = None
-        event = events.sqs_event([events.message(due.body, self._receives[due.body])], due.name)
-        if not function(event, None)["batchItemFailures"]:
-            del self._receives[due.body]
-            return True
-        rule = redeliveries()[TEMPLATE_NAMES[due.name]]
-        if self._receives[due.body] >= rule.receives:
-            return False
-        again = self.virtual_clock.now + (self.visibility.shortened or rule.visibility)
-        self.virtual_clock.add(again, due.name, due.body)
-        return True
+        return not self.deliver_all([due], function)
+
+    def deliver_all(self, batch: Sequence[Due], function: Callable[[Any, Any], Any]) -> int:
+        """Hands one queue's messages to one invocation; how many of them are dead letters now."""
+        queue, by_id = batch[0].name, {str(number): due for number, due in enumerate(batch, start=1)}
+        self.visibility.shortened.clear()
+        taken = [events.message(due.body, due.receives + 1, id) for id, due in by_id.items()]
+        failed = function(events.sqs_event(taken, queue), None)["batchItemFailures"]
+        if not failed:
+            return 0
+        rule = redeliveries()[TEMPLATE_NAMES[queue]]
+        again = [(id, by_id[id]) for id in (row["itemIdentifier"] for row in failed)]
+        again = [(id, due) for id, due in again if due.receives + 1 < rule.receives]
+        for id, due in again:
+            after = self.visibility.shortened.get(id, rule.visibility)
+            self.virtual_clock.add(self.virtual_clock.now + after, queue, due.body, due.receives + 1)
+        return len(failed) - len(again)
 
 
 @dataclass(slots=True)

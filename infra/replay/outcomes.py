@@ -9,7 +9,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from infra.replay.memory import VirtualClock
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 class Outcomes:

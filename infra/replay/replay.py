@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
+from chalice.app import SQSEventConfig
+
 from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.codec import to_time
@@ -54,6 +56,11 @@ class Replay:
         self._outcomes = outcomes
         self._sweep_every = timedelta(minutes=app.SWEEP_MINUTES)
         self._deliverer = Deliverer(services.virtual_clock, services.visibility)  # type: ignore[arg-type]
+        self._at_once: dict[str, int] = {
+            str(source.queue): source.batch_size
+            for source in app.app.event_sources
+            if isinstance(source, SQSEventConfig)
+        }
 
     def run(self, until: datetime) -> None:
         """Everything up to `until`."""
@@ -142,7 +149,8 @@ class Replay:
         self._services.virtual_clock.add(line.at, "mail-events", json.dumps(event))
 
     def _queue(self, due: Due, handler: Any) -> None:
-        if not self._deliverer.deliver(due, handler):
+        batch = self._services.virtual_clock.with_others(due, self._at_once[due.name])
+        for _ in range(self._deliverer.deliver_all(batch, handler)):
             self._outcomes.count(f"dead letters in {due.name}")
 
     def _sweep(self) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from chalicelib.platforms.base import hmac_hex
 from infra.replay.command import main
+from infra.replay.memory import Deliverer, MemoryVisibility, VirtualClock
+from infra.stack.definitions import redeliveries
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, b64, comment, delivery
 
@@ -181,3 +183,34 @@ def test_facts_and_report_of_what_was_replayed(files: Path, capsys: pytest.Captu
     assert str(report) in capsys.readouterr().out
     assert run(files, "--facts", str(facts)) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def test_messages_that_are_due_together_share_an_invocation_and_each_comes_again_for_itself() -> None:
+    clock, visibility = VirtualClock(NOW), MemoryVisibility()
+    seen: list[list[tuple[str, str]]] = []
+    deliverer = Deliverer(clock, visibility)
+    for number in range(7):
+        clock.add(NOW, "escalations", f"m{number}")
+    clock.add(NOW, "inbox", "other")
+    clock.add(NOW, "escalations", "m8")
+    clock.add(NOW + timedelta(seconds=1), "escalations", "m9")
+
+    def work(event: Any, context: Any) -> Any:
+        records = event["Records"]
+        seen.append([(r["body"], r["attributes"]["ApproximateReceiveCount"]) for r in records])
+        failed = [r for r in records if r["body"] in ("m1", "m3")]
+        if failed and len(seen) == 1:
+            visibility.shorten("queue", {failed[0]["receiptHandle"]: timedelta(seconds=5)})
+        return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in failed]}
+
+    times, dead = [], 0
+    while due := clock.next(NOW + timedelta(days=1)):
+        batch = clock.with_others(due, 5)
+        times.append((clock.now - NOW).total_seconds())
+        dead += deliverer.deliver_all(batch, work)
+    first = [[(f"m{n}", "1") for n in range(5)], [("m5", "1"), ("m6", "1")], [("other", "1")], [("m8", "1")]]
+    assert seen[:6] == [*first, [("m9", "1")], [("m1", "2")]]
+    usual = redeliveries()["EscalationsQueue"]
+    assert times[:7] == [0, 0, 0, 0, 1, 5, usual.visibility.total_seconds()]
+    tried = [body for batch in seen for body, _ in batch]
+    assert dead == 2 and tried.count("m1") == tried.count("m3") == usual.receives and tried.count("m0") == 1
