@@ -10,6 +10,7 @@ from chalicelib.emails.escalation_email import Asked, Done, EscalationEmail, Lin
 from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
 from chalicelib.emails.safe_text import name, quoted
+from chalicelib.playbook.wording import said_by
 
 MOST_ASKED = 40  # open questions shown whole in one e-mail; the rest is counted and stands on the page
 MOST_WORDS = 60_000  # characters of them: above about 100 KB mail programs hide the end
@@ -97,7 +98,6 @@ class Viewer:
             window = say("window", duration=say.duration(closes - email.now), time=say.time(closes))
         elif closes:
             window = say("window_closed")
-        late = "late" if email.answer_by <= email.now else "goal"
         return View(
             email=email,
             label=say.label(email.intent),
@@ -112,7 +112,7 @@ class Viewer:
             open_on=say("open_on", where=place) if email.inbox else "",
             find_them=say("find_them", where=place, whom=name(email.whom)) if email.whom and not email.inbox else "",
             not_told=not_told(email, say) if email.page else "",
-            promise=say("promised" if email.promised else late, time=say.time(email.answer_by)),
+            promise=promise(email, say),
             window=window,
             window_closed=bool(closes and closes <= email.now),
             said=tuple([self._spoken(line, account) for line in email.lines]),
@@ -164,6 +164,13 @@ class Viewer:
 @cache
 def _actions(say: Phrases) -> Actions:
     return Actions(*map(say, Actions._fields))
+
+
+def promise(email: EscalationEmail, say: Phrases) -> str:
+    """By when the customer waits for an answer: the time that they were told, where they were."""
+    if email.promised:
+        return say("promised", time=say.time(said_by(email.answer_by)))
+    return say("late" if email.answer_by <= email.now else "goal", time=say.time(email.answer_by))
 
 
 def not_told(email: EscalationEmail, say: Phrases) -> str:

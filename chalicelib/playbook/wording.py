@@ -65,10 +65,7 @@ class Wording:
     def when(self, by: datetime, now: datetime, zone: ZoneInfo, *, named: bool = False) -> str:
         """`by` in words, as seen from `now` on the shop's clock, rounded up to the next five minutes; `named`: with the
         zone of that clock."""
-        local = by.astimezone(zone)
-        late = timedelta(minutes=local.minute % _STEP, seconds=local.second, microseconds=local.microsecond)
-        if late:
-            local = (by.astimezone(UTC) - late + timedelta(minutes=_STEP)).astimezone(zone)
+        local = said_by(by).astimezone(zone)
         midnight = bool(self.midnight) and (local.hour, local.minute) == (0, 0)
         day = local.date() - timedelta(days=midnight)  # it ends the day before
         days = (day - now.astimezone(zone).date()).days
@@ -110,6 +107,13 @@ class Wording:
             pattern = self.one_o_clock
         clock = {"{hour}": str(local.hour), "{hh}": f"{local:%H}", "{minute}": f"{local:%M}"}
         return _filled(pattern, clock)
+
+
+def said_by(by: datetime) -> datetime:
+    """The time that a customer is told for the promise `by`, in UTC: the next five minutes, never earlier."""
+    utc = by.astimezone(UTC)
+    late = timedelta(minutes=utc.minute % _STEP, seconds=utc.second, microseconds=utc.microsecond)
+    return utc - late + timedelta(minutes=_STEP) if late else utc
 
 
 def on_lines(text: str) -> str:

@@ -13,7 +13,7 @@ from chalicelib import platforms
 from chalicelib.conversations import staff_rules
 from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.emails.email_view import deed_words, not_told
+from chalicelib.emails.email_view import deed_words, not_told, promise
 from chalicelib.emails.escalation_email import EscalationEmail, Line
 from chalicelib.emails.known import lines
 from chalicelib.emails.phrases import Phrases
@@ -105,6 +105,7 @@ def render(view: View, said: Said, once: str) -> str:
         known=list(lines(view.email.known, say)) if view.email.known else [],
         stopped=bool(view.email.known and view.email.known.stopped),
         not_told=not_told(view.email, say),
+        promise=promise(view.email, say),
         first_words=first_words,
     )
 

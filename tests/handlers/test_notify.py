@@ -11,6 +11,7 @@ from chalicelib.conversations import rules
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.emails import safe_text
+from tests.staff.desk_browser import newest
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
 
@@ -38,6 +39,17 @@ def test_it_tells_what_was_asked_by_whom_when_where_and_what_was_said_already() 
         assert "https://www.facebook.com/c1" in body
         assert "This is an automated reply." in body
         assert "10\N{NO-BREAK SPACE}min" in body
+
+
+def test_it_names_the_time_that_the_customer_was_told() -> None:
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    world.run(timedelta(minutes=2, seconds=30))
+    world.post(delivery(comment("c1", COMMON, at=world.services.now())))
+    world.run(timedelta(hours=1))
+    told = "11:05"  # an hour later, and then the next five minutes
+    assert f"today by {told}" in str(world.platforms.posted[0])
+    assert f"promised an answer by Mon 23 November 2026, {told} GMT" in world.emails[0].text
+    assert f"promised an answer by Mon 23 November 2026, {told} GMT" in newest(world).html
 
 
 def test_it_says_when_the_messaging_window_closes() -> None:
