@@ -399,7 +399,7 @@ def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_upl
     [
         ("Stage", "My Shop", "STAGE cannot be 'My Shop': Name of this deployment"),
         ("MailFrom", "earshot", "MAIL_FROM cannot be 'earshot': Address that escalations come from"),
-        ("RetentionDays", "a year", "RETENTION_DAYS is a whole number from 1"),
+        ("RetentionDays", "a year", "RETENTION_DAYS is a whole number from 1 on"),
         ("RespondConcurrency", "1", "RESPOND_CONCURRENCY is a whole number from 2 to 1000"),
         ("NotifyConcurrency", "1", "NOTIFY_CONCURRENCY is a whole number from 2 to 1000"),
         ("Memory", "300", "MEMORY is one of 256, 512, 1024, 1769"),

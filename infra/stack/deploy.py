@@ -166,10 +166,10 @@ def _check(name: str, parameter: Mapping[str, Any], value: str) -> None:
     if allowed and value not in allowed:
         raise DeployError(f"{written(name)} is one of {', '.join(allowed)}")
     if parameter.get("Type") == "Number":
-        least, most = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**9)
-        if not (value.isdigit() and least <= int(value) <= most):
-            why = parameter.get("Description", "")
-            raise DeployError(f"{written(name)} is a whole number from {least} to {most}: {why}")
+        least, most = parameter.get("MinValue", 0), parameter.get("MaxValue")
+        if not (value.isdigit() and least <= int(value) <= (most or int(value))):
+            span = f"from {least} to {most}" if most else f"from {least} on"
+            raise DeployError(f"{written(name)} is a whole number {span}: {parameter.get('Description', '')}")
     elif not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
         raise DeployError(f"{written(name)} cannot be {value!r}: {parameter.get('Description', '')}")
 
