@@ -126,7 +126,7 @@ def test_an_email_of_which_ses_says_nothing_goes_out_again_in_time() -> None:
 
 def test_what_failed_comes_again_in_seconds_and_an_outage_of_half_an_hour_makes_no_dead_letters() -> None:
     assert retry_after(1) <= timedelta(seconds=10)
-    for name in ("InboxQueue", "EscalationsQueue", "MailEventsQueue", "IncomingMailQueue"):
+    for name in ("InboxQueue", "DueQueue", "EscalationsQueue", "MailEventsQueue", "IncomingMailQueue"):
         waits = [retry_after(n) for n in range(1, redeliveries()[name].receives)]
         assert waits == sorted(waits)
         assert sum(waits, timedelta()) >= timedelta(minutes=30)

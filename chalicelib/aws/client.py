@@ -41,12 +41,14 @@ _AGAIN = frozenset(
 
 
 class AwsError(Exception):
-    """AWS refused the call, or gave no answer; the text is AWS's code, never a value. `answer` is what else it said."""
+    """AWS refused the call, or gave no answer; the text is AWS's code, never a value. `answer` is what else it said.
+    `passing`: it is nothing about what was asked (throttled, an error of theirs, no answer)."""
 
-    def __init__(self, code: str, answer: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, code: str, answer: Mapping[str, Any] | None = None, *, passing: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.answer = answer or {}
+        self.passing = passing or code in _AGAIN
 
 
 class Service(NamedTuple):
@@ -152,14 +154,14 @@ class LeanAws:
                 received = self._wire.request("POST", at, sent, body)
             except (NotConnected, Lost) as error:
                 if attempt == ATTEMPTS:
-                    raise AwsError(str(error)) from error
+                    raise AwsError(str(error), passing=True) from error
                 continue
             answer = _object(received.body)
             if received.status == 200:
                 return answer
             code = str(answer.get("__type", received.status)).rpartition("#")[2]
             if attempt == ATTEMPTS or (received.status < 500 and code not in _AGAIN):
-                raise AwsError(code, answer)
+                raise AwsError(code, answer, passing=received.status >= 500)
         raise AssertionError("unreachable")
 
 

@@ -9,6 +9,7 @@ from chalicelib.conversations.changed import replace
 from chalicelib.conversations.conversation import Conversation, Ladder, Notice, Outcome, Question, State
 
 NOTICE_RETRY = timedelta(minutes=2)  # a queued notice that was not claimed by then is queued again
+URGENT_RETRY = timedelta(minutes=1)  # the same for what is urgent: by the next sweep
 LISTED = 40  # open questions that are kept: half of them the first, half the last, and as many urgent ones
 REMEMBERED = 40  # settled questions, acknowledgements and settled notices kept beside the open ones
 OPEN_LADDERS = 6  # of a kind; more than these are climbed together with the oldest
@@ -228,12 +229,22 @@ def _call(c: Conversation, id: str, q: Question, ladder: Ladder, clocks: Clocks)
     return max(at, *later) if at and later else at
 
 
+def _retry(urgent: bool) -> timedelta:
+    return URGENT_RETRY if urgent else NOTICE_RETRY
+
+
+def _queued_again(n: Notice, now: datetime) -> Notice:
+    return replace(n, state=Outcome.PENDING, again_at=now + _retry(n.urgent))
+
+
 def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conversation:
     """The next tier of every ladder that is overdue, with its notice pending; notices without an outcome are set to be
     queued again; otherwise unchanged. The conversation is an arranged one: `rules.apply_replies` comes before."""
     c = conversation
     notices = {
-        key: replace(n, state=Outcome.PENDING, again_at=now + NOTICE_RETRY) if n.again_at and n.again_at <= now else n
+        key: replace(n, state=Outcome.PENDING, again_at=now + _retry(n.urgent))
+        if n.again_at and n.again_at <= now
+        else n
         for key, n in c.notices.items()
     }
     ladders = dict(c.ladders)
@@ -241,8 +252,9 @@ def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conve
         if ladder.due_at is None or ladder.due_at > now:
             continue
         tier, about = ladder.tier + 1, c.waiting_on(int(number))[0].intent
+        again_at, urgent = now + _retry(ladder.urgent), ladder.urgent
         notices[f"{number}.{tier}"] = Notice(
-            tier, ladder.due_at, again_at=now + NOTICE_RETRY, round=int(number), urgent=ladder.urgent, intent=about
+            tier, ladder.due_at, again_at=again_at, round=int(number), urgent=urgent, intent=about
         )
         ladders[number] = replace(ladder, tier=tier, called_at=now, told_at=ladder.told_at or now)
     if ladders == c.ladders:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.aws.queues import Queue
+from chalicelib.aws.client import AwsError
+from chalicelib.aws.queues import Queue, QueueUnavailable
 from chalicelib.aws.timer import Timer, wake_for
 from chalicelib.codec import from_time, to_time
 from chalicelib.conversations import ladders, rules
@@ -47,19 +48,25 @@ class Escalator:
                     self._guarded(key, now(), outgoing)
             return self._replan(now, until, outgoing)
 
-    def _guarded(self, key: ConversationKey, now: datetime, outgoing: Outgoing, *, anew: bool = False) -> None:
-        """Escalates one conversation; whatever fails about it is told and set aside, and the rest goes on."""
+    def _guarded(self, key: ConversationKey, now: datetime, outgoing: Outgoing, *, anew: bool = False) -> bool:
+        """Escalates one conversation; whatever fails about it is told and set aside, and the rest goes on. False where
+        it is to be tried again by the next sweep."""
         try:
             self.escalate(key, now, anew=anew, outgoing=outgoing)
         except Contention:
-            return
+            return False
         except Exception as error:  # nothing that one conversation does may keep the others from being escalated
             self._failed(key, error, now)
+            return not _is_passing(error)
+        return True
 
     def _failed(self, key: ConversationKey, error: Exception, now: datetime) -> None:
-        self.outcomes.failed(Failed(key.product, key.account, type(error).__name__))
-        with suppress(Exception):  # told above; the next sweep tries again
-            self.store.set_aside(key, now)
+        """Sets it aside, unless that is no fault of its own: whoever waits out an outage is not to wait longer."""
+        aside = not _is_passing(error)
+        self.outcomes.failed(Failed(key.product, key.account, type(error).__name__, aside))
+        if aside:
+            with suppress(Exception):  # told above; the next sweep tries again
+                self.store.set_aside(key, now)
 
     def _replan(self, now: Callable[[], datetime], until: Callable[[], bool], outgoing: Outgoing) -> bool:
         """After a change of the playbook's clocks every conversation that waits is planned anew, so that shorter waits
@@ -80,16 +87,16 @@ class Escalator:
     def _replan_shard(
         self, shard: int, plan: str, now: Callable[[], datetime], until: Callable[[], bool], outgoing: Outgoing
     ) -> bool:
-        """Whether all that waits in the shard is planned by `plan`; False when `until` said stop first."""
+        """Whether all that waits in the shard is planned by `plan`; False when `until` said stop first, or when one is
+        to be tried again."""
         done, _, since = (self.store.marked(names.replanned(shard)) or "").partition("|")
         if done == plan and not since:
             return True
         first = to_time(since) if done == plan else EARLIEST
         for at, key in list(self.store.waiting(shard, first)):
-            if not until():
+            if not until() or not self._guarded(key, now(), outgoing, anew=True):
                 self.store.mark(names.replanned(shard), f"{plan}|{from_time(at)}", now())
                 return False
-            self._guarded(key, now(), outgoing, anew=True)
         self.store.mark(names.replanned(shard), plan, now())
         return True
 
@@ -153,6 +160,10 @@ class Escalator:
         """Puts the entry where it belongs that was left because its notices were to be sent at once, and were not."""
         if item.wake_at and wake_at and item.wake_at < min(wake_at, now - AT_ONCE):
             self.store.update_conversation(key, lambda old: old, now, always=True, seen=item)
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, QueueUnavailable) or (isinstance(error, AwsError) and error.passing)
 
 
 def _is_queued(c: Conversation) -> bool:

@@ -13,7 +13,7 @@ from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time
 from chalicelib.conversations import rules, staff_rules
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome, Thread
-from chalicelib.conversations.ladders import NOTICE_RETRY
+from chalicelib.conversations.ladders import NOTICE_RETRY, URGENT_RETRY
 from chalicelib.emails import about, links, reply_address
 from chalicelib.emails.content import Content
 from chalicelib.emails.email_view import listed
@@ -32,7 +32,6 @@ from chalicelib.storage.store import ConversationKey, Store
 from chalicelib.storage.table import Item
 
 REFUSED_RETRY = timedelta(minutes=2)
-URGENT_RETRY = timedelta(minutes=1)
 QUEUE_RETRIES = timedelta(minutes=2)  # after it fell due; later on the sweep alone brings what SES refuses
 KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail (mail_events.py)
 

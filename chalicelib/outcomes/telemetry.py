@@ -95,8 +95,11 @@ class Telemetry:
         self._count("DeliveriesRefused")
 
     def failed(self, outcome: Failed) -> None:
-        """A sweep set a conversation aside; an alarm counts these."""
+        """A sweep set a conversation aside; an alarm counts these. Or it left it to the next sweep."""
         fields = {"product": outcome.product, "account": outcome.account, "error": outcome.error}
+        if not outcome.aside:
+            self.log.warning("a conversation waits for the next sweep", extra=fields)
+            return
         self.log.error("a conversation was set aside", extra=fields)
         self._count("ConversationsSetAside")
 

@@ -66,11 +66,13 @@ class Notified:
 
 
 class Failed(NamedTuple):
-    """Work on one conversation failed with the error of this name; the rest of the sweep went on."""
+    """Work on one conversation failed with the error of this name; the rest of the sweep went on. It is set `aside`
+    for longer and longer, or the next sweep tries again."""
 
     product: str
     account: str
     error: str
+    aside: bool = True
 
 
 class Handled(NamedTuple):

@@ -35,7 +35,7 @@ from chalicelib.storage.table import ATTEMPTS, Conflict, Contention, Item, Key, 
 
 __all__ = ["SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
 
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(hours=6)
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=2), timedelta(minutes=15)
 KEPT_AFTER = timedelta(days=7)  # that an e-mail may be late
 LATEST_DELIVERY = timedelta(days=8)  # a platform tells of something for a week, and a queue keeps it for a while
 CLOCKS_DIFFER = timedelta(hours=1)  # a platform's and ours, at most

@@ -119,7 +119,7 @@ class Outcomes:
         """The correlation id is for logs."""
 
     def failed(self, outcome: Failed) -> None:
-        self.count(f"conversations set aside: {outcome.error}")
+        self.count(f"conversations {'set aside' if outcome.aside else 'left to the next sweep'}: {outcome.error}")
 
     def swept(self, complete: bool) -> None:
         """Nothing to write down."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.client import AwsError
 from chalicelib.codec import dump
 from chalicelib.conversations.conversation import Conversation, Deed, State
 from chalicelib.conversations.staff_rules import Wish, act, shown, undo
@@ -283,6 +284,28 @@ def test_a_sweep_that_plans_anew_goes_on_where_it_was_stopped_and_ends() -> None
         if world.services.escalator.sweep(world.services.now, lambda left=left: next(left, False)):  # type: ignore[misc]
             break
     assert 3 < looks < 30
+    assert {c.due_at for c in world.conversations()} == {NOW + 5 * MINUTE}
+
+
+def test_a_sweep_that_is_throttled_while_it_plans_anew_leaves_nobody_with_the_longer_wait() -> None:
+    world = MemoryWorld()
+    for n in range(6):
+        world.post(message(f"m{n}", STRANGE, author=f"psid-{n}"))
+    world.run()
+    world.services.escalator.sweep(world.services.now)
+    plain, left = world.services.store.table, [3]
+
+    class Throttled(Bounded):
+        def put(self, item: Item) -> Item:
+            left[0] -= is_conversation(item.key)
+            if is_conversation(item.key) and left[0] in (0, -1):
+                raise AwsError("ThrottlingException")
+            return super().put(item)
+
+    world.services.store.table = Throttled(plain)
+    world.services.playbook = replace(playbook(), tell_after=timedelta(minutes=5))
+    looks = [world.services.escalator.sweep(world.services.now) for _ in range(4)]
+    assert looks == [False, False, True, True] and not world.store.aside(world.services.now())
     assert {c.due_at for c in world.conversations()} == {NOW + 5 * MINUTE}
 
 
