@@ -117,7 +117,8 @@ class Acknowledger(NamedTuple):
             if private and both:
                 id, token = f"{id}/private", f"{token}-private"
             c = rules.claim(c, id, self._acknowledgement(i, answer, token, private, now))
-            claimed.append(id)
+            if c.acknowledgements[id].token == token:  # the other half may be out already
+                claimed.append(id)
         return c, Claim(tuple(claimed), people=permit.people)
 
     def stop(
@@ -216,10 +217,9 @@ class Acknowledger(NamedTuple):
             return answer.why
         if person_wrote(c, thread, automatic(c, thread, self.playbook), now):
             return Why.PERSON_WROTE
-        lasts = timedelta(hours=self.playbook.caps.author_per_thread_hours)
-        if any(
-            a.at > now - lasts and a.state is not Outcome.PENDING for id, a in c.acknowledgements.items() if id != i.id
-        ):
+        lasts, halves = timedelta(hours=self.playbook.caps.author_per_thread_hours), (i.id, f"{i.id}/private")
+        others = [a for id, a in c.acknowledgements.items() if id not in halves]
+        if any(a.at > now - lasts and a.state is not Outcome.PENDING for a in others):
             return Why.RECENT
         if self.poster.owner(i) is None:
             return Why.NO_ACCOUNT

@@ -11,6 +11,7 @@ from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.parts import Caps, Place
 from chalicelib.resources import SECRETS_CACHED_FOR
+from tests.http_doubles import PostedOnPaper
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
@@ -218,6 +219,20 @@ def test_the_retailer_chooses_where_the_reply_goes(place: Place, ends: list[str]
         world.run()
     assert [url.rpartition("/")[2] for url, _ in world.platforms.posted] == ends
     assert [row["result"] for row in world.records("reply")] == ["sent"] * len(ends)
+
+
+@pytest.mark.parametrize("private", ["sent", "unknown"])
+def test_of_a_reply_in_two_halves_the_one_that_was_held_back_follows_once_and_the_other_is_not_repeated(
+    private: str,
+) -> None:
+    rate, lost = Answer(429, {"error": {"code": 4}}), NoAnswer("lost")
+    http = PostedOnPaper([rate, Answer(data={"id": "m1"}) if private == "sent" else lost])
+    world = MemoryWorld(replace(playbook(), place=Place.BOTH), http=http)
+    world.post(QUESTION)
+    world.run(timedelta(minutes=30), sweep=True)
+    assert [call.url.rpartition("/")[2] for call in http.sent] == ["comments", "messages", "comments"]
+    (c,) = world.conversations()
+    assert {id: a.state.value for id, a in c.acknowledgements.items()} == {"c1": "sent", "c1/private": private}
 
 
 def test_the_echo_of_a_private_reply_is_no_answer_of_a_person() -> None:
