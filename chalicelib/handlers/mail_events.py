@@ -17,6 +17,8 @@ from chalicelib.storage import names
 from chalicelib.storage.once import Once
 from chalicelib.storage.store import Store
 
+DELAYED = "DeliveryDelay"  # the mailbox is full, or its server answers nothing
+
 
 @dataclass(frozen=True, slots=True)
 class MailEvents:
@@ -29,8 +31,9 @@ class MailEvents:
 
     def hear(self, event: Mapping[str, Any], now: datetime) -> None:
         """Send settles a claim whose answer was lost; Bounce and Reject send it to the team's fallback address, once,
-        unless somebody has answered; one that comes back from there as well, or has none, raises an alarm. Other
-        events change nothing."""
+        unless somebody has answered; one that comes back from there as well, or has none, raises an alarm. So does
+        DeliveryDelay with what is urgent: SES tries for hours before it lets an e-mail bounce. Other events change
+        nothing."""
         mail = event["mail"]
         tags = {name: values[0] for name, values in mail.get("tags", {}).items() if values}
         kind = event.get("eventType") or event.get("notificationType")
@@ -39,7 +42,7 @@ class MailEvents:
         for it in about.notices(self.store, tags):
             if kind == "Send":
                 self._sent(it, str(mail.get("messageId", "")), tags["notice"], now)
-            elif kind in ("Bounce", "Reject"):
+            elif kind in ("Bounce", "Reject", DELAYED):
                 self._bounced(it, tags, kind, now)
 
     def _sent(self, it: about.Named, id: str, tag: str, now: datetime) -> None:
@@ -56,6 +59,8 @@ class MailEvents:
         c = self.store.conversation(it.key)
         notice = it.of(c)
         if c is None or notice is None or not staff_rules.open_questions(c):
+            return
+        if kind == DELAYED and not notice.urgent:  # the next step comes sooner than this would be of use
             return
         team = self.playbook.team_of(c, notice)
         if tags.get("to") != "team" or team.fallback_email in ("", team.email):

@@ -230,6 +230,28 @@ def test_a_bounce_sends_it_to_the_fallback_once() -> None:
     assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
 
 
+@pytest.mark.parametrize("urgent", [True, False])
+@pytest.mark.parametrize("then", ["Bounce", "DeliveryDelay", ""])
+def test_an_urgent_email_that_its_server_does_not_take_goes_to_the_fallback_at_once_and_once(
+    urgent: bool, then: str
+) -> None:
+    postman = Postman()
+    world = MemoryWorld(mailer=postman)
+    text = "your lamp caught fire and burned my child, my lawyer will call you" if urgent else COMMON
+    world.post(delivery(comment("c1", text)))
+    world.run(timedelta(minutes=12))
+    (first,) = postman.sent
+    for kind in ("DeliveryDelay", "DeliveryDelay", then):
+        world.services.mail_events.hear(send_event(world, first, kind), world.services.now())
+    world.run(timedelta(seconds=5))
+    team = world.services.playbook.team("legal_safety" if urgent else "international_shipping", 1)
+    told = [team.email, team.fallback_email] if urgent or then == "Bounce" else [team.email]
+    assert [mail.to for mail in postman.sent] == told
+    if urgent:  # nor does that one arrive: somebody has to be told by the alarm
+        world.services.mail_events.hear(send_event(world, postman.sent[1], "DeliveryDelay"), world.services.now())
+        assert world.outcomes.counts["e-mails undeliverable"] == 1
+
+
 def test_an_event_for_an_email_of_nobody_is_ignored() -> None:
     world = world_with(Postman())
     stray = Email("x@example.com", "s", "t", "h", tags={"notice": "f" * 32})
