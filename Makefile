@@ -46,7 +46,7 @@ layers: setup ## build the layers of the reports' functions for Lambda, and say 
 deploy: setup ## STAGE=… [MAIL_FROM= MAIL_IDENTITY= ALARM_EMAIL= PLAYBOOK= TABLE=]: create or update the stack on AWS
 	@$(PYTHON) -m infra.stack.deploy --stage "$(STAGE)" --MailFrom "$(MAIL_FROM)" --MailIdentity "$(MAIL_IDENTITY)" \
 	  --AlarmEmail "$(ALARM_EMAIL)" --RetentionDays "$(RETENTION_DAYS)" --LogDays "$(LOG_DAYS)" \
-	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --NotifyConcurrency "$(NOTIFY_CONCURRENCY)" --Memory "$(MEMORY)" \
+	  --RespondConcurrency "$(RESPOND_CONCURRENCY)" --NotifyConcurrency "$(NOTIFY_CONCURRENCY)" --Memory "$(MEMORY)" --FactsWindow "$(FACTS_WINDOW)" \
 	  --ReceiveConcurrency "$(RECEIVE_CONCURRENCY)" --Endpoint "$(ENDPOINT)" \
 	  --TableCapacity "$(TABLE_CAPACITY)" --TableUnits "$(TABLE_UNITS)" \
 	  --SilenceHours "$(SILENCE_HOURS)" --DomainName "$(DOMAIN_NAME)" --CertificateArn "$(CERTIFICATE_ARN)" \

@@ -402,6 +402,7 @@ def test_a_value_that_cloudwatch_does_not_take_is_refused_before_anything_is_upl
         ("RetentionDays", "a year", "RETENTION_DAYS is a whole number from 1 on"),
         ("RespondConcurrency", "1", "RESPOND_CONCURRENCY is a whole number from 2 to 1000"),
         ("NotifyConcurrency", "1", "NOTIFY_CONCURRENCY is a whole number from 2 to 1000"),
+        ("FactsWindow", "600", "FACTS_WINDOW is a whole number from 0 to 300"),
         ("Memory", "300", "MEMORY is one of 256, 512, 1024, 1769"),
         ("Endpoint", "url", "ENDPOINT is one of function-url, http-api, both"),
         ("ReplyDomain", "reply shop", "REPLY_DOMAIN cannot be 'reply shop'"),

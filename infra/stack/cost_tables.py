@@ -9,6 +9,8 @@ from infra.stack.provisioned import ALARMS_A_POLICY
 
 TARGETS = {10_000: 400, 1_000_000: 20, 100_000_000: 12}  # US dollars a million questions, e-mail apart, in us-east-1
 BEFORE = "7acf047"
+LARGE, LARGEST = 300_000, 10_000_000  # questions a month from which DEPLOYING.md advises other parameters
+LONGEST = 300  # seconds, FactsWindow's maximum
 
 
 def components(region: str = "") -> str:
@@ -40,21 +42,22 @@ def million() -> str:
             prices = read_prices(region)
             each = [without_mail(lines(n, when, prices, free=free)) / n * 1e6 for n in VOLUMES]
             rows.append(_row(f"{region}, {name}", each))
-        least = memories()[0]
-        for name, memory_mb in (
-            ("the table provisioned", None),
-            (f"the table provisioned, functions of {least} MB", least),
-        ):
-            each = [provisioned(n, prices, memory_mb) / n * 1e6 for n in VOLUMES]
-            rows.append(_row(f"{region}, now, {name}", each))
+        each = [advised(n, prices) / n * 1e6 for n in VOLUMES]
+        rows.append(_row(f"{region}, now, with what DEPLOYING.md advises for the size", each))
     rows.append("| aimed at, by us-east-1's prices | " + " | ".join(f"{TARGETS[n]:,}" for n in VOLUMES) + " |")
     return "\n".join(rows)
 
 
-def provisioned(n: float, prices: Prices, memory_mb: int | None) -> float:
-    """Dollars a month, e-mail apart, with TableCapacity=provisioned."""
+def advised(n: float, prices: Prices) -> float:
+    """Dollars a month, e-mail apart, with the parameters that DEPLOYING.md advises for so many questions: facts less
+    often from LARGE on, smaller functions and the table provisioned from LARGEST on."""
+    if n < LARGE:
+        return without_mail(lines(n, prices=prices))
+    if n < LARGEST:
+        return without_mail(lines(n, prices=prices, facts_window_s=LONGEST))
     table, provisioned, _ = table_otherwise(n, prices)
-    return without_mail(lines(n, prices=prices, memory_mb=memory_mb)) - table + provisioned
+    smallest = lines(n, prices=prices, facts_window_s=LONGEST, memory_mb=memories()[0])
+    return without_mail(smallest) - table + provisioned
 
 
 def capacity() -> str:

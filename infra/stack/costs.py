@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import yaml
 
@@ -45,6 +45,14 @@ class Shape:
     polled_queues: int
     http_api: bool
     memory_mb: int = 512
+    facts_window_s: int = 60
+
+
+class Parameters(TypedDict, total=False):
+    """Those of a stack that are not the template's defaults."""
+
+    memory_mb: int
+    facts_window_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +94,20 @@ def shape() -> Shape:
         - (not mail),
         http_api="AWS::ApiGatewayV2::Api" in kinds,
         memory_mb=template["Parameters"]["Memory"]["Default"],
+        facts_window_s=template["Parameters"]["FactsWindow"]["Default"],
     )
 
 
 def minutes_with(events: float) -> float:
     """In how many minutes of a month at least one of so many things happens, when they happen evenly. Those of a shop
     crowd into its hours and come several at once, so that it is fewer."""
-    return MINUTES * -math.expm1(-events / MINUTES)
+    return spans_with(events, 60)
+
+
+def spans_with(events: float, seconds: int) -> float:
+    """The same of spans of so many seconds."""
+    spans = SECONDS / seconds
+    return spans * -math.expm1(-events / spans)
 
 
 def idle_polls(messages: float, busy: float) -> float:
@@ -165,9 +180,18 @@ class Month:
         return self.n * self.used["fact_changes"]
 
     @property
+    def stored_gb(self) -> float:
+        """What the table and its indexes hold."""
+        each = self.used["bytes_stored"] + self.used["index_bytes"]
+        return self.n * self.use["retention_months"] * each / 2**30
+
+    @property
     def fact_files(self) -> float:
-        """Invocations of the facts, each with one object put: a batching window of a minute, or a full batch."""
-        return max(minutes_with(self.changes), self.changes / self.use["fact_batch"])
+        """Invocations of the facts, each with one object put: in each shard of the stream, of which there is one for
+        each of the table's partitions, a batching window or a full batch."""
+        shards = max(self.use["least_partitions"], self.stored_gb / self.use["partition_gb"])
+        windows = shards * spans_with(self.changes / shards, self.stack.facts_window_s)
+        return max(windows, self.changes / self.use["fact_batch"])
 
     def amounts(self) -> Amounts:
         """Everything that is charged."""
@@ -237,7 +261,7 @@ class Month:
 
     def _table(self) -> Amounts:
         kept = self.n * self.use["retention_months"] / 2**30
-        stored = kept * (self.used["bytes_stored"] + self.used["index_bytes"])
+        stored = self.stored_gb
         # the weekly report looks through the table, eventually consistent, until its time runs short
         counted = min(stored, self.use["looked_through_gb"]) * 2**30 / 4096 / 2
         reads = self.n * self.used["read_units"] + (SWEEPS + self.timers) * self.used["sweep_read_units"]
@@ -283,24 +307,24 @@ class Month:
 
 
 def month(
-    n: float, when: str = "now", use: Mapping[str, float] | None = None, *, memory_mb: int | None = None
+    n: float, when: str = "now", use: Mapping[str, float] | None = None, **parameters: Unpack[Parameters]
 ) -> Month:
-    """`n` questions a month as they are worked on now, or were "before", in functions of a new stack's size or of
-    `memory_mb`."""
+    """`n` questions a month as they are worked on now, or were "before", in a new stack, or in one with other
+    `parameters`."""
     usage = read_usage()
     stack = Shape(**usage["before_stack"]) if when == "before" else shape()  # type: ignore[arg-type]
-    return Month(n, use or read_prices().use, usage[when], replace(stack, memory_mb=memory_mb or stack.memory_mb))
+    return Month(n, use or read_prices().use, usage[when], replace(stack, **parameters))
 
 
 def lines(
-    n: float, when: str = "now", prices: Prices | None = None, *, free: bool = True, memory_mb: int | None = None
+    n: float, when: str = "now", prices: Prices | None = None, *, free: bool = True, **parameters: Unpack[Parameters]
 ) -> list[Line]:
     """The month at `n` questions, component by component; what AWS gives for nothing is taken off once, unless not
-    `free`."""
+    `free`. `parameters` as `month` has them."""
     prices = prices or read_prices()
     left = {name: price.free if free else 0.0 for name, price in prices.of.items()}
     found = []
-    for component, name, amount in month(n, when, prices.use, memory_mb=memory_mb).amounts():
+    for component, name, amount in month(n, when, prices.use, **parameters).amounts():
         found.append(Line(component, name, amount, prices.of[name].cost(amount, left[name])))
         left[name] = max(0.0, left[name] - amount)
     return found

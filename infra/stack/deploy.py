@@ -45,6 +45,7 @@ PARAMETERS = (
     "RespondConcurrency",
     "NotifyConcurrency",
     "Memory",
+    "FactsWindow",
     "SilenceHours",
     "ReceiveConcurrency",
     "Endpoint",

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 import app as entry
-from infra.stack.cost_tables import TARGETS, components, million, provisioned, usage
+from infra.stack.cost_tables import LARGE, LARGEST, LONGEST, TARGETS, advised, components, million, usage
 from infra.stack.costs import (
     MAIL_BATCH,
     MAIL_WINDOW_S,
@@ -166,12 +166,26 @@ def test_functions_of_half_the_size_cost_half_where_they_wait_and_as_much_where_
     assert 0.55 < share("platform_post_ms", 400.0) < 0.75
 
 
-def test_what_is_aimed_at_is_met_in_us_east_1() -> None:
-    """At 100 million with the table provisioned and the smallest functions, as DEPLOYING.md says for such a stage."""
+def test_what_is_aimed_at_is_met_in_us_east_1_with_what_is_advised_for_the_size() -> None:
     prices = read_prices("us-east-1")
-    each = {n: without_mail(lines(n, prices=prices)) / n * 1e6 for n in VOLUMES[:2]}
-    each[VOLUMES[2]] = provisioned(VOLUMES[2], prices, memories()[0]) / VOLUMES[2] * 1e6
+    each = {n: advised(n, prices) / n * 1e6 for n in VOLUMES}
     assert {n: usd for n, usd in each.items() if usd > TARGETS[n]} == {}
+
+
+def test_what_is_advised_for_a_size_is_cheaper_there_and_the_template_takes_it(prices: Prices) -> None:
+    parameters = merge_template()["Parameters"]
+    assert parameters["FactsWindow"]["MaxValue"] == LONGEST
+    assert "provisioned" in parameters["TableCapacity"]["AllowedValues"]
+    for n in (LARGE, LARGEST, VOLUMES[-1]):
+        assert advised(n, prices) < without_mail(lines(n, prices=prices))
+
+
+def test_facts_are_put_by_shard_and_window_or_by_full_batch() -> None:
+    month_of = {window: month(1e6, facts_window_s=window) for window in (60, LONGEST)}
+    assert month_of[60].fact_files == pytest.approx(4 * 43_200, rel=0.01)
+    assert month_of[LONGEST].fact_files == pytest.approx(4 * 8_640, rel=0.01)
+    large = month(1e8, facts_window_s=LONGEST)
+    assert large.fact_files == pytest.approx(large.changes / 1000)
 
 
 def test_deliveries_with_nothing_to_do_cost_no_write_and_no_message() -> None:
