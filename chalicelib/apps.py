@@ -33,6 +33,11 @@ class Account:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+def webhook_path(platform: str, key: str) -> str:
+    """Where the deliveries of that registration come, below the address of the stack."""
+    return f"/webhooks/{platform}/{key}"
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """A registration at a platform; its first secret signs, every one of them verifies. `brand` is (product, id) of
@@ -50,7 +55,7 @@ class App:
     @property
     def path(self) -> str:
         """Where its deliveries come, below the address of the stack."""
-        return f"/webhooks/{self.platform}/{self.key}"
+        return webhook_path(self.platform, self.key)
 
     def account(self, product: str, id: str) -> Account | None:
         """The account of this app with that product and id, if it has one."""

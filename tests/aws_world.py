@@ -6,7 +6,7 @@ done but its answer does not arrive), `twice` (the client repeats a call whose f
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -173,6 +173,7 @@ class Silent:
     """Outcomes that nobody listens to."""
 
     def delivery(self, id: str) -> None: ...
+    def skipped(self, parts: Sequence[str]) -> None: ...
     def stored(self, outcome: Stored) -> None: ...
     def replied(self, outcome: Replied) -> None: ...
     def escalated(self, outcome: Escalated) -> None: ...

@@ -249,7 +249,7 @@ def test_what_people_were_called_about_at_once_gets_no_reply_once_it_is_rewritte
 def test_a_question_outlives_any_retention_as_long_as_somebody_waits(days: int) -> None:
     """Asked on a Friday evening, due on Monday, kept for a day: every tier is told, with the customer's words."""
     world = MemoryWorld()
-    world.store._retention_days = days
+    world.store._kept = timedelta(days=days)
     world.virtual_clock.now = datetime(2026, 11, 20, 20, 30, tzinfo=UTC)
     world.post(delivery(comment("c1", BY_HAND, at=world.virtual_clock.now)))
     for _ in range(24 * 4):
@@ -316,7 +316,7 @@ def test_what_is_remembered_still_is_worked_on_however_old_it_is() -> None:
 @pytest.mark.parametrize("late", [timedelta(days=3), timedelta(days=7, hours=20)])
 def test_what_a_platform_tells_of_a_week_late_is_taken_in_however_short_the_retention(late: timedelta) -> None:
     world = MemoryWorld()
-    world.store._retention_days = 1
+    world.store._kept = timedelta(days=1)
     world.post(delivery(comment("c1", BY_HAND, at=NOW - late)))
     world.run(HOUR, sweep=True)
     assert world.emails

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chalicelib.conversations.changed import swift
 from chalicelib.emails.known import Known
 from chalicelib.emails.safe_text import first_words, name
 
@@ -58,6 +59,7 @@ class Done:
     undone: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class EscalationEmail:
     """Everything that an escalation e-mail tells. `page` is the address of the page on which staff act on it, `inbox`

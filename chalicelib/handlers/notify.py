@@ -12,6 +12,7 @@ from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.aws.queues import Queue
 from chalicelib.codec import dump, from_time
 from chalicelib.conversations import rules, staff_rules
+from chalicelib.conversations.changed import swift
 from chalicelib.conversations.conversation import Bundle, Conversation, Notice, Outcome, Thread
 from chalicelib.conversations.ladders import NOTICE_RETRY, URGENT_RETRY
 from chalicelib.emails import about, links, reply_address
@@ -36,6 +37,7 @@ QUEUE_RETRIES = timedelta(minutes=2)  # after it fell due; later on the sweep al
 KEPT = timedelta(days=14)  # how long SES may still tell what became of an e-mail (mail_events.py)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Member:
     """One claimed notice: the conversation as it was read, the notice's name in it, the item that was written, and what
@@ -55,6 +57,7 @@ class Member:
         return ConversationKey.of(self.conversation)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Notifier:
     """What notify works with. `public_url` is where the links lead under which staff act on a conversation; without it

@@ -5,13 +5,13 @@ a no-op when its result is already there, so that a message that comes again (a 
 only what is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 from chalicelib import platforms
-from chalicelib.apps import Apps
+from chalicelib.apps import Apps, webhook_path
 from chalicelib.aws.queues import Queue
 from chalicelib.aws.timer import Timer
 from chalicelib.conversations import rules
@@ -73,9 +73,11 @@ class Responder(NamedTuple):
             inbox.enqueue(self.quarantine, envelope, self.save_body, now(), reasons)
         if len(interactions) > 1:
             self.inbox.send_all([inbox.part(envelope, i) for i in interactions])
-            return
-        for interaction in interactions:
-            Step(self, envelope, interaction, now, Parents(self.store)).run()
+        else:
+            for interaction in interactions:
+                Step(self, envelope, interaction, now, Parents(self.store)).run()
+        if parsed and len(parsed) > len(interactions):
+            self.outcomes.skipped(without_work(parsed, webhook_path(envelope.platform, envelope.app)))
 
     def _parsed(self, envelope: Envelope) -> list[Parsed] | None:
         """What the envelope says; None when nobody has its app. Poison, where the body as a whole is not understood."""
@@ -115,6 +117,11 @@ class Responder(NamedTuple):
             return None
         calm = None if reading.intent in self.playbook.urgency.intents else reading.intent
         return self.playbook.urgent(reading) or calm
+
+
+def without_work(parsed: Iterable[Parsed], path: str) -> list[str]:
+    """Of what product each part is that is no interaction, else where it came, and why it is none."""
+    return [f"{p.product or path}: {p.reason}" for p in parsed if not isinstance(p, Interaction)]
 
 
 def _leaves(old: Interaction, new: Interaction) -> bool:

@@ -4,7 +4,7 @@ No text, name or token stands in them, and of people and what they wrote only ps
 holds a phone number. An interaction's is the one that the facts call `question`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -39,6 +39,9 @@ class Telemetry:
     def delivery(self, id: str) -> None:
         """The lines that follow belong to the delivery `id`; its e-mail carries the same id."""
         self.log.append_keys(delivery=id)
+
+    def skipped(self, parts: Sequence[str]) -> None:
+        """Most of what platforms send is such: a line for each would cost more than the questions."""
 
     def stored(self, outcome: Stored) -> None:
         """One interaction was stored, and nothing posted (yet)."""

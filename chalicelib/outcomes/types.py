@@ -1,5 +1,6 @@
 """What happened, as types, and who hears of it: telemetry in Lambda, the replay's record, the local run's page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -90,6 +91,9 @@ class Outcomes(Protocol):
 
     def delivery(self, id: str) -> None:
         """What follows belongs to the delivery `id`."""
+
+    def skipped(self, parts: Sequence[str]) -> None:
+        """A delivery with something to do had parts without: of what product, and why."""
 
     def stored(self, outcome: Stored) -> None: ...
 

@@ -142,6 +142,8 @@ def ident(value: Any) -> str:
     """An id, whether sent as integer or string; "" when there is none; raises PayloadError when it cannot be one."""
     if value is None:
         return ""
+    if isinstance(value, str) and len(value) <= _MAX_IDENT and value.isascii():
+        return value  # nearly every one is such
     if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > _MAX_IDENT:
         raise PayloadError("not an id")
     return text(str(value))

@@ -112,9 +112,18 @@ def most(found: Sequence[Guard], best: Rung = Rung.OWN) -> Rung | None:
 
 def plain(text: str) -> str:
     """`text` as the phrases are written: small letters without accents, "url" for an address, no @names."""
-    text = _MENTION.sub(" ", _URL.sub(" url ", html.unescape(text[:TEXT_CAP])))
+    text = html.unescape(text[:TEXT_CAP])
+    if _may_have_address(text):
+        text = _URL.sub(" url ", text)
+    if "@" in text:
+        text = _MENTION.sub(" ", text)
     text = _POINT.sub("", unaccented(text.casefold().translate(_MARKS)))
     return _RUN.sub(r"\1\1", _SPACE.sub(" ", text)).strip()
+
+
+def _may_have_address(text: str) -> bool:
+    """Whether a search for `_URL` may find anything: each of its forms has one of these."""
+    return "/" in text or "www." in text.lower()
 
 
 def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[str]:
@@ -142,32 +151,38 @@ def _tables(language: str | None) -> Sequence[str]:
 
 def _shape(text: str, words: str) -> Iterator[str]:
     """What the form of a message says without its words."""
-    meant = [word for word in _LETTERS.findall(words) if word not in _POLITE]
-    if len(meant) < 2 or (len(meant) == 2 and "?" not in text):
+    meant, asks = [word for word in _LETTERS.findall(words) if word not in _POLITE], "?" in text
+    if len(meant) < 2 or (len(meant) == 2 and not asks):
         yield "bare"
-    links = len(_URL.findall(text))
+    links = len(_URL.findall(text)) if _may_have_address(text) else 0
     if links > 1 or (links and len(meant) < 5) or text.count("#") >= TAGS:
         yield "links"
-    letters = sum(map(str.isalpha, text))
     said = _QUOTED.sub("", text)
-    if letters and "?" not in said and (len(said) < len(text) / 2 or "?" in text):
+    if len(said) < len(text) and "?" not in said and (len(said) < len(text) / 2 or asks) and _letters(text):
         yield "quotation"
-    if letters >= CAPITALS and sum(map(str.isupper, text)) > 0.8 * letters:
+    capitals = sum(map(str.isupper, text))
+    if capitals > 0.8 * CAPITALS and _letters(text) >= CAPITALS and capitals > 0.8 * _letters(text):
         yield "shouting"
     if len(text) > LONG:
         yield "long"
-    asked = [part for part in _SENTENCES.findall(words) if "?" in part and len(part.split()) > 3]
-    if len(asked) > 1:
-        yield "two_questions"
+    if words.count("?") > 1:
+        asked = [part for part in _SENTENCES.findall(words) if "?" in part and len(part.split()) > 3]
+        if len(asked) > 1:
+            yield "two_questions"
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def _only_thanks(text: str, words: str, language: str | None) -> bool:
     """Whether every word is of those that thank and praise, or there is nothing but hearts and thumbs up."""
     said = _LETTERS.findall(words)
-    rest = _LIKES.sub("", text)
-    thanks = [(named(key, "THANKS"), named(key, "WITH")) for key in _tables(language)]
-    if len(said) > THANKS_CAP or (said and not any(_thanks(said, some, others) for some, others in thanks)):
+    if len(said) > THANKS_CAP:
         return False
+    if said and not any(_thanks(said, named(key, "THANKS"), named(key, "WITH")) for key in _tables(language)):
+        return False
+    rest = _LIKES.sub("", text)
     if any(c in _ASKS or c.isdigit() or unicodedata.category(c) == "So" for c in rest):
         return False
     return bool(said) or rest != text

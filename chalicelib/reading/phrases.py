@@ -51,10 +51,16 @@ def found_in(key: str, text: str) -> Iterator[tuple[str, str]]:
     for guard, pattern in _headless(key):
         if found := pattern.search(text):
             yield guard, found[0]
-    for word in _WORD.finditer(text):
-        for guard, pattern in _beginning(key, word[0][:_HEAD]):
-            if found := pattern.match(text, word.start()):
+    for start, head in _words(text):
+        for guard, pattern in _beginning(key, head):
+            if found := pattern.match(text, start):
                 yield guard, found[0]
+
+
+@lru_cache(maxsize=8)  # the files of every language are asked about the same text
+def _words(text: str) -> Sequence[tuple[int, str]]:
+    """Where each word of `text` begins, and with what letters."""
+    return [(word.start(), word[0][:_HEAD]) for word in _WORD.finditer(text)]
 
 
 Patterns = Sequence[tuple[str, re.Pattern[str]]]

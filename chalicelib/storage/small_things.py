@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.storage.item_keys import ConversationKey, counter_item, documents_pk, mark_item, of_customer
-from chalicelib.storage.table import Conflict, Item, Key, Table, in_days, overwrite
+from chalicelib.storage.table import Conflict, Item, Key, Table, overwrite
 
 WINDOWS = 100  # whose counts a process remembers
 
@@ -17,7 +17,7 @@ class SmallThings:
 
     def __init__(self, table: Table, retention_days: int) -> None:
         self.table = table
-        self._retention_days = retention_days
+        self._kept = timedelta(days=retention_days)
         self._taken: dict[str, list[None]] = {}  # counted and not used yet, by the window's name
 
     def count(self, name: str, limit: int, lasts: timedelta, now: datetime, *, at_once: int = 1) -> bool:
@@ -40,7 +40,7 @@ class SmallThings:
 
     def mark(self, name: str, value: str, now: datetime) -> bool:
         """Sets the mark `name` to `value`; False when it already stood so. Raises Contention."""
-        key, doc, until = mark_item(name), {"value": value}, in_days(now, self._retention_days)
+        key, doc, until = mark_item(name), {"value": value}, now + self._kept
 
         def change(old: Item | None) -> Item | None:
             return None if old and old.doc.get("value") == value else Item(key, doc, expires_at=until)

@@ -31,7 +31,7 @@ from chalicelib.storage.item_keys import (
     thread_pk,
 )
 from chalicelib.storage.small_things import SmallThings
-from chalicelib.storage.table import ATTEMPTS, Conflict, Contention, Item, Key, in_days, overwrite
+from chalicelib.storage.table import ATTEMPTS, Conflict, Contention, Item, Key, overwrite
 
 __all__ = ["SHARDS", "Change", "Contention", "ConversationKey", "Decided", "Store"]
 
@@ -103,7 +103,7 @@ class Store(SmallThings):
 
     def remembers(self, at: datetime, now: datetime) -> bool:
         """Whether what was said `at`, and came then or later, would still be there `now`."""
-        return at >= now - max(timedelta(days=self._retention_days), LATEST_DELIVERY) + CLOCKS_DIFFER
+        return at >= now - max(self._kept, LATEST_DELIVERY) + CLOCKS_DIFFER
 
     # --- interactions ---
 
@@ -157,7 +157,7 @@ class Store(SmallThings):
     def keep_interaction(self, interaction: Interaction, needed_at: datetime, now: datetime) -> None:
         """Sees to it that it is still there some days after `needed_at`, where that is later than usual."""
         until = needed_at + KEPT_AFTER
-        if until <= in_days(now, self._retention_days):
+        if until <= now + self._kept:
             return
         item = self.table.get(interaction_key(interaction.product, interaction.account, interaction.id))
         if item and (item.expires_at is None or item.expires_at < until):
@@ -247,7 +247,7 @@ class Store(SmallThings):
     ) -> Conversation | None:
         """Writes `change(stored)`, or takes the conversation away where that is None, if nobody wrote in between; what
         stood there before. Raises Contention."""
-        expires_at = in_days(now, self._retention_days)
+        expires_at = now + self._kept
 
         def written(old: Item, after: Conversation) -> Item:
             return Item(old.key, Dumped(after), old.rev, expires_at=expires_at, **conversation_index(after))
@@ -453,7 +453,7 @@ class Store(SmallThings):
             found = index(after)
             wake_at: datetime | None = found.get("wake_at")
             # what somebody is waiting for outlives any retention
-            expires_at = in_days(max(now, wake_at or now), self._retention_days)
+            expires_at = max(now, wake_at or now) + self._kept
             if passing and wake_at and item and item.wake_at and item.wake_at < wake_at and passing(after):
                 found |= {"wake_at": item.wake_at}
             written = Item(key, Dumped(after), item.rev if item else 0, expires_at=expires_at, **found)

@@ -8,7 +8,7 @@ version `v`, the document `doc` (packed.py), and the attributes of the indexes w
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from secrets import token_urlsafe
 from typing import Any, NamedTuple, Protocol
@@ -340,8 +340,3 @@ def overwrite(table: Table, key: Key, change: Callable[[Item | None], Item | Non
         except Conflict as conflict:
             old = conflict.old
     raise Contention(key.pk[:1])  # the rest may name somebody
-
-
-def in_days(now: datetime, days: int) -> datetime:
-    """`now` plus `days`, for `expires_at`."""
-    return now + timedelta(days=days)

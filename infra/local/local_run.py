@@ -1,6 +1,6 @@
 """The whole of Earshot in this process: app.py's functions amid the embedded AWS, a gateway and stand-in platforms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -54,6 +54,9 @@ class LocalOutcomes:
 
     def stored(self, outcome: Stored) -> None:
         self._on_event(outcome)
+
+    def skipped(self, parts: Sequence[str]) -> None:
+        """Nobody waits for it."""
 
     def replied(self, outcome: Replied) -> None:
         self._on_event(outcome)

@@ -43,14 +43,15 @@ class MemoryTable:
         return self._items.get(key)
 
     def put(self, item: Item) -> Item:
-        old = self._items.get(item.key)
+        key = item.key
+        old = self._items.get(key)
         if (old.rev if old else 0) != item.rev:
             raise Conflict(old)
-        new = Item(item.key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
-        self._items[item.key] = new
+        new = Item(key, item.doc, item.rev + 1, item.shard, item.wake_at, item.customer, item.expires_at)
+        self._items[key] = new
         if old is None:
-            self._numbers.setdefault(item.key, len(self._numbers) + 1)
-            self._families.setdefault(item.key.pk, {})[item.key.sk] = None
+            self._numbers.setdefault(key, len(self._numbers) + 1)
+            self._families.setdefault(key.pk, {})[key.sk] = None
         self._index(old, new)
         return new
 
@@ -135,6 +136,11 @@ class VirtualClock:
         self.now = start
         self._heap: list[Due] = []
         self._order = 0
+
+    @property
+    def added(self) -> int:
+        """How much has been put on it so far."""
+        return self._order
 
     def add(self, at: datetime, name: str, body: str = "", receives: int = 0) -> None:
         self._order += 1

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from chalicelib.codec import from_time
@@ -28,6 +29,10 @@ class Outcomes:
         """What a recorded delivery was answered."""
         self._write("delivery", index=index, status=status, body=body)
         self.count(f"deliveries answered {status}")
+
+    def skipped(self, parts: Sequence[str]) -> None:
+        for part in parts:
+            self.count(f"skipped {part}")
 
     def stored(self, outcome: Stored) -> None:
         if outcome.news:

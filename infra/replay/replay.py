@@ -13,9 +13,7 @@ from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.codec import to_time
 from chalicelib.conversations.conversation import Conversation
-from chalicelib.conversations.interaction import Interaction
-from chalicelib.platforms.base import Poison, Skipped
-from chalicelib.platforms.read import PayloadError
+from chalicelib.handlers.respond import without_work
 from infra.local.events import schedule_event
 from infra.local.gateway import Gateway
 from infra.replay.memory import (
@@ -94,24 +92,22 @@ class Replay:
     def _deliver(self, due: Due) -> None:
         index = int(due.body)
         recorded = self._recorded[index]
+        queued = self._services.virtual_clock.added
         answer = self._gateway.answer(recorded.call())
         self._outcomes.answered(index, answer.status, answer.body.decode("utf-8", "replace"))
+        if self._services.virtual_clock.added > queued:  # respond tells of what it skips
+            return
         if recorded.method == "POST" and answer.status == 200 and recorded.path.startswith("/webhooks/"):
-            for skipped in self._skipped(recorded):
-                self._outcomes.count(f"skipped {skipped.product or recorded.path}: {skipped.reason}")
+            self._outcomes.skipped(self._skipped(recorded))
 
-    def _skipped(self, recorded: Recorded) -> Iterator[Skipped | Poison]:
+    def _skipped(self, recorded: Recorded) -> list[str]:
+        """What receive has dropped, because the delivery carries nothing to do."""
         _, _, platform, key = recorded.path.split("/")[:4]
         app, webhook = self._services.apps.get(platform, key), platforms.webhook(platform)
         if app is None or webhook is None:
-            return
-        try:
-            body = webhook.content(recorded.request())
-            for parsed in webhook.read(app, body, recorded.at):
-                if not isinstance(parsed, Interaction):
-                    yield parsed
-        except PayloadError:
-            return
+            return []
+        body = webhook.content(recorded.request())
+        return without_work(webhook.read(app, body, recorded.at), recorded.path)
 
     # --- what else happened ---
 

@@ -350,7 +350,7 @@ def test_a_promise_that_was_told_outlives_what_else_the_question_is_read_to_be(b
 
 def test_what_waits_longer_than_the_retention_is_still_there_when_it_falls_due() -> None:
     world = MemoryWorld()
-    world.services.store._retention_days = 1
+    world.services.store._kept = timedelta(days=1)
     world.services.playbook = replace(playbook(), tell_after=timedelta(days=3), answer_within=timedelta(days=4))
     ask(world, "c1")
     (conversation,) = world.conversations()
