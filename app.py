@@ -255,7 +255,7 @@ def _acted(page: Callable[[], str], allowed: str = "") -> Response:
         words = "This page cannot be shown just now. Try again in a minute."
         return Response(words, {**headers, "Content-Type": "text/plain; charset=utf-8"}, 503)
     except LinkError as error:
-        return Response(services.desk.problem(str(error)), headers, 404)
+        return Response(services.desk.unopened(error), headers, 404)
     except BadAction as error:
         return Response(services.desk.problem(str(error)), headers, 400)
 

@@ -21,7 +21,7 @@ _REPORT = "report"
 
 
 class LinkError(Exception):
-    """The link is not ours, or has expired. The text says so to the person who opened it."""
+    """The link is not ours, or has expired. The text is the phrase that says so to the person who opened it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def read(keys: Keys, token: str, now: datetime) -> Link:
         given, expires_at = _bytes(signature), datetime.fromtimestamp(expires, UTC)
         key = ConversationKey(str(product), str(account), str(thread), str(customer))
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise LinkError("This link is damaged. Open it from the e-mail again.") from None
+        raise LinkError("link_damaged") from None
     if not keys.verifies(_PURPOSE, payload, given):
-        raise LinkError("This link is damaged. Open it from the e-mail again.")
+        raise LinkError("link_damaged")
     if expires_at <= now:
-        raise LinkError("This link has expired. Answer on the platform itself.")
+        raise LinkError("link_expired")
     return Link(key, int(round), expires_at, str(via[0]) if via else "")
 
 
@@ -73,11 +73,11 @@ def read_report(keys: Keys, token: str, now: datetime) -> str:
         name, expires = json.loads(payload)
         given, expires_at = _bytes(signature), datetime.fromtimestamp(expires, UTC)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise LinkError("This link is damaged. Open it from the e-mail again.") from None
+        raise LinkError("link_damaged") from None
     if not keys.verifies(_REPORT, payload, given):
-        raise LinkError("This link is damaged. Open it from the e-mail again.")
+        raise LinkError("link_damaged")
     if expires_at <= now:
-        raise LinkError("This link has expired. The newest report comes by e-mail on Mondays.")
+        raise LinkError("report_expired")
     return str(name)
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 
-from chalicelib import platforms
 from chalicelib.apps import Apps
 from chalicelib.aws.mailer import Email, Mailer
+from chalicelib.emails.phrases import phrases
+from chalicelib.emails.safe_text import name
 from chalicelib.handlers.messages import AccountAlert, Stopped
 from chalicelib.outcomes.types import Notified, Outcomes
 from chalicelib.playbook.policy import Playbook
@@ -30,28 +32,16 @@ class AccountAlerts:
         if self.store.marked(told) == message.token:
             return
         team = self.playbook.team(None, 1)
-        name, place = self.apps.account_name(message.product, message.account), platforms.title(message.product)
-        what, fix = _ALERTS[message.stopped]
-        subject = f"[Earshot] {what.format(place=place, name=name)}"
-        until = f"{message.until:%d %B, %H:%M UTC}" if message.until else ""
-        text = (
-            f"{subject}.\n\nThe platform's code was {message.code}. Questions are still stored and escalated.\n"
-            f"{fix.format(until=until)}\n"
-        )
-        self.mailer.send(Email(team.email, subject, text, f"<p>{text}</p>", tags={"alert": message.stopped.value}))
+        say, key = phrases(team.language, self.playbook.shop.timezone), _ALERTS[message.stopped]
+        account = self.apps.account_name(message.product, message.account)
+        what = say(key, where=say.place(message.product), account=name(account))
+        until = say.time(message.until) if message.until else ""
+        lines = (f"{what}.", say("alert_code", code=name(message.code)), say(f"{key}_do", time=until))
+        subject, html = f"[Earshot] {what}", "".join(f"<p>{escape(line)}</p>" for line in lines)
+        email = Email(team.email, subject, "\n\n".join(lines) + "\n", html, tags={"alert": message.stopped.value})
+        self.mailer.send(email)
         self.store.mark(told, message.token, now)
         self.outcomes.notified(Notified(None, 0, team.email, subject, "sent", kind="alarm"))
 
 
-# why they stopped → (subject, what to do)
-_ALERTS = {
-    Stopped.TOKEN: (
-        "{place} no longer accepts the token of {name}: automatic replies have stopped",
-        "Renew the credentials and put them into the apps file (see README): replies start again by themselves.",
-    ),
-    Stopped.BLOCK: (
-        "{place} has blocked replies by {name} for a while: automatic replies pause",
-        "It is a temporary block or a used-up quota, not the token. Replies start again by themselves after {until}; "
-        "if it comes again, look for a notice in the account's own pages there.",
-    ),
-}
+_ALERTS = {Stopped.TOKEN: "alert_token", Stopped.BLOCK: "alert_block"}  # why they stopped → the phrase that says so

@@ -36,6 +36,6 @@ class Shelf:
             body = self.client.get_object(Bucket=self.bucket, Key=key_of(name))["Body"].read()
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
-                raise LinkError("This report is no longer kept.") from None
+                raise LinkError("report_kept") from None
             raise
         return bytes(body).decode()

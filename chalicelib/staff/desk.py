@@ -106,8 +106,16 @@ class Desk:
         raise BadAction(asked.say("choose_button"))
 
     def problem(self, words: str) -> str:
-        """A readable page for a link that opens nothing, or a form that asks for what there is not."""
-        return page.problem(words, phrases(self.playbook.languages[0], self.playbook.shop.timezone))
+        """A readable page for a form that asks for what there is not."""
+        return page.problem(words, self._shops_words)
+
+    def unopened(self, error: LinkError) -> str:
+        """A readable page for a link that opens nothing, in the shop's language: whose link it was nobody can know."""
+        return page.problem(self._shops_words(str(error)), self._shops_words)
+
+    @property
+    def _shops_words(self) -> Phrases:
+        return phrases(self.playbook.languages[0], self.playbook.shop.timezone)
 
     # --- reading ---
 
@@ -118,7 +126,7 @@ class Desk:
     def _conversation(self, link: Link) -> Conversation:
         found = self.store.conversation(link.key)
         if found is None:
-            raise LinkError("This conversation is no longer kept.")
+            raise LinkError("link_kept")
         return found
 
     def _team(self, link: Link, c: Conversation) -> Team:

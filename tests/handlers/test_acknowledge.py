@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from chalicelib.apps import Apps
 from chalicelib.conversations.conversation import Outcome
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.parts import Caps, Place
+from chalicelib.playbook.policy import Playbook
+from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.resources import SECRETS_CACHED_FOR
 from tests.http_doubles import PostedOnPaper
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
 
 QUESTION = delivery(comment("c1", COMMON))
 
@@ -31,8 +34,10 @@ def refused_connection() -> Answer:
     raise ConnectionRefused("NewConnectionError")
 
 
-def asked(*answers: Callable[[], Answer], body: bytes = QUESTION) -> MemoryWorld:
-    world = MemoryWorld()
+def asked(
+    *answers: Callable[[], Answer], body: bytes = QUESTION, policy: Playbook | None = None, apps: Apps = APPS
+) -> MemoryWorld:
+    world = MemoryWorld(policy, apps)
     world.platforms.answers = list(answers)
     world.post(body)
     world.run()
@@ -116,12 +121,22 @@ def test_a_refused_token_stops_the_accounts_replies_tells_the_shop_once_and_esca
     assert len(world.emails) - len(alerts) == 4
 
 
+def test_what_stopped_the_replies_is_told_in_the_teams_language_and_becomes_no_markup() -> None:
+    text = DEFAULT_PLAYBOOK.read_text("utf-8").replace("customer_service: {", "customer_service: {language: de, ", 1)
+    account = replace(APPS.apps[0].accounts[0], name="Shop & <b>Söhne</b>")
+    apps = Apps((replace(APPS.apps[0], accounts=(account, *APPS.apps[0].accounts[1:])), *APPS.apps[1:]))
+    world = asked(graph_error(400, 190), policy=load_playbook(text), apps=apps)
+    (alarm,) = [m for m in world.emails if "Token" in m.subject]
+    assert "keine automatischen Antworten mehr" in alarm.subject and "Der Code der Plattform war" in alarm.text
+    assert "Shop &amp; &lt;b&gt;Söhne&lt;/b&gt;" in alarm.html
+
+
 def test_a_temporary_block_ends_by_itself_and_the_mail_says_what_it_is() -> None:
     world = asked(graph_error(400, 368))
     three_more_ask(world, "d")
     assert world.platforms.posted == [] and len([m for m in world.emails if "blocked" in m.subject]) == 1
     (alarm,) = [m for m in world.emails if "blocked" in m.subject]
-    assert "not the token" in alarm.text and "23 November, 12:00 UTC" in alarm.text and "368" in alarm.text
+    assert "not the token" in alarm.text and "Mon 23 November 2026, 12:00 GMT" in alarm.text and "368" in alarm.text
     world.run(timedelta(hours=2))
     world.platforms.answers = [graph_error(400, 368)]
     three_more_ask(world, "e")  # still blocked: the first of them meets it again, the others wait with it

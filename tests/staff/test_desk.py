@@ -89,6 +89,16 @@ def test_a_link_that_is_damaged_expired_or_of_another_account_opens_nothing() ->
     assert "expired" in world.request("GET", path).body.decode()
 
 
+def test_a_link_that_opens_nothing_says_why_in_the_shops_language() -> None:
+    text = DEFAULT_PLAYBOOK.read_text("utf-8").replace("languages: [en, de, fr, es]", "languages: [de, en, fr, es]", 1)
+    world = asked(policy=load_playbook(text))
+    path = "/act/" + email_links(world.emails[0].text)[0].rpartition("/act/")[2]
+    world.virtual_clock.now = NOW + timedelta(days=15)
+    page = world.request("GET", path)
+    assert page.status == 404 and "Dieser Link ist abgelaufen." in page.body.decode()
+    assert "Dieser Link ist beschädigt." in world.request("GET", path[:-9]).body.decode()
+
+
 def test_a_link_outlives_one_rotation_of_the_key_and_not_two() -> None:
     world, path = escalated()
     token, keys = path.removeprefix("/act/"), world.services.keys
