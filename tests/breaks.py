@@ -198,7 +198,7 @@ def _no_time(changed: Any) -> Any:
 
 
 def _from_arrival(question: Any) -> Any:
-    return lambda i, *more: replace(question(i, *more), waits_since=i.received_at)
+    return lambda i, *more, **named: replace(question(i, *more, **named), waits_since=i.received_at)
 
 
 @contextmanager

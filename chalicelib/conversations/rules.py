@@ -41,16 +41,18 @@ def apply_interaction(
     intent: str | None = None,
     needs_answer: bool = True,
     again: bool = False,
+    asked_anew: bool = False,
 ) -> Conversation:
     """`conversation` after the (merged) customer `interaction`; any order and repetition gives the same questions.
 
     What needs no answer and comes while nothing is open changes nothing, so that it costs no write; nor does what comes
     `again`, as an earlier delivery told it, and is not kept any more in a conversation that keeps no more.
+    `asked_anew`: what it said before needed no answer, and is perhaps not kept.
     """
     i = interaction
     c = conversation or Conversation(i.product, i.account, i.thread, i.customer, i.app, i.private)
     known = c.questions.get(i.id)
-    incoming = _question(i, intent, needs_answer)
+    incoming = _question(i, intent, needs_answer, asked_anew=asked_anew)
     if conversation and not known and not (incoming.needs_answer or incoming.deleted or c.state is State.OPEN):
         return conversation
     if conversation and not known and again and len(c.questions) >= REMEMBERED:
@@ -69,7 +71,7 @@ def apply_interaction(
     return arrange(c, answer_all(new, thread, clocks), clocks, now)
 
 
-def _question(i: Interaction, intent: str | None, needs_answer: bool) -> Question:
+def _question(i: Interaction, intent: str | None, needs_answer: bool, *, asked_anew: bool) -> Question:
     text_at = i.text_at or i.at
     missed = i.kind is not Kind.EDIT or text_at - i.at <= MISSED
     return Question(
@@ -82,7 +84,7 @@ def _question(i: Interaction, intent: str | None, needs_answer: bool) -> Questio
         hidden_at=i.hidden_at,
         shown_at=i.shown_at,
         asked_at=text_at if i.edited else None,
-        waits_since=min(i.at, i.received_at),
+        waits_since=text_at if asked_anew else min(i.at, i.received_at),
         edited=i.edited,
         words=fingerprint(i.text),
         root=i.id == i.thread or (i.parent is None and i.begins is not False),

@@ -298,8 +298,7 @@ class Step(NamedTuple):
     def _customer(self, interaction: Interaction, before: Interaction | None) -> Stored:
         r = self.responder
         OptOuts(r.store).heed(interaction)  # before anything is said to them
-        again = self._comes_again(interaction, before)
-        done, claim = self._applied(interaction, known=before is not None, again=again)
+        done, claim = self._applied(interaction, before)
         after = done.after
         schedule(r.due, r.timer, after, self.now())
         if after.wake_at:  # the e-mail tells what was asked, however late it comes
@@ -334,22 +333,34 @@ class Step(NamedTuple):
             return False
         return replace(before, reading=None) == replace(interaction, reading=None)
 
-    def _applied(self, interaction: Interaction, *, known: bool, again: bool) -> tuple[Change[Conversation], Claim]:
-        """The conversation with the interaction in it and its acknowledgement claimed, or why not. `known`: the
-        interaction came before, so its conversation is read first. A claim on the guess that there is none would count
-        against the caps, and a reply that a rate limit held back would then never go out. `again`: an earlier delivery
-        told of it, and nothing new came."""
+    def _needs_answer(self, interaction: Interaction) -> bool:
+        r = self.responder
+        return not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
+
+    def _applied(self, interaction: Interaction, before: Interaction | None) -> tuple[Change[Conversation], Claim]:
+        """The conversation with the interaction in it and its acknowledgement claimed, or why not. Of one that came
+        `before` the conversation is read first. A claim on the guess that there is none would count against the caps,
+        and a reply that a rate limit held back would then never go out."""
         r, now = self.responder, self.now()
-        key, new, said, seen = ConversationKey.of(interaction), not known and not interaction.private, None, None
+        key, new, said, seen = ConversationKey.of(interaction), not before and not interaction.private, None, None
         if key.thread == key.customer:  # both in one read, and what is not there need not be looked for again
             (said, seen), new = r.store.standing(key), True
         thread = said or r.store.thread(key.product, key.account, key.thread)
         intent = r.intent(interaction.reading)
-        needs_answer = not interaction.tap and r.playbook.needs_answer(interaction.reading, r.model.bounds)
+        needs_answer, again = self._needs_answer(interaction), self._comes_again(interaction, before)
+        asked_anew = before is not None and not self._needs_answer(before)
 
         def decide(permit: Permit | None, old: Conversation | None) -> tuple[Conversation | None, Claim]:
             new = rules.apply_interaction(
-                old, interaction, thread, r.playbook, self.now(), intent=intent, needs_answer=needs_answer, again=again
+                old,
+                interaction,
+                thread,
+                r.playbook,
+                self.now(),
+                intent=intent,
+                needs_answer=needs_answer,
+                again=again,
+                asked_anew=asked_anew,
             )
             if new != old:
                 new = replace(new, delivery=self.envelope.id)

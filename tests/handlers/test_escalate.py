@@ -96,6 +96,23 @@ def test_what_was_settled_among_many_and_comes_again_is_not_told_again(how: str,
     assert world.conversations()[0].state is State.OPEN and world.emails  # what is new is not what comes again
 
 
+@pytest.mark.parametrize("before", ["nothing", "thanks that are kept", "thanks that are not kept"])
+def test_thanks_that_are_rewritten_to_a_question_are_asked_when_they_are_rewritten(before: str) -> None:
+    """Its people get their time to answer; who comes after them is not called within the hour."""
+    world = MemoryWorld()
+    if before != "nothing":
+        ask(world, "c0", "Thank you!")
+    id = "c0" if before == "thanks that are kept" else "c1"
+    if id == "c1":
+        ask(world, id, "Thank you!", parent="c0")
+    world.run(timedelta(days=2), sweep=True)
+    at = world.services.now()
+    world.post(delivery(comment(id, STRANGE, verb="edited", parent="c0" if id == "c1" else None, entry_at=at)))
+    world.run(timedelta(hours=7), sweep=True)
+    called = [datetime.fromisoformat(row["at"]) - at for row in world.records("escalation")]
+    assert called == [10 * MINUTE, 90 * MINUTE, timedelta(hours=5)]
+
+
 def edited(id: str, text: str, *, at: datetime) -> bytes:
     """The customer rewrites a private message."""
     body = json.loads(message(id, text, at=at))
