@@ -120,7 +120,8 @@ def _report(
         tell=lambda line: print(f"  {line}", flush=True),
     )  # fmt: skip
     total = report.ledger.total
-    print(f"{count(total.asked)} questions, {percent(total.attainment)} of promises kept: {options.out.resolve()}")
+    kept = f", {percent(total.attainment)} of promises kept" if total.attainment is not None else ""
+    print(f"{count(total.asked)} questions{kept}: {options.out.resolve()}")
 
 
 def span(
