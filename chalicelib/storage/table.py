@@ -46,17 +46,16 @@ class Item:
     wake_at: datetime | None = None
     customer: str | None = None
     expires_at: datetime | None = None
-    _read: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _read: Any = field(default=None, init=False, compare=False, repr=False)
 
     def noun[T](self, cls: type[T]) -> T:
         """What the document says: as it was written, or decoded the first time that it is asked for, because the same
         item may be looked at again. Raises as `load` does."""
         if isinstance(self.doc, Dumped) and type(self.doc.value) is cls:
             return self.doc.value
-        found = self._read.get(cls)
-        if found is None:
-            found = self._read[cls] = load(cls, self.doc)
-        return found
+        if type(self._read) is not cls:
+            object.__setattr__(self, "_read", load(cls, self.doc))
+        return self._read  # type: ignore[no-any-return]
 
 
 class Conflict(Exception):
