@@ -40,7 +40,17 @@ class Recipe:
 
 
 # The project's own utterances have typos of their own, more languages and so more n-grams than one data set.
-SHIPPED: Final = Recipe(bits=15, copies=0, rare=3, folds=3, surrounded=0.5, heads=True, tolerance=5e-2)
+SHIPPED: Final = Recipe(
+    bits=16,
+    regularisation=0.3,
+    copies=0,
+    rare=10,
+    folds=3,
+    surrounded=0.5,
+    heads=True,
+    head_regularisation=0.1,
+    tolerance=5e-2,
+)
 
 
 @dataclass(frozen=True, slots=True)
