@@ -19,6 +19,7 @@ _LANE: Final = 2  # bytes a number occupies
 ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
 FEW: Final = 200  # letters, of at most four bytes each and a space before each word: their rows can always be added
 _LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
+_WIDE: Final = "utf-16-be"  # makes a lane of every character below 128
 _integer: Final = int.from_bytes
 
 Weighed = tuple[int, bytes, int]
@@ -49,13 +50,13 @@ class Sums:
     plus its `bias` is its score. Immutable but for what it keeps, safe to share between threads."""
 
     def __init__(self, matrix: bytes, bits: int, scale: Sequence[float], bias: Sequence[float]) -> None:
-        wide = bytearray(len(matrix) * _LANE)
-        wide[_LANE - 1 :: _LANE] = matrix.translate(_LIFT)
         self._scale, self._bias, self._mask = scale, bias, 2**bits - 1
         self._columns = len(bias)
         step = _LANE * self._columns
-        self._lanes, self._step = bytes(wide), step
+        self._matrix = matrix.translate(_LIFT).decode("ascii")  # as text, since _WIDE makes lanes of its characters
         self._rows = [0] * 2**bits  # 0: not asked for yet
+        self._nothing = chr(LEVELS) * self._columns  # the row of a bucket that says nothing, as about half do
+        self._of_nothing = _integer(self._nothing.encode(_WIDE))
         self._words = Words(self._weigh)
         self._behind = 8 * (step + _LANE)  # bits of a word's integer behind its own row
         self._size = 2 * step + _LANE
@@ -101,8 +102,10 @@ class Sums:
 
     def row(self, bucket: int) -> int:
         """A row that is asked for the first time. Big-endian: naming the other order costs as much as the reading."""
-        start = bucket * (step := self._step)
-        row = self._rows[bucket] = _integer(self._lanes[start : start + step])
+        start = bucket * (columns := self._columns)
+        numbers = self._matrix[start : start + columns]
+        row = _integer(numbers.encode(_WIDE)) if numbers != self._nothing else self._of_nothing
+        self._rows[bucket] = row
         return row
 
     def _many(self, block: Sequence[tuple[bytes, int]]) -> Sequence[int]:
