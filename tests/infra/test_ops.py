@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -92,10 +93,11 @@ def test_every_client_of_a_local_command_speaks_to_the_running_make_run(
     running = {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "EARSHOT_"))}
     monkeypatch.setattr(access.enter_local, "__defaults__", (tmp_path / "local.json",))
     access.write_local(running, tmp_path / "local.json")
-    for name in running:
-        monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    assert operator.run("redrive", "--queue", "inbox") == 0
+    with patch.dict(os.environ):  # not monkeypatch: it would bring back the names after the embedded AWS took its own away
+        for name in running:
+            del os.environ[name]
+        assert operator.run("redrive", "--queue", "inbox") == 0
 
 
 def test_redrive_of_an_unknown_queue_names_the_known_ones(
