@@ -94,7 +94,7 @@ def test_every_client_of_a_local_command_speaks_to_the_running_make_run(
     monkeypatch.setattr(access.enter_local, "__defaults__", (tmp_path / "local.json",))
     access.write_local(running, tmp_path / "local.json")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    with patch.dict(os.environ):  # not monkeypatch: it would bring back the names after the embedded AWS took its own away
+    with patch.dict(os.environ):  # monkeypatch would bring the names back after the embedded AWS had gone
         for name in running:
             del os.environ[name]
         assert operator.run("redrive", "--queue", "inbox") == 0
