@@ -230,7 +230,8 @@ class MemoryWorld:
                 self.outcomes.count("quarantined")
                 self.quarantined.append(due.body)
             else:
-                assert self.deliverer.deliver(due, handlers[due.name]), f"a dead letter of {due.name}: {due.body}"
+                dead = self.deliverer.deliver([due], handlers[due.name])
+                assert not dead, f"a dead letter of {due.name}: {due.body}"
 
     def conversations(self) -> list[Conversation]:
         return list(self.store.conversations())

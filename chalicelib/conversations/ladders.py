@@ -241,12 +241,7 @@ def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conve
     """The next tier of every ladder that is overdue, with its notice pending; notices without an outcome are set to be
     queued again; otherwise unchanged. The conversation is an arranged one: `rules.apply_replies` comes before."""
     c = conversation
-    notices = {
-        key: replace(n, state=Outcome.PENDING, again_at=now + _retry(n.urgent))
-        if n.again_at and n.again_at <= now
-        else n
-        for key, n in c.notices.items()
-    }
+    notices = {key: _queued_again(n, now) if n.again_at and n.again_at <= now else n for key, n in c.notices.items()}
     ladders = dict(c.ladders)
     for number, ladder in c.ladders.items():
         if ladder.due_at is None or ladder.due_at > now:

@@ -163,7 +163,8 @@ def german() -> EscalationEmail:
 
 def desk(language: str = "en", said: Said | None = None) -> str:
     """The page behind the link of the second tier's e-mail."""
-    email, say = second_tier(), phrases(language, second_tier().timezone)
+    email = second_tier()
+    say = phrases(language, email.timezone)
     asked = {f"c{n}": Question(a.at, a.at, a.at, "delivery_late") for n, a in enumerate(email.asked)}
     claim = Act(Deed.CLAIM, email.now - timedelta(minutes=3), "Kim", until=email.now + timedelta(minutes=27))
     c = Conversation(COMMENTS, "123", "c1", "5001", questions=asked, acts={"a1": claim}, tier=2)

@@ -194,11 +194,7 @@ class Deliverer:
     virtual_clock: VirtualClock
     visibility: MemoryVisibility
 
-    def deliver(self, due: Due, function: Callable[[Any, Any], Any]) -> bool:
-        """Whether the message goes on: False when it is a dead letter now."""
-        return not self.deliver_all([due], function)
-
-    def deliver_all(self, batch: Sequence[Due], function: Callable[[Any, Any], Any]) -> int:
+    def deliver(self, batch: Sequence[Due], function: Callable[[Any, Any], Any]) -> int:
         """Hands one queue's messages to one invocation; how many of them are dead letters now."""
         queue, by_id = batch[0].name, {str(number): due for number, due in enumerate(batch, start=1)}
         self.visibility.shortened.clear()

@@ -366,7 +366,7 @@ class ShopWorld(MemoryWorld):
             if due.name == "quarantine":
                 self.quarantined.append(due.body)
             else:
-                goes_on = self.deliverer.deliver(due, self._guarded(handlers[due.name]))
+                goes_on = not self.deliverer.deliver([due], self._guarded(handlers[due.name]))
                 assert goes_on or self.aws.refused, f"a dead letter of {due.name}"
 
     def _next_sweep(self, first: datetime | None) -> datetime | None:
