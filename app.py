@@ -241,6 +241,7 @@ def _acted(page: Callable[[], str], allowed: str = "") -> Response:
     from chalicelib.keys import KeysError
     from chalicelib.staff.choices import BadAction
     from chalicelib.staff.page import policy
+    from chalicelib.storage.table import Contention
 
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/html; charset=utf-8",
@@ -251,7 +252,7 @@ def _acted(page: Callable[[], str], allowed: str = "") -> Response:
     }
     try:
         return Response(page(), headers, 200)
-    except (KeysError, AwsError):
+    except (KeysError, AwsError, Contention):
         words = "This page cannot be shown just now. Try again in a minute."
         return Response(words, {**headers, "Content-Type": "text/plain; charset=utf-8"}, 503)
     except LinkError as error:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.conversations.answers import said
-from chalicelib.conversations.conversation import Conversation, Outcome, Thread
+from chalicelib.conversations.conversation import Conversation, Deed, Outcome, Thread, tag
 from chalicelib.conversations.interaction import Interaction, Kind
 
 PERSON_STAYS: Final = timedelta(days=7)  # in a direct message, which may go on for years
@@ -29,6 +29,15 @@ def person_wrote(c: Conversation, thread: Thread, machines: Collection[str], now
         for id, r in said(c, thread).items()
         if id not in machines
     )
+
+
+def person_read(c: Conversation, id: str) -> bool:
+    """Whether staff have said what the question `id` is about, as it reads now: a reply to what the model takes it for
+    (one that a rate limit held back, say) would be one to something else."""
+    if not c.acts:
+        return False
+    mark = tag(id, c.questions[id])
+    return any(a.deed is Deed.CORRECT and not a.undone_at and mark in a.questions for a in c.acts.values())
 
 
 def for_somebody_else(i: Interaction, names: Collection[str], *, tags_people: bool = False) -> bool:

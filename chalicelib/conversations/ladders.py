@@ -229,12 +229,13 @@ def _call(c: Conversation, id: str, q: Question, ladder: Ladder, clocks: Clocks)
     return max(at, *later) if at and later else at
 
 
-def _retry(urgent: bool) -> timedelta:
+def again_in(urgent: bool) -> timedelta:
+    """When a notice of which nothing is heard is queued again."""
     return URGENT_RETRY if urgent else NOTICE_RETRY
 
 
 def _queued_again(n: Notice, now: datetime) -> Notice:
-    return replace(n, state=Outcome.PENDING, again_at=now + _retry(n.urgent))
+    return replace(n, state=Outcome.PENDING, again_at=now + again_in(n.urgent))
 
 
 def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conversation:
@@ -247,7 +248,7 @@ def escalate(conversation: Conversation, clocks: Clocks, now: datetime) -> Conve
         if ladder.due_at is None or ladder.due_at > now:
             continue
         tier, about = ladder.tier + 1, c.waiting_on(int(number))[0].intent
-        again_at, urgent = now + _retry(ladder.urgent), ladder.urgent
+        again_at, urgent = now + again_in(ladder.urgent), ladder.urgent
         notices[f"{number}.{tier}"] = Notice(
             tier, ladder.due_at, again_at=again_at, round=int(number), urgent=urgent, intent=about
         )

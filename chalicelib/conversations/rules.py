@@ -294,9 +294,11 @@ def record_notice(
     email: str = "",
 ) -> Conversation:
     """The outcome of sending notice `key`, `at`, in the e-mail called `email`, from the one who holds the claim `token`
-    (None: SES's own word); one that was sent stays sent."""
+    (None: SES's own word); one that was sent stays sent, and word of an e-mail that came back since says nothing."""
     notice = conversation.notices.get(key)
     if notice is None or notice.state is Outcome.SENT or (token is not None and notice.token != token):
+        return conversation
+    if token is None and email in notice.emails:
         return conversation
     sent_at = at if state is Outcome.SENT else notice.sent_at
     emails = (*notice.emails, email) if email and email not in notice.emails else notice.emails

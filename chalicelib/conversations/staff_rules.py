@@ -4,7 +4,7 @@ A page names what it shows by the questions' tags (`conversation.tag`). An act i
 be put back for UNDO_WITHIN.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from chalicelib.conversations.conversation import (
     tag,
 )
 from chalicelib.conversations.interaction import Interaction
-from chalicelib.conversations.ladders import NOTICE_RETRY, Clocks, arrange
+from chalicelib.conversations.ladders import Clocks, again_in, arrange
 
 UNDO_WITHIN = timedelta(minutes=10)
 LEASE = timedelta(seconds=60)  # a claimed answer without an outcome by then may have been posted
@@ -94,7 +94,7 @@ def act(conversation: Conversation, wish: Wish, clocks: Clocks, now: datetime) -
         acts=_newest({**conversation.acts, wish.id: done}),
     )
     if wish.deed in (Deed.HAND_OVER, Deed.CORRECT) and wish.team and not clocks.is_urgent(wish.intent or None):
-        c = _told(c, wish.team, now)
+        c = _told(c, wish.team, now, urgent=wish.deed is Deed.HAND_OVER and _is_urgent(c, meant.values()))
     return arrange(conversation, c, clocks, now)
 
 
@@ -110,11 +110,18 @@ def _changed(question: Question, wish: Wish, now: datetime) -> Question:
     return question
 
 
-def _told(c: Conversation, team: str, now: datetime) -> Conversation:
+def _is_urgent(c: Conversation, questions: Iterable[Question]) -> bool:
+    """Whether one of them waits on an urgent ladder."""
+    ladders = (c.ladders.get(str(q.round)) for q in questions)
+    return any(ladder.urgent for ladder in ladders if ladder)
+
+
+def _told(c: Conversation, team: str, now: datetime, *, urgent: bool) -> Conversation:
     """A notice of its own for a team that is told at once; the tiers go on beside it."""
-    count = sum(1 for n in c.notices.values() if n.team)
-    notice = Notice(max(c.tier, 1), now, again_at=now + NOTICE_RETRY, team=team, round=c.round)
-    return replace(c, notices={**c.notices, f"{c.round}.{c.tier}+{count + 1}": notice})
+    notice = Notice(max(c.tier, 1), now, again_at=now + again_in(urgent), team=team, round=c.round, urgent=urgent)
+    place = f"{c.round}.{c.tier}+"
+    last = max((int(name.removeprefix(place)) for name in c.notices if name.startswith(place)), default=0)
+    return replace(c, notices={**c.notices, f"{place}{last + 1}": notice})
 
 
 def undo(conversation: Conversation, id: str, clocks: Clocks, now: datetime) -> Conversation:
@@ -252,13 +259,16 @@ def unsure(answer: PersonalAnswer, now: datetime) -> bool:
     return answer.state is Outcome.UNKNOWN or lapsed
 
 
-def bounce(conversation: Conversation, key: str, now: datetime) -> Conversation:
+def bounce(conversation: Conversation, key: str, now: datetime, email: str = "") -> Conversation:
     """Notice `key` goes to the fallback address, once, and by the same protocol as the first time; unchanged when it
-    went there before, or when nothing waits for an answer any more."""
+    went there before, or when nothing waits for an answer any more. `email` is what came back: SES may say after that
+    that it went out."""
     notice = conversation.notices.get(key)
     if notice is None or notice.fallback or not open_questions(conversation):
         return conversation
-    again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=now + NOTICE_RETRY)
+    emails = notice.emails if email in ("", *notice.emails) else (*notice.emails, email)
+    again_at = now + again_in(notice.urgent)
+    again = replace(notice, state=Outcome.PENDING, fallback=True, token="", id=None, again_at=again_at, emails=emails)
     return replace(conversation, notices={**conversation.notices, key: again})
 
 

@@ -30,6 +30,7 @@ class Why(StrEnum):
     BREAKER = "token_invalid"
     NO_ACCOUNT = "no_account"
     PERSON_WROTE = "person_wrote"
+    CORRECTED = "corrected_by_staff"
     OTHERS_THREAD = "others_thread"
     TO_SOMEBODY_ELSE = "to_somebody_else"
     ERASED = "erased"

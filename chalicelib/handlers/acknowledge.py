@@ -12,7 +12,13 @@ from typing import NamedTuple
 from chalicelib import platforms
 from chalicelib.apps import Account
 from chalicelib.conversations import rules
-from chalicelib.conversations.addressing import begun_by_another, for_somebody_else, in_others_thread, person_wrote
+from chalicelib.conversations.addressing import (
+    begun_by_another,
+    for_somebody_else,
+    in_others_thread,
+    person_read,
+    person_wrote,
+)
 from chalicelib.conversations.answers import automatic
 from chalicelib.conversations.conversation import Acknowledgement, Conversation, Outcome, Question, State, Thread
 from chalicelib.conversations.interaction import Interaction, Kind, Reading
@@ -215,6 +221,8 @@ class Acknowledger(NamedTuple):
         answer = self._answer(i, question, now)
         if not isinstance(answer, Answer):
             return answer.why
+        if person_read(c, i.id):
+            return Why.CORRECTED
         if person_wrote(c, thread, automatic(c, thread, self.playbook), now):
             return Why.PERSON_WROTE
         lasts, halves = timedelta(hours=self.playbook.caps.author_per_thread_hours), (i.id, f"{i.id}/private")

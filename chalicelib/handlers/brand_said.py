@@ -69,7 +69,8 @@ class BrandSaid(NamedTuple):
         """The conversations that the brand's `reply` concerns, with it applied, and what else was said in the thread.
         Where only one customer can ask, it is kept with their conversation, so that one write does both."""
         store, place = self.store, (i.product, i.account, i.thread)
-        if i.private and [c.customer for c in talk.conversations] == [i.thread]:
+        kept_here = i.id not in talk.thread.replies  # else what stands there would hold again once this is forgotten
+        if kept_here and i.private and [c.customer for c in talk.conversations] == [i.thread]:
             noted = partial(rules.note_reply, id=i.id, reply=reply)
             if c := self._settled(talk.conversations[0], talk.thread, _items(talk), noted):
                 return [c], talk.thread

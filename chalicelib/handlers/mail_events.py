@@ -68,6 +68,8 @@ class MailEvents:
             if once:
                 self.outcomes.notified(Notified(c, notice.tier, team.email, "", "undeliverable", kind, kind="alarm"))
             return
-        done = self.store.update_conversation(it.key, lambda old: staff_rules.bounce(old, it.name, now), now)
+        done = self.store.update_conversation(
+            it.key, lambda old: staff_rules.bounce(old, it.name, now, tags["notice"]), now
+        )
         if done and done.before != done.after:
             self.escalations.send(encode(SendNotice.of(done.after, it.name)))

@@ -167,12 +167,18 @@ class Notifier:
             claimed.pop_all()
         largest = max(by_mailbox, key=lambda to: len(by_mailbox[to]), default="")
         full = bool(more and largest) and not self._bundles.has_room(largest, now)
-        rest = message
+        rest, refused = message, list[MailRefused]()
         for to, together in by_mailbox.items():
             counted = more if full and to == largest else 0
-            id = self._send(together, kind if len(together) > 1 or counted else None, now, more=counted)
+            try:
+                id = self._send(together, kind if len(together) > 1 or counted else None, now, more=counted)
+            except MailRefused as error:  # the others are claimed as well: nobody else would send theirs for a while
+                refused.append(error)
+                continue
             if counted and id:
                 rest = message._replace(counted_in=id, mailbox=to)
+        if refused:
+            raise refused[0]
         for id, _ in listed:
             self.store.drop_document(names.gathered(name), id)
         if more:
@@ -201,7 +207,7 @@ class Notifier:
         """One e-mail for all `members` (it counts `more` that it does not list), and what became of it recorded with
         each; SES's id of it, None where nobody knows whether it went out."""
         first, team = members[0], self._team(members[0])
-        to = team.fallback_email if first.notice.fallback else team.email
+        to = (first.notice.fallback and team.fallback_email) or team.email  # it may be another team's by now
         with ExitStack() as claimed:  # until SES is asked nothing can have been sent: whoever comes next may
             for m in members:
                 claimed.callback(self._let_go, m, now)

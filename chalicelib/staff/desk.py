@@ -233,8 +233,10 @@ class Desk:
         BadAction."""
         now, closes_at = asked.now(), asked.conversation.window_closes_at
         until = choices.until(asked.field("until", "2h"), own.hours, now, asked.say)
-        last = closes_at - self.playbook.before_window_closes if closes_at else until
-        return min(until, last) if now < last else until
+        if closes_at is None or closes_at <= now:
+            return until
+        last = closes_at - self.playbook.before_window_closes
+        return min(until, last if now < last else now + (closes_at - now) / 2)
 
     def _undo(self, asked: Submitted) -> Said:
         key, id, now = asked.link.key, asked.field("act"), asked.now()

@@ -11,6 +11,7 @@ from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations import answers
 from chalicelib.conversations.conversation import Conversation, Deed, Outcome, State
 from chalicelib.conversations.interaction import Interaction, Kind, merge
+from chalicelib.conversations.rules import NOTED
 from chalicelib.handlers.inbox import Envelope
 from chalicelib.playbook.parts import Automatic
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
@@ -178,6 +179,21 @@ def test_a_message_that_could_not_be_delivered_answers_nothing_and_takes_sent_ba
     assert after.state is State.OPEN and len(world.platforms.posted) == 1
     world.run(timedelta(hours=1))
     assert len(world.emails) == 1
+
+
+def test_an_answer_that_overtook_its_question_and_was_taken_back_stays_taken_back_whatever_machines_say() -> None:
+    """It stands with the thread, since there was no conversation yet; what is noted of it later is noted there."""
+    automatic = replace(playbook().automatic, apps=frozenset({"999"}))
+    world = MemoryWorld(replace(playbook(), automatic=automatic))
+    told(world, message("r1", "It is blue.", at=NOW + 5 * MINUTE, is_echo=True), message("m1", STRANGE))
+    assert state(world) is State.ANSWERED
+    gone = Interaction("messenger", PAGE, "r1", Kind.DELETE, NOW, NOW, thread="psid-1", brand=True, private=True)
+    world.services.responder.respond(Envelope("d", "meta", "main", NOW, interaction=gone), world.services.now)
+    assert state(world) is State.OPEN
+    for n in range(NOTED + 2):
+        world.run(6 * MINUTE)
+        told(world, message(f"a{n}", "Did you know our stores?", at=world.services.now(), is_echo=True, app_id=999))
+    assert state(world) is State.OPEN and len(world.emails) >= 1
 
 
 # --- replies to others -----------------------------------------------------------------------------------------------

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from chalicelib.apps import Apps
-from chalicelib.conversations.conversation import Outcome
+from chalicelib.conversations.conversation import Deed, Outcome
+from chalicelib.conversations.staff_rules import undo
 from chalicelib.platforms.http import Answer, ConnectionRefused, NoAnswer
 from chalicelib.playbook.parts import Caps, Place
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
 from chalicelib.resources import SECRETS_CACHED_FOR
+from chalicelib.storage.item_keys import ConversationKey
 from tests.http_doubles import PostedOnPaper
 from tests.test_orders import COMMON
-from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
 QUESTION = delivery(comment("c1", COMMON))
 
@@ -65,6 +67,19 @@ def test_a_rate_limit_is_a_definite_no_and_is_tried_again(code: int) -> None:
     world.run(timedelta(minutes=9))
     assert state(world) is Outcome.SENT
     assert len(world.platforms.posted) == 1
+
+
+@pytest.mark.parametrize("undone", [True, False])
+def test_a_reply_that_was_held_back_is_not_sent_once_staff_have_said_what_the_question_is_about(undone: bool) -> None:
+    world = asked(graph_error(400, 4))
+    (c,) = world.conversations()
+    key, now = ConversationKey.of(c), world.services.now()
+    after = done_by_staff(c, Deed.CORRECT, now, intent="refund")
+    if undone:
+        after = undo(after, next(iter(after.acts)), world.services.playbook, now)
+    world.store.update_conversation(key, lambda old: after, now)
+    world.run(timedelta(minutes=9))
+    assert len(world.platforms.posted) == (1 if undone else 0)
 
 
 def test_a_refused_connection_is_tried_again() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from chalicelib.aws.mailer import Email, MailRefused
 from chalicelib.codec import from_time
+from chalicelib.conversations.conversation import Deed
+from chalicelib.storage.item_keys import ConversationKey
 from tests.handlers.test_notify import Postman
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message, playbook
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
 
 def storm(world: MemoryWorld, count: int, *, apart: timedelta = timedelta(seconds=1), urgent: int = 0) -> None:
@@ -103,6 +105,19 @@ def test_a_throttled_group_is_sent_again_and_nobody_is_lost_or_told_twice(failin
     storm(world, 20)
     world.run(timedelta(hours=1), sweep=True)
     assert set(told(postman.sent).values()) == {1} and len(told(postman.sent)) == 20
+
+
+def test_of_a_group_that_goes_to_two_teams_by_now_one_is_told_while_the_others_email_is_refused() -> None:
+    postman = Postman(MailRefused("TooManyRequestsException", again=True))
+    world = MemoryWorld(mailer=postman)
+    storm(world, 20)
+    world.run(timedelta(minutes=10, seconds=30))
+    for c in [c for c in world.conversations() if c.customer < "7010"]:
+        corrected = done_by_staff(c, Deed.CORRECT, world.services.now(), intent="refund")
+        world.store.update_conversation(ConversationKey.of(c), lambda old, to=corrected: to, world.services.now())
+    world.run(timedelta(minutes=3), sweep=True)
+    assert len({e.to for e in postman.sent}) == 2 and set(told(postman.sent).values()) == {1}
+    assert len(told(postman.sent)) == 20
 
 
 def test_a_lost_message_about_a_group_delays_it_and_loses_nobody() -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from chalicelib.aws.mailer import Email, MailRefused, MailUnknown
 from chalicelib.conversations import rules
-from chalicelib.conversations.conversation import Outcome
+from chalicelib.conversations.conversation import Deed, Outcome
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.emails import safe_text
+from chalicelib.storage.item_keys import ConversationKey
 from tests.staff.desk_browser import newest
 from tests.test_orders import COMMON
-from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, message
+from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
 HOSTILE = "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
 
@@ -228,6 +229,35 @@ def test_a_bounce_sends_it_to_the_fallback_once() -> None:
     world.run(timedelta(minutes=20), sweep=True)
     team = world.services.playbook.team("international_shipping", 1)
     assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_word_that_an_email_went_out_keeps_nobody_from_the_fallback_once_it_came_back(lost: bool) -> None:
+    """SES's events keep no order, and its answer may not have arrived either."""
+    postman = Postman(*[MailUnknown("ReadTimeoutError")] * lost)
+    world = world_with(postman)
+    world.run(timedelta(minutes=12))
+    for kind in ("Bounce", "Send", "Bounce", "Send"):
+        world.services.mail_events.hear(send_event(world, postman.sent[0], kind), world.services.now())
+    world.run(timedelta(minutes=20), sweep=True)
+    team = world.services.playbook.team("international_shipping", 1)
+    assert [mail.to for mail in postman.sent] == [team.email, team.fallback_email]
+
+
+def test_what_came_back_and_is_another_teams_by_now_reaches_that_team() -> None:
+    """It has no fallback address, and its own has not failed."""
+    policy, postman = playbook(), Postman()
+    alone = replace(policy.teams["web_shop"], fallback_email="")
+    policy = replace(policy, teams={**policy.teams, "web_shop": alone})
+    world = MemoryWorld(policy, mailer=postman)
+    world.post(delivery(comment("c1", COMMON)))
+    world.run(timedelta(minutes=12))
+    world.services.mail_events.hear(send_event(world, postman.sent[0], "Bounce"), world.services.now())
+    (c,) = world.conversations()
+    corrected = done_by_staff(c, Deed.CORRECT, world.services.now(), intent="cancel_order")
+    world.store.update_conversation(ConversationKey.of(c), lambda old: corrected, world.services.now())
+    world.run(timedelta(minutes=5), sweep=True)
+    assert [mail.to for mail in postman.sent[1:]] == [alone.email]
 
 
 @pytest.mark.parametrize("urgent", [True, False])

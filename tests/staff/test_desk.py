@@ -10,12 +10,15 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chalicelib.aws.mailer import MailUnknown
 from chalicelib.conversations.conversation import State
 from chalicelib.emails import links
 from chalicelib.keys import Keys
 from chalicelib.playbook.policy import Playbook
 from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, load_playbook
+from chalicelib.storage.table import Contention
 from infra.ops import corrections
+from tests.handlers.test_notify import Postman
 from tests.staff.desk_browser import links as email_links
 from tests.staff.desk_browser import newest, open_page
 from tests.world import APPS, NOW, PAGE, MemoryWorld, comment, delivery, playbook
@@ -249,6 +252,17 @@ def test_nothing_is_put_off_until_the_platform_takes_no_answer_any_more(deed: st
     assert newest(world).press("answer", text="Here I am.").says.startswith("Your answer is on Messenger")
 
 
+@pytest.mark.parametrize(("pressed", "before"), [(20, "09:50"), (10, "09:55"), (2, "09:59")])
+def test_what_is_put_off_as_the_platform_is_about_to_close_is_told_in_half_of_the_time_left(
+    pressed: int, before: str
+) -> None:
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api")
+    world.post(direct("m1", "hm, and what about the other one?"))
+    world.run(timedelta(hours=24) - timedelta(minutes=pressed))
+    assert f"until Tue 24 November 2026, {before}" in newest(world).press("snooze", who="Kim", until="3d").says
+    assert "until Tue 24 November 2026, 09:" in newest(world).press("snooze", who="Kim", until="2h").says
+
+
 def test_a_claim_and_a_page_outlive_a_mended_comma() -> None:
     world = asked()
     page = newest(world)
@@ -285,6 +299,45 @@ def test_handing_over_tells_that_team_at_once_with_the_note() -> None:
     email = world.emails[-1]
     assert email.to == "webshop@shop.example.com"
     assert "handed it over to “Web shop”" in email.text and "their login fails" in email.text
+
+
+def test_an_urgent_matter_that_is_handed_over_is_told_in_time_though_ses_says_nothing_of_the_email() -> None:
+    postman = Postman()
+    world = MemoryWorld(public_url="https://earshot.shop.example.com/api", mailer=postman)
+    world.post(delivery(comment("c1", "your lamp caught fire and burned my child, my lawyer will call you")))
+    world.run(timedelta(minutes=5), sweep=True)
+    postman.results = [MailUnknown("ReadTimeoutError")]
+    open_page(world, email_links(postman.sent[0].text)[0]).press("hand_over", team="stores")
+    world.run(timedelta(minutes=2), sweep=True)
+    stores = [e for e in postman.sent if e.to == "stores@shop.example.com"]
+    assert len(stores) == 2 and "URGENT" in stores[0].subject  # twice rather than late
+
+
+def test_what_is_handed_over_again_and_again_is_told_each_time() -> None:
+    """Also when the first notices are not kept any more, and faster than e-mails leave."""
+    world = asked()
+    page = newest(world)
+    for n in range(90):
+        team = ("web_shop", "stores", "returns")[n % 3]
+        assert "Told at once" in page.press("hand_over", team=team, note=f"number {n}.").says
+        if n % 2:
+            world.run(timedelta(seconds=5))
+    told = [e for e in world.emails if e.tags["tier"] == "1"]
+    assert len(told) == 91
+
+
+def test_a_page_whose_conversation_many_write_to_says_that_it_can_be_tried_again() -> None:
+    world = asked()
+    page = newest(world)
+
+    def contended(*_: object, **__: object) -> None:
+        raise Contention("Conversation")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(world.store), "update_conversation", contended)
+        answer = page.press("close", who="Kim")
+    assert answer.status == 503 and "Try again" in answer.html
+    assert "Closed" in page.press("close", who="Kim").says
 
 
 def test_a_team_is_called_on_pages_and_in_emails_as_the_playbook_calls_it_in_the_readers_language() -> None:

@@ -264,9 +264,10 @@ class Telling(RuleBasedStateMachine):
                 by += 16 * MINUTE
         elif bundles:
             by += DIGESTED + GATHERED if self.bundled else GATHERED
+        again = DIGESTED if bundles and self.bundled and not a.urgent else timedelta()  # it waits for others once more
         for since, until in sorted((*self.shaky, *self.excused)):
             if since <= by:
-                by = max(by, until)
+                by = max(by, until + again)
         return by
 
     def was_told(self, asked: Iterable[Asked], boxes: Iterable[str], since: datetime) -> bool:
