@@ -16,7 +16,9 @@ test: lint ## everything that CI runs
 	@$(PYTHON) -m pytest -n 2
 
 stories: setup ## STORIES=2000: arbitrary stories of a shop, others each time, against every promise (tests/test_states.py)
-	@EARSHOT_STORIES=$(or $(STORIES),2000) $(PYTHON) -m pytest -x tests/test_states.py
+	@case "$(or $(STORIES),2000)" in *[!0-9]*|0*) \
+	  echo "stories: STORIES says how many, a whole number from 1 on, such as STORIES=2000" >&2; exit 2;; esac
+	@EARSHOT_STORIES="$(or $(STORIES),2000)" $(PYTHON) -m pytest -x tests/test_states.py
 
 breaks: setup ## break the product on purpose, in one way at a time, and show which test sees it
 	@$(PYTHON) -m tests.breaks

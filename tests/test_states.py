@@ -6,16 +6,19 @@ EARSHOT_STORIES=2000 makes the stories so many, others each time, and shortens o
 """
 
 import os
+import subprocess
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS
 
+from infra.stack.package import ROOT
 from tests.story.meetings import Meetings
 
 # Hypothesis makes most of its examples by changing those before, and two thirds of the stories would be much the same.
 # Of a backend under any other name it asks every example anew.
 AVAILABLE_PROVIDERS["anew"] = AVAILABLE_PROVIDERS["hypothesis"]
-MORE = int(os.environ.get("EARSHOT_STORIES", "0"))
+MORE = int(os.environ.get("EARSHOT_STORIES") or 0)
 
 
 class Story(Meetings):
@@ -34,3 +37,11 @@ TestStory.settings = settings(
     print_blob=bool(MORE),
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.parametrize("stories", ["abc", "0", "-1", "1e3", "2 000", "3.5"])
+def test_what_is_no_number_of_stories_is_said_in_one_line(stories: str) -> None:
+    command = ["make", "--no-print-directory", "--assume-old=setup", "stories", f"STORIES={stories}", "PYTHON=false"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stderr.splitlines()
+    assert said[0] == "stories: STORIES says how many, a whole number from 1 on, such as STORIES=2000"
+    assert len(said) == 2 and said[1].startswith("make:")

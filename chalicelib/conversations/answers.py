@@ -15,7 +15,8 @@ from chalicelib.conversations.ladders import Clocks
 
 _MENTIONS = re.compile(r"^\s*(@\S+[\s,:]+)+")
 _LINK = re.compile(
-    r"(?:https?://|\bwww\.|\bt\.co/|\bbit\.ly/)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,10}/\S*", re.IGNORECASE
+    r"(?:https?://|\bwww\.|\bt\.co/|\bbit\.ly/)\S+|(?<![\w-])(?<![\w-]\.)[\w-]+(?:\.[\w-]+)*\.[a-z]{2,10}/\S*",
+    re.IGNORECASE,
 )
 _TAGS = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]{0,300})?/?>", re.IGNORECASE)
 _LINKED = "\N{LINK SYMBOL}"

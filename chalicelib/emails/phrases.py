@@ -27,7 +27,12 @@ class Phrases:
     def __call__(self, key: str, **values: object) -> str:
         """The phrase `key` with its names filled in; raises KeyError for one that there is not."""
         line = str(_table()[self.language][key])
-        return together(line, self.language).format(**values)
+        said = {name: self.count(v) if isinstance(v, int) and v >= 1000 else v for name, v in values.items()}
+        return together(line, self.language).format(**said)
+
+    def count(self, number: int) -> str:
+        """1,234 as the language writes it."""
+        return f"{number:,}".replace(",", str(_table()[self.language]["thousands"]))
 
     def words(self, key: str) -> dict[str, str]:
         """A table of words."""

@@ -2,15 +2,19 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import timedelta
 
+# The last two begin where a word or a chain of words does and nowhere inside, so that the time grows with the length.
 _URL = re.compile(
-    r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\.)\S+|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,12}(?=/|\b)",
+    r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\.)\S+|(?<![\w.+-])[.+-]*\w[\w.+-]*@[\w-]+(?:\.[\w-]+)+|"
+    r"(?<![\w-])(?<![\w-]\.)(?![-.]{1,8}(?:www\.|[a-z][a-z0-9+.-]{1,15}://)\S)[\w-]+(?:\.[\w-]+)*\.[a-z]{2,12}(?=/|\b)",
     re.IGNORECASE,
 )
 _KEPT_CONTROLS = "\n\t"
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling, and families of emoji, are made with them
-_FLAG, _FLAG_LETTERS = "\U0001f3f4", range(0xE0020, 0xE0080)  # the flags of England, Scotland and Wales
+# The flags of England, Scotland, Wales: letters that nobody sees, and the one that ends them. More would hide a text.
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
@@ -21,18 +25,26 @@ def clean(text: str, longest: int = 4000, *, one_line: bool = False) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     plain = text.isascii() and text.replace("\n", "").isprintable()  # most are: nothing to take out
-    visible = text if plain else "".join(c for n, c in enumerate(text) if _is_kept(text, n, c))
+    visible = text if plain else "".join(_seen(text))
     if one_line:
         visible = " ".join(visible.split())
     return visible if len(visible) <= longest else visible[: longest - 1].rstrip(_JOINERS) + "…"
+
+
+def _seen(text: str) -> Iterator[str]:
+    """The characters that stay."""
+    flag_ends = 0
+    for n, c in enumerate(text):
+        if found := _FLAG.match(text, n):
+            flag_ends = found.end()
+        if n < flag_ends or _is_kept(text, n, c):
+            yield c
 
 
 def _is_kept(text: str, n: int, c: str) -> bool:
     if c in _JOINERS:
         around = text[n - 1 : n] + text[n + 1 : n + 2]
         return 0 < n < len(text) - 1 and not any(a.isspace() or unicodedata.category(a) in _UNSEEN for a in around)
-    if ord(c) in _FLAG_LETTERS:
-        return text[:n].rstrip("".join(map(chr, _FLAG_LETTERS))).endswith(_FLAG)
     return c in _KEPT_CONTROLS or unicodedata.category(c) not in _UNSEEN
 
 

@@ -115,7 +115,7 @@ def _head(spike: SpikeFound, say: Phrases) -> str:
         "spike_head",
         count=spike.count,
         time=say.time(spike.began_at),
-        usual=f"{spike.usual:.0f}" if spike.usual >= 0.5 else "< 1",
+        usual=round(spike.usual) if spike.usual >= 0.5 else "< 1",
     )
 
 

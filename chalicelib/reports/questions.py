@@ -22,7 +22,7 @@ TITLES: Final = Path(__file__).with_name("titles.yaml")
 WRITTEN_BY: Final = 5  # customers, before a word of theirs is shown
 SHOWN: Final = 12  # questions on the page
 TERMS: Final = 5  # words of customers beside each
-_TOKEN: Final = re.compile(r"https?://\S+|\S+@\S+|@\w+|#\w+|[^\W_]+(?:['’][^\W_]+)*")
+_TOKEN: Final = re.compile(r"https?://\S+|(?<!\S)\S+@\S+|@\w+|#\w+|[^\W_]+(?:['’][^\W_]+)*")
 _PLAIN: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 

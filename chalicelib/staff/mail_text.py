@@ -19,28 +19,27 @@ _VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "col", "area", "b
 _QUOTES = re.compile(
     r"gmail_quote|yahoo_quoted|protonmail_quote|moz-cite-prefix|appendonsend|divRplyFwdMsg|OLK_SRC", re.I
 )
+_GAP = re.compile(r"\n(?:[ \t]*\n){3,}")  # finding a quotation takes the square of its length
 _SIGNED = re.compile(r"^(?:-- ?|__ ?)$", re.M)  # RFC 3676's line before a signature
 # A line, or two, before a quotation: "Le lun. 23 nov. 2026 à 10:10, … a écrit :". A date has a figure, so that a
 # sentence which only begins with On, Am, Le or El is none.
 _CITED = re.compile(
-    r"^(?:>\s*)*(?:On|Am|Le|El)\b(?=[^\n]*\d)[^\n]{2,160}(?:\n[^\n]{1,160})?\b(?:wrote|schrieb|a écrit|escribió)\b"
+    r"^(?:>[ \t]*)*(?:On|Am|Le|El)\b(?=[^\n]*\d)[^\n]{2,160}(?:\n[^\n]{1,160})?\b(?:wrote|schrieb|a écrit|escribió)\b"
     r"[^\n]{0,120}:\s*$|"
     r"^-{2,} ?(?:Original Message|Ursprüngliche Nachricht|Originalnachricht|Message d.origine|Message original|"
     r"Mensaje original|Forwarded message|Weitergeleitete Nachricht) ?-{2,}\s*$",
     re.M | re.I,
 )
 # Closing words that the library does not know, alone on their line with a few lines of signature behind them
-_CLOSING = re.compile(
-    r"\n(?:Un saludo|Saludos(?: cordiales)?|Atentamente|Bien à vous),?\n(?:[^\n]*\n?){0,8}\s*\Z", re.I
-)
+_CLOSING = re.compile(r"\n(?:Un saludo|Saludos(?: cordiales)?|Atentamente|Bien à vous),?(?:\n[^\n]*){0,8}\Z", re.I)
 _HEADERS = re.compile(
     r"^(?:[*_> ]*)(?:From|Von|De|Sent|Gesendet|Envoyé|Enviado)(?: ?:)[^\n]*\n"
     r"(?:[*_> ]*[\w -]{2,14} ?:[^\n]*\n){1,5}",
     re.M,
 )
 _DEVICE = re.compile(
-    r"\n+(?:Sent from my|Get Outlook for|Von meinem .{1,30} gesendet|Gesendet von meinem|Gesendet mit der|"
-    r"Envoyé de mon|Envoyé depuis|Enviado desde mi|Enviado do meu)[^\n]*\s*$",
+    r"(?<!\n)\n+(?:Sent from my|Get Outlook for|Von meinem .{1,30} gesendet|Gesendet von meinem|Gesendet mit der|"
+    r"Envoyé de mon|Envoyé depuis|Enviado desde mi|Enviado do meu)[^\n]*\Z",
     re.I,
 )
 
@@ -61,11 +60,12 @@ def new_text(message: EmailMessage) -> str:
 def cut(text: str) -> str:
     """`text` without the quotation and the signature."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ")
+    text = _GAP.sub("\n\n\n", text)
     for border in (_CITED, _HEADERS, _SIGNED):
         if found := border.search(text):
             text = text[: found.start()]
     kept = "\n".join(line for line in _latest(text).splitlines() if not line.lstrip().startswith(">"))
-    return _CLOSING.sub("", _DEVICE.sub("", "\n" + kept)).strip()
+    return _CLOSING.sub("", _DEVICE.sub("", "\n" + kept.rstrip()).rstrip()).strip()
 
 
 def _latest(text: str) -> str:

@@ -13,6 +13,7 @@ from chalicelib.settings import Settings
 from infra.ops.last_errors import WITHIN, last_errors
 from infra.ops.queues import QUEUES, dead_letters_of, queue_url
 from infra.ops.stage import client
+from infra.stack.cloudformation import described
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,8 @@ def findings(services: Services, now: datetime) -> list[Finding]:
 
 NEEDED_AT_ONCE = 10  # the readers' maxima of the default deployment, the sweep and receive: what a new account has
 FOR_MAIL = 2  # more, where answers by e-mail are received
+# What a deployment may set higher, with what it is in NEEDED_AT_ONCE. What is reserved for receive nobody else may use.
+RAISED = {"RespondConcurrency": 2, "NotifyConcurrency": 2, "ReceiveConcurrency": 1}
 
 
 def concurrency(settings: Settings) -> list[Finding]:
@@ -65,6 +68,11 @@ def concurrency(settings: Settings) -> list[Finding]:
         return []
     needed = NEEDED_AT_ONCE + (FOR_MAIL if settings.reply_domain else 0)
     try:
+        needed += _raised(f"earshot-{settings.stage}")
+    except ClientError:
+        fix = "allow the operator cloudformation:DescribeStacks"
+        return [Finding("lambda", "CloudFormation does not tell what the stack may run at once", fix)]
+    try:
         limit = int(client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
     except ClientError:
         return [Finding("lambda", "Lambda does not tell its quota", "allow the operator lambda:GetAccountSettings")]
@@ -72,6 +80,15 @@ def concurrency(settings: Settings) -> list[Finding]:
         return []
     fix = "ask for more under Service Quotas, Lambda, Concurrent executions"
     return [Finding("lambda", f"this account runs {limit} functions at once, Earshot may need {needed}", fix)]
+
+
+def _raised(stack: str) -> int:
+    """How many more than in NEEDED_AT_ONCE the stack's own settings allow."""
+    found = described(client("cloudformation"), stack) or {}
+    given = {
+        p["ParameterKey"]: int(p["ParameterValue"]) for p in found.get("Parameters", []) if p["ParameterKey"] in RAISED
+    }
+    return sum(max(given.get(name, usual) - usual, 0) for name, usual in RAISED.items())
 
 
 def sandbox() -> list[Finding]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,6 +13,7 @@ from chalicelib.emails.known import Known, lines
 from chalicelib.emails.phrases import languages, phrases
 from chalicelib.platforms import PRODUCTS as KNOWN
 from chalicelib.playbook.parts import INTENTS
+from chalicelib.reports.say import say_in
 
 NAMES = re.compile(r"\{(\w+)\}")
 
@@ -82,3 +84,11 @@ def test_a_customers_questions_are_counted_once_where_all_are_of_these_weeks() -
         "2 questions from this customer since 27 November 2026; most about: Return."
     ]
     assert "2 questions from this customer in 30 days, 5 since" in next(lines(Known(replace(short, questions=5)), say))
+
+
+@pytest.mark.parametrize("language", languages())
+def test_large_counts_are_written_as_the_report_writes_them(language: str) -> None:
+    say, report = phrases(language, "UTC"), say_in(language, ZoneInfo("UTC"))
+    for number in (999, 1000, 10_000, 1_234_567):
+        written = say("subject_group", count=number, where="X", account="Shop")
+        assert written.startswith(f"{report.count(number)} questions" if language == "en" else report.count(number))

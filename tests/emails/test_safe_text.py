@@ -21,6 +21,7 @@ def test_what_people_write_stays_as_they_wrote_it(kept: str) -> None:
         ("\u200dlost \u200d joiner\u200d", "lost  joiner"),
         ("a\u200d\u200db", "ab"),
         ("hidden\U000e0041\U000e0042", "hidden"),
+        ("\U0001f3f4\U000e0068\U000e0069\U000e0064\U000e0064\U000e0065\U000e006e\U000e0021", "\U0001f3f4"),
         ("a\x00\x1b[31mb", "a[31mb"),
         ("one\r\ntwo\rthree", "one\ntwo\nthree"),
     ],
@@ -34,6 +35,9 @@ def test_what_nobody_can_see_goes(text: str, left: str) -> None:
     [
         ("www.evil.example/login", "www[.]evil[.]example/login"),
         ("Eve\r\nBcc: all@example.com", "Eve Bcc: all[@]example[.]com"),
+        ("-www.evil.example/login.html", "-www[.]evil[.]example/login[.]html"),
+        ("-.evil.example, so.what", "-[.]evil[.]example, so[.]what"),
+        ("+@www.evil.example", "+@www[.]evil[.]example"),
         ("x" * 4000, "x" * 59 + "…"),
         (None, ""),
     ],

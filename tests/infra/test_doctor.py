@@ -13,6 +13,7 @@ from chalicelib.platforms.http import Http
 from chalicelib.platforms.meta import facebook
 from chalicelib.registry import PRODUCTS
 from chalicelib.services import Services
+from chalicelib.settings import read_settings
 from infra.local.embedded import client
 from infra.ops import doctor
 from tests.infra.operator import NOW, Operator, dead_letters, put
@@ -133,3 +134,35 @@ def test_the_daily_visit_mails_its_findings_once_and_again_when_they_change(
     finds(monkeypatch, "no field")  # well in between: news again
     assert services.doctor.visit(NOW + timedelta(days=4)) is True
     assert len(healthy.aws.emails()) == 3
+
+
+@pytest.mark.parametrize(
+    "given, needed",
+    [
+        ({}, 10),
+        ({"RespondConcurrency": "20", "NotifyConcurrency": "10"}, 36),
+        ({"RespondConcurrency": "2", "ReceiveConcurrency": "100", "Memory": "1769"}, 109),
+        ({"ReceiveConcurrency": "0"}, 10),
+    ],
+)
+def test_the_quota_that_is_asked_for_holds_what_the_deployment_raised(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], needed: int
+) -> None:
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+
+    class Aws:
+        quota = needed
+
+        def get_account_settings(self) -> dict[str, Any]:
+            return {"AccountLimit": {"ConcurrentExecutions": Aws.quota}}
+
+        def describe_stacks(self, StackName: str) -> dict[str, Any]:
+            assert StackName == "earshot-prod"
+            return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}
+
+    monkeypatch.setattr(doctor, "client", lambda service: Aws())
+    settings = read_settings({"EARSHOT_STAGE": "prod"})
+    assert doctor.concurrency(settings) == []
+    Aws.quota -= 1
+    (found,) = doctor.concurrency(settings)
+    assert found.what == f"this account runs {needed - 1} functions at once, Earshot may need {needed}"
