@@ -57,6 +57,13 @@ def test_guards_never_raise_the_ladder() -> None:
     assert most(guards("Where is my order?", "en"), Rung.GENERAL) is Rung.GENERAL
 
 
+def test_a_word_of_the_law_counts_where_a_customer_may_be_speaking() -> None:
+    news = "Critics say that the bill gives the police powers that no judge can check"
+    assert not urgent(guards(news, "en")) and not urgent(guards(news, None))
+    for text in (f"@example {news}", f"My view: {news}", "Police informed", "lawyers"):
+        assert urgent(guards(text, "en")), text
+
+
 def test_the_shops_own_name_is_no_other_shop() -> None:
     text = "I bought it from Argos yesterday, can I return it?"
     assert "another_shop_instead_asking" in [guard.name for guard in guards(text, "en")]

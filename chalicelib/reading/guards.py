@@ -67,6 +67,7 @@ _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _LIKES: Final = re.compile("[❤♥💕💖💗💙💚💛💜🧡🤍💯👍👌🙌😍🥰😘😊🤗🤩🔥✨🎉☺🙏\ufe0f\U0001f3fb-\U0001f3ff]")
 _ASKS: Final = frozenset("?¿@#…")
 THANKS_CAP: Final = 12  # words
+REPORT: Final = 8  # words: a shorter text need not name whom it is about
 _POLITE: Final = frozenset(
     (
         *("hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "you", "ta", "hallo", "moin", "servus"),
@@ -138,6 +139,8 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
         found |= {"another_shop"}
     if "another_shop" in found and not {"addressed", "price_match"} & found:
         found.add("about_another_shop")
+    if "legal_term" in found and _by_somebody(text, words, language):
+        found.add("legal")
     if "bait" in found and "url" in words.split():
         found.add("links" if "?" in text else "link" if "trouble" in found else "advert")
     if "second_question" in found and "?" in text:
@@ -173,6 +176,16 @@ def _shape(text: str, words: str) -> Iterator[str]:
 
 def _letters(text: str) -> int:
     return sum(map(str.isalpha, text))
+
+
+def _by_somebody(text: str, words: str, language: str | None) -> bool:
+    """Whether a customer may be speaking: "the police" in a long text of third persons, no shop among them, is news."""
+    said = _LETTERS.findall(words)
+    return (
+        len(said) < REPORT
+        or "@" in text
+        or any(not named(key, "PERSONAL").isdisjoint(said) for key in _tables(language))
+    )
 
 
 def _only_thanks(text: str, words: str, language: str | None) -> bool:
