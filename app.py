@@ -40,6 +40,7 @@ services.prepare()
 
 BODY_TYPES = ["application/json", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain"]
 SWEEP_MINUTES = 1  # within P2's 120 s, should a timer fail
+LONGEST_CODE = 64  # characters of an erasure's; a longer one could be no key
 TIME_RESERVE_MS = 15_000  # what one message may need; with less left the rest of a batch goes back to the queue
 
 # What a platform is told, the more special errors first. A retry helps with 503, and with 403 once the apps file is
@@ -207,7 +208,7 @@ def erase(platform: str, key: str) -> Response:
 @app.route("/erasure/{code}", methods=["GET"])
 def erasure_state(code: str) -> Response:
     """How far an erasure came: when it was received, when it was done."""
-    state = services.eraser.state(code) if code.isalnum() else {}
+    state = services.eraser.state(code) if code.isalnum() and len(code) <= LONGEST_CODE else {}
     if not state:
         return _json({"error": "there is no request with this code, or it is older than 90 days"}, 404)
     return _json(state, 200)

@@ -28,7 +28,10 @@ def to_time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
-    return to_milliseconds(time if time.tzinfo is UTC else time.astimezone(UTC))
+    try:
+        return to_milliseconds(time if time.tzinfo is UTC else time.astimezone(UTC))
+    except OverflowError:
+        raise ValueError("a time before the first year or after the last") from None
 
 
 def to_milliseconds(time: datetime) -> datetime:

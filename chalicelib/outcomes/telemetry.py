@@ -13,6 +13,7 @@ from chalicelib.conversations.why import Why
 from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 
 NAMESPACE = "Earshot"
+PATH_PART = 64  # characters of one that are logged
 FAILED = ("refused", "unknown", "undeliverable")  # what becomes of an e-mail and somebody has to look at
 METRICS = frozenset(
     {
@@ -90,11 +91,13 @@ class Telemetry:
 
     def received(self, outcome: Handled) -> None:
         """An answer by e-mail was posted, refused or dropped."""
-        self.log.info(f"mail {outcome.result}", extra={"why": outcome.why, "conversation": outcome.conversation})
+        fields = {"why": outcome.why, "conversation": self._conversation(outcome.conversation)}
+        self.log.info(f"mail {outcome.result}", extra=_told(fields))
 
     def refused(self, status: int, platform: str, app: str) -> None:
-        """Receive turned a delivery away."""
-        self.log.warning("delivery refused", extra={"status": status, "platform": platform, "app": app})
+        """Receive turned a delivery away. Where there is no such app, anybody may have written what the path says."""
+        fields = {"status": status, "platform": platform[:PATH_PART], "app": app[:PATH_PART]}
+        self.log.warning("delivery refused", extra=fields)
         self._count("DeliveriesRefused")
 
     def failed(self, outcome: Failed) -> None:

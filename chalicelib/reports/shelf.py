@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from chalicelib.aws.client import AwsError
 from chalicelib.emails.links import LinkError, read_report
 from chalicelib.keys import Keys
 
@@ -27,15 +28,18 @@ class Shelf:
     keys: Keys
 
     def page(self, token: str, now: datetime) -> str:
-        """The page behind a link. Raises LinkError."""
+        """The page behind a link. Raises LinkError, AwsError."""
         # start-up time: botocore takes longer to load than everything else here
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         name = read_report(self.keys, token, now)
         try:
             body = self.client.get_object(Bucket=self.bucket, Key=key_of(name))["Body"].read()
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in ("NoSuchKey", "404"):
                 raise LinkError("report_kept") from None
-            raise
+            raise AwsError(code) from None
+        except BotoCoreError as error:
+            raise AwsError(type(error).__name__) from None
         return bytes(body).decode()

@@ -70,12 +70,9 @@ def is_from_a_program(message: EmailMessage, envelope_from: str = "") -> bool:
 
 
 def is_aligned(message: EmailMessage, address: str) -> bool:
-    """Whether the domain that signed it (DKIM's d=) is the sender's own or one above it."""
+    """Whether the domain that signed it (DKIM's d=) is the sender's own or one above it. White space may stand around a
+    tag's name (RFC 6376, section 3.2); two of one name are none."""
     own = address.rpartition("@")[2]
-    signed = [
-        part.partition("=")[2].strip().lower()
-        for h in message.get_all("DKIM-Signature", [])
-        for part in str(h).replace("\n", " ").split(";")
-        if part.strip().lower().startswith("d=")
-    ]
+    tags = [part.partition("=") for h in message.get_all("DKIM-Signature", []) for part in str(h).split(";")]
+    signed = ["".join(value.split()).lower() for name, _, value in tags if name.strip().lower() == "d"]
     return len(signed) == 1 and "." in signed[0] and (own == signed[0] or own.endswith(f".{signed[0]}"))

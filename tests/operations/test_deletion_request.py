@@ -8,6 +8,9 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
+from chalicelib.operations.erasure import Eraser
 from chalicelib.platforms.http import Answer, ApiCall
 from infra.ops.given import customer_named
 from tests.http_doubles import PostedOnPaper
@@ -75,3 +78,20 @@ def test_a_person_who_cannot_be_matched_stays_open_until_an_operator_has_erased_
     assert "erased" in eraser.state(code)
     assert world.services.doctor.erasures(world.services.now()) == []
     assert "asid-1" not in repr(list(world.store.table.everything())) and NOW
+
+
+def test_a_code_that_can_be_none_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB refuses so long a key: anybody could have had the alarm of receive's errors rung."""
+    asked: list[str] = []
+
+    def state(eraser: Eraser, code: str) -> dict[str, str]:
+        asked.append(code)
+        return {}
+
+    monkeypatch.setattr(Eraser, "state", state)
+    world = MemoryWorld()
+    for code in ("a" * 3000, "%C3%A9" * 400, "a.b", "a%2Fb"):
+        assert world.request("GET", f"/erasure/{code}").status == 404
+    assert asked == []
+    world.request("GET", f"/erasure/{world.services.new_token()}")
+    assert len(asked) == 1

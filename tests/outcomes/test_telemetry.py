@@ -10,7 +10,7 @@ from chalicelib.conversations.conversation import Conversation, Notice
 from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.keys import new_keys
 from chalicelib.outcomes.telemetry import METRICS, Telemetry
-from chalicelib.outcomes.types import Escalated, Notified, Replied, Stored
+from chalicelib.outcomes.types import Escalated, Failed, Handled, Notified, Replied, Stored
 from tests.world import NOW
 
 CANARY = "CANARY"
@@ -42,6 +42,10 @@ def told(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]
     telemetry.escalated(Escalated(CONVERSATION, Notice(2, NOW), "pr", 12.0))
     telemetry.notified(Notified(CONVERSATION, 2, "press@example.com", CANARY, "sent"))
     telemetry.refused(401, "meta", "main")
+    telemetry.received(Handled("sent", "", "agent@example.com", CONVERSATION.id))
+    telemetry.received(Handled("dropped", "no_token", CANARY))
+    telemetry.failed(Failed("facebook", "1", "KeyError"))
+    telemetry.channel_failed("slack", "500")
     telemetry.swept(True)
     telemetry.flush()
     written = capsys.readouterr().out
@@ -50,9 +54,15 @@ def told(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], str]
 
 def test_no_text_name_or_address_reaches_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     lines, written = told(capsys)
-    assert len([line for line in lines if "message" in line]) == 7
+    assert len([line for line in lines if "message" in line]) == 11
     assert CANARY not in written
-    assert "press@example.com" not in written
+    assert "press@example.com" not in written and "agent@example.com" not in written
+
+
+def test_what_anybody_writes_into_an_address_takes_little_room_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = Telemetry(f"test{next(_STAGES)}", KEYS.pseudonym)
+    telemetry.refused(404, "p" * 8000, "a\n" * 4000)
+    assert len(capsys.readouterr().out) < 600
 
 
 def test_people_and_what_they_wrote_are_pseudonyms_by_which_lines_are_found(capsys: pytest.CaptureFixture[str]) -> None:

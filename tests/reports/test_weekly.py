@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.emails import links
 from chalicelib.emails.links import REPORT_LASTS, LinkError, make_report, read_report
@@ -94,8 +95,6 @@ class Shelved:
     def get_object(self, Bucket: str, Key: str) -> Any:
         from io import BytesIO
 
-        from botocore.exceptions import ClientError
-
         if Key != "reports/2026-11-23.html":
             raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": BytesIO(b"<h1>the report")}
@@ -113,6 +112,20 @@ def test_the_link_opens_one_report_until_it_expires_and_nothing_else() -> None:
         assert world.request("GET", f"/report/{bad}").status == 404
     world.virtual_clock.now = NOW + REPORT_LASTS
     assert b"expired" in world.request("GET", f"/report/{make_report(keys, '2026-11-23', NOW)}").body
+
+
+@pytest.mark.parametrize(
+    "error", [ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), ReadTimeoutError(endpoint_url="s3")]
+)
+def test_a_report_that_cannot_be_read_just_now_is_said_to_be_that(error: Exception) -> None:
+    class Silent:
+        def get_object(self, Bucket: str, Key: str) -> Any:
+            raise error
+
+    world = MemoryWorld()
+    world.services.__dict__["client"] = lambda service, config: Silent()
+    answer = world.request("GET", f"/report/{make_report(world.services.keys, '2026-11-23', NOW)}")
+    assert (answer.status, answer.body.partition(b".")[0]) == (503, b"This page cannot be shown just now")
 
 
 def test_a_link_of_staff_opens_no_report_and_a_reports_no_conversation() -> None:

@@ -76,6 +76,16 @@ def test_a_form_that_asks_for_nothing_known_gets_a_400_that_says_what_to_do(form
     assert b"Choose one of" in answer.body
 
 
+@pytest.mark.parametrize(
+    "until",
+    ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "36499d", "2026-11-21T10:00:00", "nan", "9" * 400],
+)
+def test_a_time_that_there_is_not_gets_a_400_that_says_what_to_do(until: str) -> None:
+    world, path = escalated()
+    form = {"action": "claim", "until": until}
+    assert world.request("POST", path, urlencode(form).encode(), FORM).status == 400
+
+
 def test_a_link_that_is_damaged_expired_or_of_another_account_opens_nothing() -> None:
     world, path = escalated()
     token = path.removeprefix("/act/")

@@ -141,6 +141,10 @@ def test_an_aligned_signature_stands_in_for_dmarc_and_another_domains_does_not()
     foreign = {b"d=shop.example.com": b"d=evil.example.net"}
     assert box.answer("gmail_en", verdicts=without, replaced=foreign).why == "not_authentic"
     assert box.answer("gmail_en", verdicts=without, replaced={b"d=shop.example.com": b"d=com"}).why == "not_authentic"
+    for twice in (b"d =evil.example.net; d=shop.example.com", b"d=shop.example.com; d\t= evil.example.net"):
+        assert box.answer("gmail_en", verdicts=without, replaced={b"d=shop.example.com": twice}).why == "not_authentic"
+    spaced = {b"d=shop.example.com": b"d = shop.example.com"}
+    assert Mailbox().answer("gmail_en", verdicts=without, replaced=spaced).result == "sent"
 
 
 @pytest.mark.parametrize("name", ["auto_reply", "bounce", "list", "ours"])
