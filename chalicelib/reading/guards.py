@@ -35,11 +35,12 @@ class Guard:
 _ROWS: Final = (
     *(Guard(name, urgent=True) for name in ("self_harm", "safety", "takeover", "fraud", "legal", "grief")),
     *(Guard(name) for name in ("only_thanks", "bare", "links", "advert", "news", "quotation", "advice")),
+    *(Guard(name) for name in ("joke", "settled_at_last")),
     *(
         Guard(name)
         for name in ("another_shop_instead", "about_another_shop", "negated", "settled", "thankless", "sarcasm")
     ),
-    *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "shouting", "link")),
+    *(Guard(name, Rung.GENERAL) for name in ("another_shop", "angry", "politics", "shouting", "link")),
     *(Guard(name, Rung.TOPIC) for name in ("long", "two_questions")),
 )
 # The same words inside a message that asks something: a person is to be told so in the plainest words.
@@ -143,6 +144,8 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
         found.add("legal")
     if "bait" in found and "url" in words.split():
         found.add("links" if "?" in text else "link" if "trouble" in found else "advert")
+    if "settled" in found and _settled_at_last(words, language):
+        yield "settled_at_last"
     if "second_question" in found and "?" in text:
         found.add("two_questions")
     yield from found & GUARDS.keys()
@@ -203,6 +206,16 @@ def _only_thanks(text: str, words: str, language: str | None) -> bool:
 
 def _thanks(said: Collection[str], some: frozenset[str], others: frozenset[str]) -> bool:
     return bool(some.intersection(said)) and some | others >= set(said)
+
+
+def _settled_at_last(words: str, language: str | None) -> bool:
+    """Whether what has settled itself stands behind the last question: "Where is it? Oh wait, the doorbell"."""
+    _, asked, rest = words.rpartition("?")
+    rest, said = rest.strip(), set(_LETTERS.findall(rest))
+    return bool(asked) and any(
+        not said & named(key, "BUT") and "settled" in {name for name, _ in found_in(key, rest)}
+        for key in _tables(language)
+    )
 
 
 def _said(key: str, words: str, own: Collection[str]) -> Iterator[str]:
