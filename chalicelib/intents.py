@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from math import exp
+from math import exp, log
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -44,6 +44,7 @@ _FIELDS: Final = frozenset(
 _WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS + 1))
 _LINES: Final = ("own", "topic", "general", "urgent")
 _NO_LINE: Final = (1.0, 0.0, 0.0)
+RANGE: Final = 500.0  # of scores, the powers of which are numbers
 _OWN, _TOPIC, _GENERAL = Rung
 
 
@@ -51,24 +52,26 @@ class ModelError(ValueError):
     """The file is not a usable intent model, or not the one that was asked for."""
 
 
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Scores (natural logarithms, any offset) → probabilities that add up to 1."""
-    top = max(scores)
-    powers = [exp(score - top) for score in scores]
-    total = sum(powers)
-    return [power / total for power in powers]
+def softmax(scores: Sequence[float], top: float) -> list[float]:
+    """Scores (natural logarithms, any offset), the largest of which is `top` → probabilities that add up to 1."""
+    powers = list(map(exp, scores)) if -RANGE < top < RANGE else [exp(score - top) for score in scores]
+    part = 1 / sum(powers)
+    return [power * part for power in powers]
 
 
 def log_odds(chance: float) -> float:
     """The natural logarithm of a probability's odds; that of 1 and 0 is large, not infinite."""
     if 1e-12 < chance < 1 - 1e-12:
-        return math.log(chance / (1 - chance))
-    return math.log(max(chance, 1e-12) / max(1 - chance, 1e-12))
+        return log(chance / (1 - chance))
+    return log(max(chance, 1e-12) / max(1 - chance, 1e-12))
 
 
 def probability(odds: float) -> float:
     """What `log_odds` came from."""
-    return 1 / (1 + math.exp(-odds if -700.0 < odds < 700.0 else math.copysign(700.0, -odds)))
+    try:
+        return 1 / (1 + exp(-odds))
+    except OverflowError:  # the odds against it are above every number
+        return 0.0
 
 
 class Look(NamedTuple):
@@ -183,25 +186,24 @@ class IntentModel:
 
     def read(self, text: str | bytes) -> Reading:
         """Intent, confidence on every rung, urgency and language of a message."""
-        found = self.evidence(text)
-        best, chances = found.best, found.chances
+        best, chances, language, topic, rungs, reach, gate, urgent = self.evidence(text)
         others = [*chances]
         others[best] = 0.0
         second = max(others)
-        urgent = probability(found.urgent - self._urgent_from.get(found.language or "", 0.0))
-        allowed = () if urgent >= SILENT_FROM else self._allowed(found)
+        urgent = probability(urgent - self._urgent_from.get(language or "", 0.0))
+        allowed = () if urgent >= SILENT_FROM else self._allowed(rungs, reach, language)
         return Reading(
             intent=self.classes[best],
-            confidence=found.rungs[_OWN],
+            confidence=rungs[_OWN],
             margin=chances[best] - second,
-            language=found.language,
+            language=language,
             accepted=_OWN in allowed,
             model=self._name,
             chances=self._likely(chances, best) if second >= LIKELY else {},
-            rungs=found.rungs,
+            rungs=rungs,
             allowed=allowed,
-            topic=found.topic,
-            gate=found.gate,
+            topic=topic,
+            gate=gate,
             urgent=urgent,
         )
 
@@ -259,10 +261,11 @@ class IntentModel:
     def _look(self, found: Sequence[str]) -> Look:
         scores, intents = self._score(found), self._intents
         of_intents, spoken = scores[:intents], self._spoken
+        top = max(of_intents)
         gate, urgent = self._places
         return Look(
-            softmax(of_intents),
-            of_intents.index(max(of_intents)),
+            softmax(of_intents, top),
+            of_intents.index(top),
             scores[gate] if gate else 0.0,
             scores[urgent] if urgent else 0.0,
             scores[intents:spoken],
@@ -312,14 +315,14 @@ class IntentModel:
             return (Rung.GENERAL,)
         return self._reaches[best][-2:] if len(matters) > 1 else self._reaches[best]
 
-    def _allowed(self, found: Evidence) -> tuple[Rung, ...]:
-        """The rungs whose threshold in the message's language is met, and those below them."""
-        if found.language is None and self.languages:
+    def _allowed(self, rungs: Mapping[str, float], reach: tuple[Rung, ...], language: str | None) -> tuple[Rung, ...]:
+        """The rungs within reach whose threshold in the message's language is met, and those below them."""
+        if language is None and self.languages:
             return ()
-        code = found.language or ""
-        for number, rung in enumerate(found.reach):
-            if found.rungs[rung] >= self._bars[rung].get(code, NEVER_MET):
-                return found.reach[number:]
+        code = language or ""
+        for number, rung in enumerate(reach):
+            if rungs[rung] >= self._bars[rung].get(code, NEVER_MET):
+                return reach[number:]
         return ()
 
     def _needed(self, look: Look) -> float:
@@ -339,7 +342,7 @@ class IntentModel:
         if not scores:
             return None
         top = max(scores)
-        code, chance = self.languages[scores.index(top)], 1 / sum([math.exp(score - top) for score in scores])
+        code, chance = self.languages[scores.index(top)], 1 / sum([exp(score - top) for score in scores])
         return None if code == UNSERVED or chance < self._language_threshold else code
 
 
@@ -350,17 +353,18 @@ def _adder(indices: Sequence[int]) -> Adder:
     """What adds the probabilities of some classes."""
     if not indices:
         return lambda _: 0.0
-    chosen = itemgetter(*indices, *indices[:1])  # with one index it would give no tuple
-    return lambda chances: sum(chosen(chances)[:-1])
+    if len(indices) == 1:
+        return itemgetter(*indices)
+    chosen = itemgetter(*indices)
+    return lambda chances: sum(chosen(chances))
 
 
 def _wordless(text: str | bytes) -> bool:
     """Whether there is too little to tell a language by: "?", "ok", an emoji."""
     if isinstance(text, bytes):
         text = text[:200].decode("utf-8", "replace")
-    if text[:LEAST_LETTERS].isalpha():
-        return len(text) < LEAST_LETTERS
-    if sum(map(str.isalpha, text[: 6 * LEAST_LETTERS])) >= LEAST_LETTERS:  # as nearly always
+    first = text[: 2 * LEAST_LETTERS].replace(" ", "")[:LEAST_LETTERS]
+    if len(first) == LEAST_LETTERS and first.isalpha():  # as nearly always
         return False
     return sum(map(str.isalpha, text[:200])) < LEAST_LETTERS
 

@@ -4,11 +4,12 @@ A row is one long integer with two bytes for each of its numbers, so that one ad
 of words and words are turned into such integers when they are first met, and kept. The standard library only.
 """
 
-import math
 import struct
 import zlib
+from codecs import utf_16_be_encode as wide  # makes a lane of every character below 128; str.encode looks it up by name
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import sqrt
 from typing import Final
 
 from chalicelib.reading.features import PIECE_SEED, pieces, word_hash
@@ -19,7 +20,6 @@ _LANE: Final = 2  # bytes a number occupies
 ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
 FEW: Final = 200  # letters, of at most four bytes each and a space before each word: their rows can always be added
 _LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
-_WIDE: Final = "utf-16-be"  # makes a lane of every character below 128
 _integer: Final = int.from_bytes
 
 Weighed = tuple[int, bytes, int]
@@ -53,10 +53,12 @@ class Sums:
         self._scale, self._bias, self._mask = scale, bias, 2**bits - 1
         self._columns = len(bias)
         step = _LANE * self._columns
-        self._matrix = matrix.translate(_LIFT).decode("ascii")  # as text, since _WIDE makes lanes of its characters
+        self._matrix = matrix.translate(_LIFT).decode("ascii")  # as text, for `wide`
         self._rows = [0] * 2**bits  # 0: not asked for yet
-        self._nothing = chr(LEVELS) * self._columns  # the row of a bucket that says nothing, as about half do
-        self._of_nothing = _integer(self._nothing.encode(_WIDE))
+        self._nothing = (
+            chr(LEVELS) * self._columns
+        )  # the row of a bucket that says nothing, as about half do: one for all
+        self._of_nothing = _integer(wide(self._nothing)[0])
         self._words = Words(self._weigh)
         self._behind = 8 * (step + _LANE)  # bits of a word's integer behind its own row
         self._size = 2 * step + _LANE
@@ -69,17 +71,17 @@ class Sums:
         every = list(map(self._words.__getitem__, found))
         crc, known, mask = zlib.crc32, self._rows, self._mask
         pairs = {crc(right[1], left[0]) for left, right in pairwise(every)}
-        of_pairs = [known[pair & mask] or self.row(pair & mask) for pair in pairs]
+        of_pairs = [known[at := pair & mask] or self.row(at) for pair in pairs]
         if len(set(found)) < len(found):
             every = list(dict(zip(found, every, strict=True)).values())
         rows, columns = len(every) + len(of_pairs), self._columns
-        if sum(map(len, found)) <= FEW or self._fits(rows, every):
+        if len("".join(found)) <= FEW or self._fits(rows, every):
             packed = sum([word[2] for word in every]) + (sum(of_pairs) << self._behind)
             numbers: Sequence[int] = self._unpack(packed.to_bytes(self._size))
         else:
             numbers = self._many([(b"", row << self._behind) for row in of_pairs] + [word[1:] for word in every])
         small = numbers[columns]
-        one, other = 1 / math.sqrt(rows), 1 / math.sqrt(small)
+        one, other = 1 / sqrt(rows), 1 / sqrt(small)
         offset = LEVELS * (one * rows + other * small)
         return [
             scale * (one * words + other * chars - offset) + bias
@@ -104,8 +106,7 @@ class Sums:
         """A row that is asked for the first time. Big-endian: naming the other order costs as much as the reading."""
         start = bucket * (columns := self._columns)
         numbers = self._matrix[start : start + columns]
-        row = _integer(numbers.encode(_WIDE)) if numbers != self._nothing else self._of_nothing
-        self._rows[bucket] = row
+        row = self._rows[bucket] = _integer(wide(numbers)[0]) if numbers != self._nothing else self._of_nothing
         return row
 
     def _many(self, block: Sequence[tuple[bytes, int]]) -> Sequence[int]:

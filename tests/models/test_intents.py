@@ -27,6 +27,7 @@ from chalicelib.intents import (
     IntentModel,
     ModelError,
     log_odds,
+    probability,
     softmax,
 )
 from chalicelib.reading.features import LONG, NUMBER, TEXT_CAP, features, normalise, words
@@ -329,9 +330,30 @@ def test_normalisation_drops_what_says_nothing_and_keeps_what_does() -> None:
         ("$$ deal", ["$", "deal"]),
         ("né né 😡😡😡", ["ne", "ne", "😡"]),
         ("schööööön", ["schoon"]),
+        ("¿¿dónde está??", ["donde", "esta", "?"]),
+        ("¡¡¡noooo!!!", ["noo", "!"]),
+        ("straßßße ££ 20", ["straßße", "£", "00"]),
     ],
 )
 def test_repeats_are_squeezed_wherever_they_stand(text: str, found: list[str]) -> None:
+    assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("¿Cuánto cuesta? 20€", ["cuanto", "cuesta", "?", "00", "€"]),
+        ("Größe 38_b «neu»", ["große", "00_b", "neu"]),
+        ("£5 für größere Füße", ["£", "0", "fur", "großere", "fuße"]),
+        ("l’été à l´eau d`or", ["lete", "a", "l", "eau", "dor"]),
+        ("Ærø \xa0 œuvre…", ["ærø", "œuvre"]),
+        (f"straße {'ß' * 45}", ["straße", "ßß"]),
+        ("bestellung " + "xy" * 25, ["bestellung", "xy" * 20, "xy" * 5]),
+        ("größe " + "xy" * 25, ["große", "xy" * 20, "xy" * 5]),
+        ("große 😀", ["große", "😀"]),
+    ],
+)
+def test_words_are_the_same_whatever_letters_stand_beside_them(text: str, found: list[str]) -> None:
     assert words(text) == found
 
 
@@ -398,6 +420,13 @@ def test_serving_needs_nothing_but_the_standard_library() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-def test_softmax_stands_large_scores() -> None:
-    assert softmax([1e6, 0.0, -1e6]) == [1.0, 0.0, 0.0]
-    assert math.isclose(sum(softmax([0.3, -2.0, 7.0])), 1.0)
+@pytest.mark.parametrize("offset", [0.0, 400.0, -400.0, 1e6, -1e6])
+def test_softmax_stands_scores_of_any_size(offset: float) -> None:
+    scores = [offset + score for score in (0.3, -2.0, 7.0)]
+    assert softmax(scores, max(scores)) == pytest.approx([0.00123, 0.00012, 0.99865], abs=1e-5)
+    assert softmax([1e6, 0.0, -1e6], 1e6) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("odds, chance", [(0.0, 0.5), (2.0, 0.8807971), (1e6, 1.0), (-1e6, 0.0), (-math.inf, 0.0)])
+def test_any_odds_are_a_probability(odds: float, chance: float) -> None:
+    assert probability(odds) == pytest.approx(chance)
