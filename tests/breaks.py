@@ -45,10 +45,10 @@ def _acts_on_all(act: Any) -> Any:
 
 
 def _bounces_always(bounce: Any) -> Any:
-    def broken(c: Conversation, key: str, now: Any) -> Any:
+    def broken(c: Conversation, key: str, *more: Any) -> Any:
         notice = c.notices.get(key)
         fresh = replace(c, notices={**c.notices, key: replace(notice, fallback=False)}) if notice else c
-        return bounce(fresh, key, now)
+        return bounce(fresh, key, *more)
 
     return broken
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.conversations.conversation import State
 from tests.aws_world import AwsWorld, Faults
-from tests.story import staffed
+from tests.story import staffed, troubled
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, comment, delivery
 
@@ -89,4 +89,10 @@ def test_a_fault_at_any_call_of_what_staff_do_loses_nothing_and_doubles_nothing(
     staffed.broken_at_every_call(mode)
 
 
-CHECKS = [partial(check, mode) for check in (broken_at_every_call, staffed.broken_at_every_call) for mode in MODES]
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_any_call_while_something_else_goes_wrong_loses_nothing_and_doubles_nothing(mode: str) -> None:
+    troubled.broken_at_every_call(mode)
+
+
+EACH = (broken_at_every_call, staffed.broken_at_every_call, troubled.broken_at_every_call)
+CHECKS = [partial(check, mode) for check in EACH for mode in MODES]

@@ -57,7 +57,7 @@ def test_guards_never_raise_the_ladder() -> None:
     assert most(guards("Where is my order?", "en"), Rung.GENERAL) is Rung.GENERAL
 
 
-def test_a_word_of_the_law_counts_where_a_customer_may_be_speaking() -> None:
+def test_what_news_has_too_counts_where_a_customer_may_be_speaking() -> None:
     news = "Critics say that the bill gives the police powers that no judge can check"
     assert not urgent(guards(news, "en")) and not urgent(guards(news, None))
     for text in (f"@example {news}", f"My view: {news}", "Police informed", "lawyers"):
@@ -68,6 +68,16 @@ def test_the_shops_own_name_is_no_other_shop() -> None:
     text = "I bought it from Argos yesterday, can I return it?"
     assert "another_shop_instead_asking" in [guard.name for guard in guards(text, "en")]
     assert guards(text, "en", own=["Argos"]) == ()
+
+
+def test_a_shop_that_ours_is_compared_with_is_not_the_shop_that_is_meant() -> None:
+    for language, text in (
+        ("en", "Unlike Amazon you want money for a return, why?"),
+        ("de", "Anders als bei Zalando kostet die Rücksendung, warum?"),
+        ("fr", "Impossible de payer par carte, contrairement à Fnac"),
+        ("es", "A diferencia de Zara no puedo pagar con tarjeta"),
+    ):
+        assert [guard.name for guard in guards(text, language)] == ["another_shop"], text
 
 
 def test_words_of_every_language_count_when_the_language_is_unknown() -> None:

@@ -185,8 +185,9 @@ def note_reply(conversation: Conversation, id: str, reply: BrandReply) -> Conver
 
 
 def _with(said: Mapping[str, BrandReply], id: str, reply: BrandReply, most: int) -> dict[str, BrandReply]:
-    others = sorted((r.at, known) for known, r in said.items() if known != id)[1 - most :]
-    return {known: reply if known == id else said[known] for _, known in sorted([*others, (reply.at, id)])}
+    others = sorted((not r.automatic, r.at, known) for known, r in said.items() if known != id)[1 - most :]
+    times = [(at, known) for _, at, known in others]  # what machines say answers nobody, and goes first
+    return {known: reply if known == id else said[known] for _, known in sorted([*times, (reply.at, id)])}
 
 
 # --- acknowledging: at most one automatic reply an interaction, ever -------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
@@ -146,7 +146,7 @@ class Viewer:
         for deed in email.deeds:
             yield Deed(
                 name(deed.who) or say("somebody"),
-                deed_words(deed, say),
+                deed_words(deed, say, email.now),
                 say.time(deed.at),
                 say("undone") if deed.undone else "",
                 quoted(deed.note, NOTE),
@@ -179,10 +179,11 @@ def not_told(email: EscalationEmail, say: Phrases) -> str:
     return "" if email.tells_answers else say("not_told", where=where, button=button)
 
 
-def deed_words(deed: Done, say: Phrases) -> str:
-    """What somebody did, in words."""
+def deed_words(deed: Done, say: Phrases, now: datetime) -> str:
+    """What somebody did, in words; who is on it no more had taken it on."""
     until = say.time(deed.until) if deed.until else ""
-    return say(deed.key, until=until, team=name(deed.team), what=say.label(deed.intent))
+    over = deed.key == "act_claim" and (deed.undone or (deed.until is not None and deed.until <= now))
+    return say(f"{deed.key}_over" if over else deed.key, until=until, team=name(deed.team), what=say.label(deed.intent))
 
 
 def listed(asked: tuple[Asked, ...]) -> int:

@@ -34,6 +34,11 @@ class Phrases:
         """1,234 as the language writes it."""
         return f"{number:,}".replace(",", str(_table()[self.language]["thousands"]))
 
+    @property
+    def colon(self) -> str:
+        """What stands behind a label: French sets it apart."""
+        return together(" :", self.language) if self.language == "fr" else ":"
+
     def words(self, key: str) -> dict[str, str]:
         """A table of words."""
         return dict(_table()[self.language][key])

@@ -43,7 +43,9 @@ class Placer(NamedTuple):
         called = {id: names.person(i.product, i.account, id) for id in i.known_as}
         known = {id: self._document(name) for id, name in called.items()}
         first = next((str(doc["is"]) for doc in known.values() if doc), i.known_as[0])
-        for id in (id for id, doc in known.items() if doc.get("is") != first or _is_old(doc, now)):
+        untold = [id for id, doc in known.items() if doc.get("is") != first or _is_old(doc, now)]
+        for id in sorted(untold, key=lambda id: id == first):  # who dies in between has left nothing that is not so:
+            # without a document of its own the first id stands for itself
             doc, customer = {"is": first, "at": from_time(now)}, replace(i, author=first)
             self.store.set_document(called[id], "is", doc, now + REMEMBERED, customer)
         return replace(

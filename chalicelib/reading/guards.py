@@ -68,6 +68,7 @@ _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _LIKES: Final = re.compile("[❤♥💕💖💗💙💚💛💜🧡🤍💯👍👌🙌😍🥰😘😊🤗🤩🔥✨🎉☺🙏\ufe0f\U0001f3fb-\U0001f3ff]")
 _ASKS: Final = frozenset("?¿@#…")
 THANKS_CAP: Final = 12  # words
+TERM: Final = "_term"
 REPORT: Final = 8  # words: a shorter text need not name whom it is about
 _POLITE: Final = frozenset(
     (
@@ -140,8 +141,9 @@ def _tripped(text: str, language: str | None, own: Collection[str]) -> Iterator[
         found |= {"another_shop"}
     if "another_shop" in found and not {"addressed", "price_match"} & found:
         found.add("about_another_shop")
-    if "legal_term" in found and _by_somebody(text, words, language):
-        found.add("legal")
+    terms = {name for name in found if name.endswith(TERM)}
+    if terms and _by_somebody(text, words, language):
+        found |= {name.removesuffix(TERM) for name in terms}
     if "bait" in found and "url" in words.split():
         found.add("links" if "?" in text else "link" if "trouble" in found else "advert")
     if "settled" in found and _settled_at_last(words, language):
@@ -182,7 +184,7 @@ def _letters(text: str) -> int:
 
 
 def _by_somebody(text: str, words: str, language: str | None) -> bool:
-    """Whether a customer may be speaking: "the police" in a long text of third persons, no shop among them, is news."""
+    """Whether a customer may be speaking: a long text of third persons, no shop among them, is news."""
     said = _LETTERS.findall(words)
     return (
         len(said) < REPORT

@@ -4,7 +4,7 @@ A file: `NAME = words`, which phrases may then name, and `[guard]` above its phr
 without accents. In a phrase a space is whatever parts two words, `~` up to four words between, a `*` behind a letter
 any ending, a `^` in front the beginning of a sentence; the rest is a regular expression, between the edges of words.
 THANKS and WITH are for a message that is thanks and nothing else: its words, one of them a THANKS, stand in them all.
-PERSONAL are words of somebody who speaks of himself, to a shop or of one; without any of them a `[legal_term]` is news.
+PERSONAL are words of somebody who speaks of himself, to a shop or of one: `[legal_term]` is `[legal]` only beside one.
 
 A phrase is compiled when a word comes that it may begin with: hundreds of them cost nothing until then.
 """

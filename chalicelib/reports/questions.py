@@ -16,12 +16,17 @@ from typing import Any, Final
 import yaml
 
 from chalicelib.playbook.policy import Playbook
-from chalicelib.playbook.wording import placed
+from chalicelib.playbook.wording import on_lines, placed
 
 TITLES: Final = Path(__file__).with_name("titles.yaml")
 WRITTEN_BY: Final = 5  # customers, before a word of theirs is shown
 SHOWN: Final = 12  # questions on the page
 TERMS: Final = 5  # words of customers beside each
+_TO_SOMEBODY: Final = re.compile(  # the first sentence of a reply, when it thanks for a message or is sorry
+    r"(?:thank you|thanks|we are sorry|(?:vielen )?danke?|entschuldig\w+|es tut uns leid|merci|nous sommes désolés"
+    r"|(?:muchas )?gracias|sentimos|lamentamos)\b[^.!?]*[.!]\s+(?=\S)",
+    re.IGNORECASE,
+)
 _TOKEN: Final = re.compile(r"https?://\S+|(?<!\S)\S+@\S+|@\w+|#\w+|[^\W_]+(?:['’][^\W_]+)*")
 _PLAIN: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -76,7 +81,9 @@ def answered(
     found = []
     for intent, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         policy, title = playbook.intents.get(intent), _titles().get(intent, {}).get(spoken)
-        reply = placed(policy.replies.get(spoken, "") if policy else "", private=False, direct_messages=False)
+        said = placed(policy.replies.get(spoken, "") if policy else "", private=False, direct_messages=False)
+        begins = _TO_SOMEBODY.match(said)  # a page answers no message
+        reply = on_lines(said[begins.end() if begins else 0 :])
         if policy and title and reply and count and (policy.resolves or "://" in reply):
             found.append(Answered(intent, title, reply, count, tuple(words.get(intent, ()))))
     return tuple(found[:SHOWN])

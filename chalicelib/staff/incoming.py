@@ -186,7 +186,7 @@ class IncomingMail:
         subject = clean(f"[Earshot] {say('mail_subject')}", 150, one_line=True)
         body = f"{why}\n\n{say('mail_how')}\n"
         if text:
-            body += f"\n{say('your_answer')}:\n\n{text}\n"
+            body += f"\n{say('your_answer')}{say.colon}\n\n{text}\n"
         headers = {"Auto-Submitted": "auto-replied", "X-Auto-Response-Suppress": "All"}
         if id := header(message, "Message-ID"):
             headers |= {"In-Reply-To": clean(id, 200, one_line=True), "References": clean(id, 200, one_line=True)}

@@ -98,7 +98,7 @@ def render(view: View, said: Said, once: str) -> str:
         untils=tuple(UNTIL),
         intents=[(i, say.label(i)) for i in INTENTS if i != "other"],
         deeds=[
-            (id, done, deed_words(done_line, say), staff_rules.can_undo(done, view.now))
+            (id, done, deed_words(done_line, say, view.now), staff_rules.can_undo(done, view.now))
             for (id, done), done_line in zip(acts, view.email.deeds, strict=True)
         ],
         states=_states(say),

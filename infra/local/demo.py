@@ -22,7 +22,7 @@ _MOMENT_S = 1.5  # in which nothing more may come
 
 _DEAD_LETTERS = tuple(f"{queue}DeadLetters" for queue in ("Inbox", "Due", "Escalations", "MailEvents", "IncomingMail"))
 
-WENT_IN = (("deliveries accepted (200), not counting echoes", 18), ("forged deliveries refused (401)", 1))
+WENT_IN = (("deliveries accepted (200), copies of its own replies apart", 18), ("forged deliveries refused (401)", 1))
 CAME_OUT = (
     ("customers' messages stored, each once", 23),
     ("automatic replies posted", 20),
@@ -30,10 +30,10 @@ CAME_OUT = (
     ("  refused by a rate limit first", 1),
     ("  with an unknown outcome, never posted again", 1),
     ("conversations answered by people on the platform", 2),
-    ("  by the form behind an e-mail's link, posted once", 1),
-    ("  by answering an e-mail, posted once", 1),
-    ("  by the automatic reply itself", 1),
-    ("  deleted by the customer", 1),
+    ("conversations answered on the page behind an e-mail's link, once", 1),
+    ("conversations answered by replying to an e-mail, posted once", 1),
+    ("conversations that needed no more than the automatic reply", 1),
+    ("conversations that their customer deleted", 1),
     ("conversations still open, every one of them escalated", 16),
     ("  of these taken on by somebody, so that nobody else is called", 1),
     ("e-mails of the first step", 14),
@@ -153,6 +153,9 @@ def main() -> int:
     """Tells the story; 0 when every count is right."""
     teller, started = Teller(), monotonic()
     teller.text("Earshot works for Marigold & Finch, an invented shop. Starting the embedded AWS …")
+    teller.text(
+        "A line begins with the second in which it happened; an e-mail is told where its customer's story goes on."
+    )
     with shop(teller) as marigold:
         for chapter in STORY:
             chapter(marigold)

@@ -176,7 +176,7 @@ def crowd(shop: Shop) -> None:
 def elsewhere(shop: Shop) -> None:
     """Messenger, Instagram, WhatsApp, X."""
     head = shop.teller.heading
-    head("Messenger, Instagram, WhatsApp and X: other shapes, other signatures, other ways to reply.")
+    head("Messenger, Instagram, WhatsApp and X: other shapes and signatures. Messenger tells no names of Gus and Hana.")
     gus = shop.customer(MESSAGES, "Gus", "How do I check the balance of my gift card? 🎁")
     hana = shop.customer(MESSAGES, "Hana", "Which size should I take, I am usually a 38?")
     iris = shop.customer(PHOTOS, "Iris", "When will the blue vase be back in stock?")
@@ -213,7 +213,8 @@ def failures(shop: Shop) -> None:
 
 def claimed(shop: Shop) -> None:
     shop.teller.heading(
-        "Ten seconds after her question nobody has answered Ana: her team is told before the promise is due."
+        "Ten seconds after her question nobody has answered Ana: her team is told before the answer is due.\n"
+        "(Here that is 20 s for a cancellation, 10 min for all else; customers are told the next five minutes.)"
     )
     shop.about("Ana")
     if email := shop.email("still cancel my order"):

@@ -193,13 +193,13 @@ def _email(event: Notified) -> str:
 
 
 def _timely(event: Notified) -> str:
-    """How long before the time that was promised, or after it."""
+    """How long before the answer is due, or after it was."""
     c, now = event.conversation, datetime.now(UTC)
     times = [q.promised_by for q in (c.questions.values() if c else ()) if q.pending and q.promised_by]
     if not times or "URGENT" in event.subject:
         return ""
     early = min(times) >= now
-    return f", {duration(abs(min(times) - now))} {'before' if early else 'after'} the promised time"
+    return f", {duration(abs(min(times) - now))} {'before the answer is' if early else 'after it was'} due"
 
 
 _EVENTS: Mapping[type, Callable[[Teller, Any], None]] = {

@@ -72,7 +72,7 @@ def _conversation(c: Conversation, said: list[Interaction]) -> dict[str, Any]:
         "id": c.id,
         "product": c.product,
         "thread": c.thread,
-        "customer": name or "A customer",
+        "customer": name or f"A customer ({platforms.title(c.product)} told no name)",
         "state": c.state.value,
         "intent": phrases("en", "UTC").label(c.intent),
         "tier": c.tier,
@@ -98,7 +98,7 @@ def _read(c: Conversation, i: Interaction) -> str:
         return ""
     sure = [f"{rung} {probability:.2f}" for rung, probability in reading.rungs.items()]
     read = f"read as {phrases('en', 'UTC').label(reading.intent).lower()} {reading.confidence:.2f}"
-    allowed = f"the model allows: {', '.join(reading.allowed) or 'no reply'}"
+    allowed = f"sure enough for: {', '.join(reading.allowed) or 'no reply'}"
     why = f"no automatic reply: {_WHY.get(question.silence, question.silence.replace('_', ' '))}"
     return " · ".join([read, *sure, allowed, *([why] if question.silence else [])])
 

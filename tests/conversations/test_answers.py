@@ -196,6 +196,23 @@ def test_an_answer_that_overtook_its_question_and_was_taken_back_stays_taken_bac
     assert state(world) is State.OPEN and len(world.emails) >= 1
 
 
+def test_a_persons_answer_is_not_forgotten_behind_what_machines_say() -> None:
+    """Another one is taken back: the question stays answered by the first."""
+    automatic = replace(playbook().automatic, apps=frozenset({"999"}))
+    world = told(MemoryWorld(replace(playbook(), automatic=automatic)), message("m1", STRANGE))
+    for id in ("r1", "r2"):
+        world.run(6 * MINUTE)
+        told(world, message(id, "It is blue.", at=world.services.now(), is_echo=True))
+    for n in range(NOTED + 2):
+        world.run(6 * MINUTE)
+        told(world, message(f"a{n}", "Did you know our stores?", at=world.services.now(), is_echo=True, app_id=999))
+    gone = Interaction("messenger", PAGE, "r1", Kind.DELETE, NOW, NOW, thread="psid-1", brand=True, private=True)
+    world.services.responder.respond(Envelope("d", "meta", "main", NOW, interaction=gone), world.services.now)
+    assert state(world) is State.ANSWERED
+    (c,) = world.conversations()
+    assert len(c.replies) <= NOTED and c.questions["m1"].answered_by == "r2"
+
+
 # --- replies to others -----------------------------------------------------------------------------------------------
 
 

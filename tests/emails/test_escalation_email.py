@@ -99,6 +99,38 @@ def test_a_grouped_email_gives_each_question_its_own_buttons() -> None:
     assert html.index("question 0?") < html.index("Answer now") < html.index("was promised") < html.index("question 1?")
 
 
+def test_each_question_of_many_says_what_is_attached_in_text_as_in_html() -> None:
+    email = pictures.plain()
+    pictured = replace(email, asked=(replace(email.asked[0], attachments=2),))
+    for body in render_many((pictured, email), Bundle.GROUP, "en", "delivery", 20)[1:]:
+        assert body.count("2 attached, to be seen on Facebook") == 1
+
+
+def test_who_is_on_it_no_more_is_not_said_to_be() -> None:
+    """A claim that has ended, or was taken back, is the past."""
+    email = pictures.second_tier()
+    (claim,) = email.deeds
+    assert claim.until is not None and claim.until < email.now
+    still = replace(claim, until=email.now + timedelta(minutes=1))
+    says = {
+        words: [language for language in languages() if words in render(replace(email, deeds=(deed,)), language)[1]]
+        for deed, words in (
+            *((claim, begins) for begins in ("Kim had taken it on until", "Kim hatte es bis", "Kim l’avait pris en")),
+            (replace(still, undone=True), "Kim se había encargado hasta"),
+            *((still, begins) for begins in ("Kim is on it until", "Kim kümmert sich bis")),
+        )
+    }
+    assert list(says.values()) == [["en"], ["de"], ["fr"], ["es"], ["en"], ["de"]]
+
+
+@pytest.mark.parametrize("kind", EMAILS)
+def test_a_colon_in_french_stands_apart_in_the_text_too(kind: str) -> None:
+    quoted = re.compile(r"^ {4}.*$", re.MULTILINE)  # what people wrote
+    texts = render(EMAILS[kind](), "fr")[1], render_many((EMAILS[kind](),) * 2, Bundle.GROUP, "fr", "service", 20)[1]
+    for text in texts:
+        assert re.findall(r".*[^\s]:(?:\s|$)", quoted.sub("", text)) == []
+
+
 @pytest.mark.parametrize("language", languages())
 def test_an_email_that_does_not_list_all_says_how_many_more_belong_to_it(language: str) -> None:
     emails = tuple(pictures.plain(f"question {n}?") for n in range(3))

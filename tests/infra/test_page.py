@@ -59,6 +59,21 @@ def test_what_is_typed_under_a_question_stays_while_others_come() -> None:
         assert browser.value(typed) == "|Of course."
 
 
+FAINT = """(() => {  // words of the page whose contrast with what is behind them is under WCAG's 4.5 to 1
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => parts(colour).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+  const behind = (e) => {
+    const colour = e ? getComputedStyle(e).backgroundColor : "rgb(255, 255, 255)";
+    return parts(colour)[3] === 0 ? behind(e.parentElement) : colour;
+  };
+  const written = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  return [...document.querySelectorAll("body *:not(script)")].filter(written).map((e) => {
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), e.tagName, e.className, e.textContent];
+  }).filter(([contrast]) => contrast < 4.5).map(String);
+})()"""
 FRAME = "document.querySelector('.email.open + div iframe').contentDocument"
 
 
@@ -92,6 +107,26 @@ def test_the_desk_opens_inside_the_page_and_what_is_typed_there_stays(tmp_path: 
             )
             assert browser.value("document.documentElement.scrollWidth") <= width
             browser.picture(tmp_path / f"{name}.png")
+        for scheme in ("light", "dark"):
+            chosen = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.call("Emulation.setEmulatedMedia", features=chosen)
+            ground = browser.value("getComputedStyle(document.body).backgroundColor")
+            assert (ground == "rgb(243, 244, 246)") == (scheme == "light")
+            assert browser.value(FAINT) == []
+            browser.picture(tmp_path / f"{scheme}.png")
+
+
+def test_who_is_told_without_a_name_is_said_to_be_and_what_was_refused_says_why() -> None:
+    page = Page()
+    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
+        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+        running.say(SimulatedMessage("messenger", "Can I swap the size?", author_id("Ann"), "Ann"))
+        browser.until("document.querySelector('.top strong')?.textContent === 'A customer (Messenger told no name)'")
+        browser.value("say({ product: 'nowhere', text: 'Hello' })")
+        browser.until("document.getElementById('refused').textContent.startsWith('Not accepted: ')")
+        assert "expected product, text" in browser.value("document.getElementById('refused').textContent")
+        browser.value("say({ product: 'messenger', text: 'Hello', name: 'Ann' })")
+        browser.until("document.getElementById('refused').textContent === ''")
 
 
 def test_another_site_cannot_use_the_desk_through_the_visitors_browser() -> None:

@@ -81,6 +81,20 @@ def test_every_served_language_has_its_page(language: str) -> None:
     assert len(questions.answered) == 2 and f'<html lang="{language}">' in html
 
 
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_an_answer_thanks_nobody_for_a_message_and_ends_its_lines_behind_addresses(language: str) -> None:
+    """A reply begins with thanks for the message; on a page there was none."""
+    asked_once = dict.fromkeys(playbook().intents, 1)
+    found = answered(playbook(), asked_once, (), language)
+    assert len(found) > 8
+    for q in found:
+        assert not re.match(
+            r"(?:Vielen )?(?:Thank|We are sorry|Dank|Entsch|Merci|Nous sommes désolés|Gracias|Sentimos)", q.answer
+        ), q.answer
+        assert q.answer[0].isupper() and len(q.answer) > 40
+        assert not re.search(r"https://\S+ [A-ZÀ-Ý]", q.answer), q.answer
+
+
 def test_no_personal_data_reaches_the_page_or_its_structured_data() -> None:
     questions = found()
     written = faq_page("Example Shop", questions) + json.dumps(json_ld(questions.answered))

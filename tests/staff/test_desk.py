@@ -245,7 +245,7 @@ def test_a_claim_holds_the_next_tiers_back_and_then_they_go_on() -> None:
     assert held == 1
     world.run(timedelta(hours=30), sweep=True)
     assert len(world.emails) > 1
-    assert "Kim is on it until" in world.emails[1].text
+    assert "Kim had taken it on until" in world.emails[1].text
 
 
 @pytest.mark.parametrize("deed", ["claim", "snooze"])

@@ -140,10 +140,14 @@ class Customers(Telling):
         self.tick(SECOND)
         a = self.some(data, lambda a: not (a.private or a.gone))
         if a:
-            a.hidden, now = not a.hidden, self.now()
-            if a.open:
-                self.owed.opened(a, now, now)
-            self.deliver(self.body_of(a, verb="hide" if a.hidden else "unhide", entry_at=now), a.where[1])
+            self.hide(a)
+
+    def hide(self, a: Asked) -> None:
+        """Or show it again."""
+        a.hidden, now = not a.hidden, self.now()
+        if a.open:
+            self.owed.opened(a, now, now)
+        self.deliver(self.body_of(a, verb="hide" if a.hidden else "unhide", entry_at=now), a.where[1])
 
     @precondition(lambda self: self.begun and self.bodies)
     @rule(data=st.data())
@@ -193,14 +197,13 @@ class Customers(Telling):
     def a_reply_is_taken_back(self, data: st.DataObject) -> None:
         self.tick(SECOND)
         found = [s for s in self.owed.said.values() if s.parent in self.owed.asked and s.id[0] == "r"]
-        found = [s for s in found if not self.owed.asked[s.parent].private]
         if not found or not self.is_steady():
             return
         said = data.draw(st.sampled_from(found))
         to = self.owed.asked[said.parent]
         del self.owed.said[said.id]
         self.owed.settle(self.now())
-        self.say(said.id, "", to, verb="remove")
+        self.say(said.id, "", to, **({"is_deleted": True} if to.private else {"verb": "remove"}))
 
     @rule(kind=st.sampled_from(("odd", "common")))
     def a_machine_greets(self, kind: str) -> None:

@@ -6,17 +6,19 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from chalicelib.storage.people import link
 from infra.local.stand_in import Fault
 from tests.story.customers import ANN, BOB, PLACES
-from tests.story.staff import Staff
+from tests.story.machinery import Machinery
+from tests.story.owed import Asked, Said, Where
 from tests.story.telling import HOUR, MINUTE, SECOND
-from tests.world import PAGE
+from tests.world import PAGE, message
 
 FRIDAY, LAST_MINUTES = 4, timedelta(hours=17, minutes=22)  # the office closes at half past five
 SOMEBODY_NEW = ""
 
 
-class Meetings(Staff):
+class Meetings(Machinery):
     """Two or three things in one rule, which would rarely come together by chance."""
 
     @rule(place=st.sampled_from((("facebook", PAGE), ("messenger", PAGE))))
@@ -43,7 +45,7 @@ class Meetings(Staff):
     def says_stop(self, customer: str, place: tuple[str, str]) -> None:
         """And asks something all the same: people see both, and no machine answers."""
         customer = customer or self.name("8900")
-        self.quiet.add((*place, customer))
+        self.words[(*place, customer)] = self.now(), True
         self.ask(customer, place, "stop")
         self.tick(SECOND)
         self.ask(customer, place, "common")
@@ -56,6 +58,40 @@ class Meetings(Staff):
             return
         assert opened
         product, account, _, customer = opened.where
-        change = self.quiet.add if action == "automatic_off" else self.quiet.discard
-        change((product, account, customer))
+        self.words[product, account, customer] = self.now(), action == "automatic_off"
         self.press(opened, action)
+
+    @rule(customer=st.sampled_from((ANN, BOB)))
+    def is_known_as_one(self, customer: str) -> None:
+        """The customer here and in messages, as staff said."""
+        here, there = ("facebook", PAGE, customer), ("messenger", PAGE, customer)
+        link(self.world.store, here, there, "Kim", self.now())
+        self.linked.add(frozenset((here, there)))
+
+    @rule(place=st.sampled_from(PLACES), customer=st.sampled_from((ANN, BOB)), wait=st.sampled_from((5, 40)))
+    def is_answered_before_the_question_is_told(self, place: tuple[str, str], customer: str, wait: int) -> None:
+        """The deliveries come in the wrong order."""
+        self.tick(MINUTE)
+        product, account = place
+        if (account, customer) in self.forgotten:  # what is told of before they ask again is not kept
+            return
+        lag, id, asked = wait * SECOND, self.name("r"), f"q{self.count + 1}"
+        thread = customer if product == "messenger" else asked
+        where: Where = (product, account, thread, customer)
+        self.owed.said[id] = Said(id, self.now(), asked, frozenset({where}))
+        self.owed.settle(self.now())
+        self.ids.add(id)
+        now = self.now()
+        told = Asked(asked, where, product == "messenger", now, "", None, False, now, now, now, now)
+        self.say(id, f"It is green. {id}", told)
+        assert self.ask(customer, place, "odd", lag=lag + SECOND).id == asked
+
+    @rule(customer=st.sampled_from((ANN, BOB)))
+    def machines_speak(self, customer: str) -> None:
+        """More of it than is remembered of what was said; it answers nobody."""
+        for _ in range(11):
+            id = self.name("g")
+            self.deliver(
+                message(id, f"Have you seen our sale? {id}", author=customer, at=self.now(), is_echo=True, app_id=777),
+                PAGE,
+            )

@@ -255,6 +255,8 @@ class Owed:
         gone = [a for a in self.asked.values() if (a.where[0], a.where[1], a.where[3]) == (product, account, customer)]
         for a in gone:
             del self.asked[a.id]
+        for s in self.said.values():
+            s.wheres -= {w for w in s.wheres if (w[0], w[1], w[3]) == (product, account, customer)}
         return gone
 
 

@@ -25,6 +25,7 @@ from chalicelib.conversations.conversation import Conversation
 from chalicelib.conversations.interaction import Interaction
 from chalicelib.emails import links
 from chalicelib.keys import Keys
+from chalicelib.platforms.base import hmac_hex
 from chalicelib.platforms.http import Answer, ApiCall, NoAnswer
 from chalicelib.playbook.policy import Playbook
 from chalicelib.resources import Overrides
@@ -45,6 +46,7 @@ URL = "https://earshot.shop.example.com/api"
 DOMAIN = "reply.shop.example.com"
 KEYS = Keys("k" * 48)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+THROTTLED: Any = {"Error": {"Code": "TooManyRequestsException"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
 _SHOWN = re.compile(r"[(@](q\d+v\d+)\b")  # how questions are marked, so that a reader can tell them apart
 
 
@@ -59,15 +61,22 @@ class ClockedState(State):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self.clock, self.timers = clock, True
+        self.sent: list[tuple[str, str]] = []  # what went to queues, for those that repeat themselves
         self.refused: set[str] = set()  # partitions that take no write
+        self.wakes: dict[str, datetime] = {}  # by execution
 
     def send(self, url: str, body: str, delay: int) -> None:
+        self.sent.append((url, body))
         self.clock.add(self.clock.now + delay * SECOND, url, body)
 
     def start(self, name: str, given: str) -> None:
         self.executions.add(name)
+        self.wakes[name] = to_time(json.loads(given)["wake_at"])
         if self.timers:
             self.clock.add(to_time(json.loads(given)["wake_at"]), "due", given)
+
+    def status(self, name: str) -> str:
+        return "RUNNING" if self.clock.now < self.wakes[name] else "SUCCEEDED"
 
     def first_wake(self) -> datetime | None:
         """When something is overdue first, by the index that sweeps read."""
@@ -85,6 +94,8 @@ class Breaks:
     how: str = ""
     broke: str = ""
     other: Callable[[], None] = lambda: None
+    out: tuple[str, datetime] | None = None  # a service that answers nothing until then
+    now: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
     places: list[tuple[str, ...]] | None = None  # where given: the way to each call is noted
     noted: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -95,6 +106,8 @@ class Breaks:
     def through(self, name: str, do: Callable[[], Any], lost: Exception | None = None) -> Any:
         if self.places is not None:
             self.places.append((name, *way()))
+        if self.out and name.startswith(self.out[0]) and self.now() < self.out[1]:
+            raise ClientError(THROTTLED, "SendEmail") if name == "ses.SendEmail" else AwsError("ThrottlingException")
         if self.left:
             self.left -= 1
             if not self.left and self.how == "meanwhile":
@@ -126,7 +139,8 @@ class Sent:
     marks: frozenset[str]
 
     def __repr__(self) -> str:
-        return f"{self.at:%d %H:%M:%S} to {self.to} ({self.tags['tier']}, {self.tags['to']}): {sorted(self.marks)}"
+        which = f"{self.tags.get('tier')}, {self.tags.get('to')}"
+        return f"{self.at:%d %H:%M:%S} to {self.to} ({which}): {sorted(self.marks)}"
 
     @property
     def links(self) -> list[str]:
@@ -165,8 +179,7 @@ class MailRoom:
         if how:
             self.failed()
         if how == "throttled":
-            told = {"Error": {"Code": "TooManyRequestsException"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
-            raise ClientError(told, "SendEmail")
+            raise ClientError(THROTTLED, "SendEmail")
         if how == "lost":
             raise ReadTimeoutError(endpoint_url="ses")
         answer: dict[str, Any] = self._breaks.through(
@@ -204,9 +217,12 @@ class Wire(StandInHttp):
 
     breaks: Breaks = field(default_factory=Breaks)
     channels: list[tuple[str, bytes]] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # tokens
 
     def request(self, call: ApiCall) -> Answer:
         def do() -> Answer:
+            if call.method != "GET" and call.headers.get("Authorization", "").removeprefix("Bearer ") in self.refused:
+                return Answer(400, {"error": {"code": 190, "message": "expired"}})
             if not call.place.startswith("hooks."):
                 return StandInHttp.request(self, call)
             self.channels.append((call.url, call.body))
@@ -239,6 +255,7 @@ class ShopWorld(MemoryWorld):
         super().__init__(policy, APPS, URL, DOMAIN, http=self.wire)
         self.virtual_clock.now = start
         self.aws = ClockedState(self.virtual_clock)
+        self.breaks.now = self.now
         self.mail_room = MailRoom(self.virtual_clock, self.breaks)
         self.bucket = Bucket(breaks=self.breaks)
         self.rows: list[dict[str, Any]] = []
@@ -292,9 +309,13 @@ class ShopWorld(MemoryWorld):
     def deliver(self, body: bytes, app: str = "main") -> None:
         """A platform that posts until it gets its 200."""
         secret = next(a.secrets[0] for a in APPS.apps if a.key == app)
+        self.until_taken(f"/webhooks/meta/{app}", body, {"X-Hub-Signature-256": "sha256=" + hmac_hex(secret, body)})
+
+    def until_taken(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """The same, as any platform does."""
         for _ in range(5):
             with suppress(Killed):
-                if self.post(body, secret=secret, path=f"/webhooks/meta/{app}") == 200:
+                if self.post(body, path=path, headers=headers) == 200:
                     return
             self.new_process()
         raise AssertionError("the platform never got its 200")

@@ -3,6 +3,7 @@ an erasure; with a fault at any one of its calls."""
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -123,17 +124,27 @@ def broken_at_every_call(mode: str) -> None:
     """The story once for each way to a call, which fails there."""
     recorded = story(noting=True)
     assert_promises(recorded)
-    places = recorded.breaks.noted
-    assert {place[0] for place in places} >= CALLS
-    seen = set()
+    assert {place[0] for place in recorded.breaks.noted} >= CALLS
+    assert break_each(mode, recorded.breaks.noted, lambda at: assert_promises(story(at, mode)), set()) > 20
+
+
+def break_each(
+    mode: str, places: Iterable[tuple[str, ...]], play: Callable[[int], None], seen: set[tuple[str, ...]]
+) -> int:
+    """Plays it once for each way to a call that is not among those `seen`, with the number of the call; how many."""
+    known = len(seen)
     for at, place in enumerate(places, start=1):
-        looks = place[0] in READS
-        known = tuple(re.sub(r":\d+$", "", step) for step in (place[:5] if looks else place))
-        if known in seen or (looks and mode != "crash"):  # a look that fails is one that was not made
+        way = without_lines(place)
+        if way in seen or (place[0] in READS and mode != "crash"):  # a look that fails is one that was not made
             continue
-        seen.add(known)
+        seen.add(way)
         try:
-            assert_promises(story(at, mode))
+            play(at)
         except AssertionError as error:
             raise AssertionError(f"{mode} at call {at}: {' < '.join(place)}: {error}") from error
-    assert len(seen) > 20
+    return len(seen) - known
+
+
+def without_lines(place: tuple[str, ...]) -> tuple[str, ...]:
+    """The way to a call; of one that only looks its last steps are enough."""
+    return tuple(re.sub(r":\d+$", "", step) for step in (place[:5] if place[0] in READS else place))

@@ -20,6 +20,9 @@ from tests.story.shop import Sent, ShopWorld
 from tests.world import APPS, PAGE, comment, delivery, message, playbook
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+Person = tuple[str, str, str]
+"""Product, account, customer."""
+
 OTHER = "999"  # the page of another app
 APP_OF = {PAGE: "main", OTHER: "other"}
 TEXTS = {
@@ -53,11 +56,14 @@ def policies(bundled: bool) -> tuple[Playbook, Playbook]:
     )
     bundling = replace(base.bundling, questions=2, emails_per_hour=3) if bundled else base.bundling
     calm = replace(bundling, emails_per_hour=bundling.emails_per_hour if bundled else 10_000)
-    first = replace(base, teams={**base.teams, "returns": returns}, bundling=calm)
+    automatic = replace(base.automatic, apps=frozenset({"777"}))
+    first = replace(base, teams={**base.teams, "returns": returns}, bundling=calm, automatic=automatic)
     tiers = tuple(
         Tier(after, tier.team) for after, tier in zip((20 * MINUTE, 2 * HOUR), first.later_tiers, strict=True)
     )
-    return first, replace(first, tell_after=5 * MINUTE, answer_within=40 * MINUTE, later_tiers=tiers)
+    shut = replace(returns, hours=replace(OFFICE, closed=frozenset({"2026-11-25", "2027-03-31"})))
+    other = replace(first, teams={**first.teams, "returns": shut}, later_tiers=tiers)
+    return first, replace(other, tell_after=5 * MINUTE, answer_within=40 * MINUTE)
 
 
 class Telling(RuleBasedStateMachine):
@@ -70,7 +76,7 @@ class Telling(RuleBasedStateMachine):
     @initialize(start=st.sampled_from(STARTS), bundled=st.booleans(), timers=st.booleans())
     def begin(self, start: datetime, bundled: bool, timers: bool) -> None:
         self.start, self.bundled = start, bundled
-        first, self.later_policy = policies(bundled)
+        first, self.other_policy = policies(bundled)
         self.world = ShopWorld(first, start)
         self.world.aws.timers = timers
         midnight = start.replace(hour=0, minute=0)
@@ -88,7 +94,9 @@ class Telling(RuleBasedStateMachine):
         self.erased: list[tuple[datetime, frozenset[str]]] = []
         self.erasures: list[tuple[str, str, datetime]] = []  # account, customer, and when they asked to be forgotten
         self.posted_at: list[datetime] = []
-        self.quiet: set[tuple[str, str, str]] = set()  # product, account, customer: who wants no automatic replies
+        self.words: dict[Person, tuple[datetime, bool]] = {}  # who said when that they want none, or some again
+        self.linked: set[frozenset[Person]] = set()  # who is known to be one
+        self.within = False  # between two calls of another worker
         self.unwritable: set[Where] = set()  # conversations whose writes fail
         self.world.mail_room.seen = self._mailed
         self.world.mail_room.failed = self.uncertain
@@ -126,8 +134,13 @@ class Telling(RuleBasedStateMachine):
             self.bodies.append((account, body))
         for _ in range(times):
             self.world.deliver(body, app)
-        self.world.run(SECOND)
+        self.world.run(timedelta() if self.within else SECOND)
         self.after_run()
+
+    def is_quiet(self, person: Person) -> bool:
+        """Whether the newest word under any of their names is "stop"."""
+        names = {person}.union(*(pair for pair in self.linked if person in pair))
+        return max((self.words[n] for n in names if n in self.words), default=(self.start, False))[1]
 
     def some(self, data: st.DataObject, wanted: Callable[[Asked], bool]) -> Asked | None:
         found = [a for a in self.owed.asked.values() if wanted(a)]
@@ -195,7 +208,9 @@ class Telling(RuleBasedStateMachine):
         else:
             meant = [a for a in self.owed.asked.values() if a.id == event.target and a.open]
             where = meant[0].where if meant else ("", "", "", "")
-        if (where[0], where[1], where[3]) in self.quiet:
+        if self.owed.policy.stopped_altogether:
+            self.broken.append(f"P3: an automatic reply to {event.target}, while they are stopped")
+        elif self.is_quiet((where[0], where[1], where[3])):
             self.broken.append(f"P3: an automatic reply to {event.target}, who has said stop")
         elif not meant:
             self.broken.append(f"P3/P4: an automatic reply to {event.target}, where nothing is open")
