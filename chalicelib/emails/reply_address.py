@@ -8,6 +8,7 @@ import base64
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from chalicelib.codec import dump, from_time, to_time
 from chalicelib.conversations.conversation import Conversation
@@ -36,8 +37,9 @@ def make(
     keys: Keys, store: Store, domain: str, tag: str, c: Conversation, via: str, mailbox: str, now: datetime, *tags: str
 ) -> str:
     """The reply address of the e-mail called `tag` about `c`, sent to `mailbox`; `tags` are the questions that it
-    shows. An e-mail that is made again gets the same one."""
-    id = _letters(bytes.fromhex(tag)[:15])
+    shows. An e-mail that is made again gets the same one, unless it shows something else by then: an answer to either
+    is one to what that had shown."""
+    id = _letters(sha256("|".join((tag, *tags)).encode()).digest()[:15])
     doc = {
         **dump(ConversationKey.of(c)),
         "shown": list(tags),

@@ -190,3 +190,17 @@ def expired(world: MemoryWorld) -> None:
     for item in list(world.store.table.everything()):
         if item.expires_at and item.expires_at <= world.services.now():
             world.store.table.delete(item.key)
+
+
+@pytest.mark.parametrize("dropped", [1, 2, 3])
+def test_a_body_that_a_process_died_over_when_it_dropped_it_is_done_and_goes(dropped: int) -> None:
+    kept = Kept()
+    body = random.Random(4).randbytes(3 * 1024 * 1024)
+    inbox.enqueue(kept, Envelope("id-1", "meta", "main", AT, body), kept.save, AT)
+    chunks = sorted((item.key for item in kept.store.table.everything()), key=lambda key: key.sk)
+    assert len(chunks) > 3
+    for key in chunks[:dropped]:
+        kept.store.table.delete(key)
+    with pytest.raises(inbox.AlreadyDone):
+        inbox.decode(kept.messages[0], kept.read)
+    assert not kept.chunks()

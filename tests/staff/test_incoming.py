@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.mail_bucket import HEAD
-from chalicelib.aws.mailer import Email
+from chalicelib.aws.mailer import Email, MailRefused
 from chalicelib.conversations.conversation import Conversation, State
 from chalicelib.outcomes.types import Handled
 from chalicelib.platforms.http import Answer
 from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
 from infra.local.stand_in import Fault
+from tests.handlers.test_notify import Postman
 from tests.http_doubles import StandInHttp
 from tests.staff.mails.make import ANSWER, programs, too_large
 from tests.staff.test_answers import silent
@@ -317,6 +318,23 @@ def test_an_answer_by_mail_leaves_open_what_the_email_did_not_show() -> None:
     box.world.run(timedelta(seconds=1))
     assert box.answer("gmail_en").result == "sent"
     assert [i for i, q in box.conversation.questions.items() if q.pending] == ["c2"]
+
+
+def test_an_answer_to_an_email_that_was_refused_once_is_one_to_what_it_shows_now() -> None:
+    """SES took it when the customer had rewritten the question."""
+    postman, wire = Postman(MailRefused("TooManyRequestsException", again=True)), StandInHttp()
+    world = MemoryWorld(silent(), http=wire, reply_domain=DOMAIN, mailer=postman)
+    world.post(delivery(comment("c1", "Where is my parcel? It was to be here on Friday.")))
+    world.run(timedelta(minutes=10, seconds=3))
+    assert postman.sent == [] and postman.results == []
+    words, at = "Where is my parcel? It was to be here on Thursday.", world.services.now()
+    world.post(delivery(comment("c1", words, verb="edited", entry_at=at)))
+    world.run(timedelta(minutes=2), sweep=True)
+    (email,) = postman.sent
+    assert "Thursday" in email.text
+    mime = (MAILS / "gmail_en.eml").read_bytes().replace(b"{reply_to}", email.reply_to.encode())
+    received = Received(mime, (email.reply_to,), PASS, world.services.now(), TEAM, whole=True)
+    assert world.services.incoming_mail.receive(received, world.services.now).result == "sent"
 
 
 def test_an_answer_by_mail_leaves_open_what_did_not_fit_into_the_email() -> None:

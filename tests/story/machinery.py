@@ -144,4 +144,4 @@ class Machinery(Staff):
         else:
             self.ask(a.where[3], (a.where[0], a.where[1]), "common", under=None if a.private else a)
         breaks.left = 0
-        self.tick(SECOND)
+        self.tick(20 * SECOND)  # what met another worker's write has come again: a page shows all of it
