@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from chalicelib.conversations.interaction import Reading, Rung
 from chalicelib.reading.features import LONG, sentences, words
-from chalicelib.reading.sums import LEVELS, Sums
+from chalicelib.reading.sums import Sums
 
 MAGIC: Final = b"EARSHOT-INTENTS-2\n"
 LEAST_LETTERS: Final = 4  # of a text whose language can be told
@@ -41,7 +41,6 @@ _FIELDS: Final = frozenset(
         *("never", "close_bounds", "language_threshold", "urgent", "urgent_from"),
     )
 )
-_WEIGHTS: Final = bytes((value + 256) % 256 for value in range(-LEVELS, LEVELS + 1))
 _LINES: Final = ("own", "topic", "general", "urgent")
 _NO_LINE: Final = (1.0, 0.0, 0.0)
 RANGE: Final = 500.0  # of scores, the powers of which are numbers
@@ -164,7 +163,10 @@ class IntentModel:
         self._spoken = before = len(self.classes) + len(self.languages)
         places = [before + self.heads.index(head) if head in self.heads else 0 for head in ("gate", "urgent")]
         self._places: tuple[int, int] = (places[0], places[1])
-        self._score = Sums(matrix, header["bits"], header["scale"], header["bias"]).scores
+        try:
+            self._score = Sums(matrix, header["bits"], header["scale"], header["bias"]).scores
+        except ValueError as error:
+            raise ModelError(f"damaged intent model: {error}") from error
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL, sha256: str | None = None) -> "IntentModel":
@@ -391,6 +393,6 @@ def _open(content: bytes) -> tuple[dict[str, Any], bytes]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ModelError(f"damaged intent model: {error}") from error
-    if len(matrix) != size or matrix.translate(None, _WEIGHTS):
-        raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}, or some that are too large")
+    if len(matrix) != size:
+        raise ModelError(f"damaged intent model: {len(matrix)} weights instead of {size}")
     return header, matrix

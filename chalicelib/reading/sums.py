@@ -19,7 +19,10 @@ WORDS: Final = 3_000  # that are at hand, and as many from before
 _LANE: Final = 2  # bytes a number occupies
 ROOM: Final = (2 ** (8 * _LANE) - 1) // (2 * LEVELS)  # rows that can be added without a carry
 FEW: Final = 200  # letters, of at most four bytes each and a space before each word: their rows can always be added
-_LIFT: Final = bytes((value + LEVELS) % 256 for value in range(256))  # a signed byte → a number that is not negative
+_TOO_LARGE: Final = 255  # no letter of ASCII's: decoding tells that there is one
+_LIFT: Final = bytes(  # a signed byte → a number that is not negative
+    lifted if (lifted := (value + LEVELS) % 256) <= 2 * LEVELS else _TOO_LARGE for value in range(256)
+)
 _integer: Final = int.from_bytes
 
 Weighed = tuple[int, bytes, int]
@@ -50,10 +53,14 @@ class Sums:
     plus its `bias` is its score. Immutable but for what it keeps, safe to share between threads."""
 
     def __init__(self, matrix: bytes, bits: int, scale: Sequence[float], bias: Sequence[float]) -> None:
+        """Raises ValueError for a weight beyond LEVELS."""
         self._scale, self._bias, self._mask = scale, bias, 2**bits - 1
         self._columns = len(bias)
         step = _LANE * self._columns
-        self._matrix = matrix.translate(_LIFT).decode("ascii")  # as text, for `wide`
+        try:
+            self._matrix = matrix.translate(_LIFT).decode("ascii")  # as text, for `wide`
+        except UnicodeDecodeError:
+            raise ValueError(f"a weight is larger than {LEVELS}") from None
         self._rows = [0] * 2**bits  # 0: not asked for yet
         self._nothing = (
             chr(LEVELS) * self._columns

@@ -399,6 +399,16 @@ def test_a_damaged_file_is_refused(damage: object, tmp_path: Path) -> None:
         IntentModel.load(path)
 
 
+@pytest.mark.parametrize("weight", [LEVELS + 1, 100, 127, 128, 256 - LEVELS - 1])
+def test_a_weight_that_is_too_large_is_refused(weight: int) -> None:
+    content = DEFAULT_MODEL.read_bytes()
+    head, packed = content[: -_packed(content)], content[-_packed(content) :]
+    weights = bytearray(zlib.decompress(packed))
+    weights[1_000] = weight
+    with pytest.raises(ModelError, match=f"larger than {LEVELS}"):
+        IntentModel(head + zlib.compress(weights, 1))
+
+
 def test_the_artifact_is_small_light_to_load_and_holds_no_training_text(texts: list[str]) -> None:
     content = DEFAULT_MODEL.read_bytes()
     assert len(content) <= SIZE_LIMIT
