@@ -155,6 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="data sets with the splits train and test")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder to write to")
     options = parser.parse_args(argv)
+    for path in options.also:  # learning takes minutes
+        if not path.is_file():
+            parser.error(f"argument --also: {path} is no file; name a data set (.jsonl, .csv)")
     model, rows = IntentModel.load(options.model), utterances()
     predictions = [each for fold in nested(rows, Plan()) for each in fold]
     named = {

@@ -8,6 +8,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from chalicelib.conversations.interaction import Rung
@@ -30,7 +31,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--never", help="intents never acknowledged, with commas (default: models/policy.py)")
     parser.add_argument("--precision", type=float, help="least precision of an intent's own reply (lower bound)")
     parser.add_argument("--out", type=Path, required=True, help="the model file to write")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if not 0 < options.own_weight < inf:
+        parser.error("argument --own-weight: write a number above 0, for example 3")
+    if options.precision is not None and not 0 < options.precision < 1:
+        parser.error("argument --precision: write a share between 0 and 1, for example 0.95")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:

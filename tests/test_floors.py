@@ -35,7 +35,7 @@ FLOORS: Mapping[str, list[str]] = {
             "report_functions",
         ),
     ],
-    "infra": ["stack", "ops", "reports", "local", "replay", "bench", "growth"],
+    "infra": ["given_numbers", "stack", "ops", "reports", "local", "replay", "bench", "growth"],
 }
 
 

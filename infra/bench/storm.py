@@ -32,6 +32,7 @@ from chalicelib.playbook.reader import DEFAULT_PLAYBOOK, read_playbook
 from chalicelib.reports.facts import Deriver
 from chalicelib.reports.stream import FactsOfChanges
 from infra.bench.counted import CountedTable
+from infra.given_numbers import whole
 from infra.local.deliveries import author_id, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryMailer, VirtualClock
@@ -251,8 +252,8 @@ def _span(time: timedelta) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.bench.storm", description=__doc__.splitlines()[0])
-    parser.add_argument("--comments", type=int, default=COMMENTS)
-    parser.add_argument("--rush", type=int, default=RUSH, help="questions that fall due in one minute")
+    parser.add_argument("--comments", type=whole(1), default=COMMENTS)
+    parser.add_argument("--rush", type=whole(1), default=RUSH, help="questions that fall due in one minute")
     parser.add_argument("--playbook", type=Path, default=DEFAULT_PLAYBOOK)
     options = parser.parse_args(arguments)
     apps, playbook = demo_apps(), read_playbook(options.playbook)

@@ -21,6 +21,7 @@ from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.playbook.parts import PlaybookError
 from chalicelib.settings import variables
 from chalicelib.textfile import told
+from infra.given_numbers import above_zero, whole
 from infra.local.deliveries import CannotSay, author_id, deliver
 from infra.local.embedded import reach
 from infra.local.local_run import DEMO_PLAYBOOK, LocalRun, local_run
@@ -187,11 +188,11 @@ def run(options: argparse.Namespace, until: Event) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local.run", description="Runs Earshot on this machine.")
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--port", type=whole(1, 65_535 - PORTS), default=PORT)
     parser.add_argument("--apps", type=Path, help="an apps file instead of the demo's; its tokens are not used")
     parser.add_argument("--playbook", type=Path, default=DEMO_PLAYBOOK)
     parser.add_argument(
-        "--pace", type=float, default=PACE, help="how much longer than in the playbook people are given"
+        "--pace", type=above_zero, default=PACE, help="how much longer than in the playbook people are given"
     )
     options = parser.parse_args(arguments)
     until = Event()

@@ -16,6 +16,7 @@ import numpy as np
 from chalicelib.playbook.business_time import public_holidays
 from chalicelib.reports.forecast import HORIZON, METHODS, Series, backtest, seasonal_naive
 from chalicelib.reports.intervals import Covered, Tried, covered
+from infra.given_numbers import whole
 from infra.reports.synthetic import Shape
 
 YEARS = 5
@@ -29,7 +30,7 @@ ALWAYS = 260  # origins: all weeks of five years
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.reports.backtest", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--shops", type=int, default=12)
+    parser.add_argument("--shops", type=whole(1), default=12)
     parser.add_argument("--methods", nargs="+", default=["Theta", "regression on seasons"], choices=[*METHODS])
     options = parser.parse_args(arguments)
     print(f"{'':<24}{'year':>6}{'× seasonal naive':>18}{'within 80 %':>14}{'within 95 %':>14}{'shops off by > 3':>18}")

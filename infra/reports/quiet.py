@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from chalicelib.reports.spikes import LEAST, WEEK, WINDOWS
 from chalicelib.reports.watch import KEPT_WEEKS, began_at, runs_now
+from infra.given_numbers import above_zero, whole
 from infra.reports.synthetic import HOURS, Shape
 
 VOLUMES: Final = (5, 20, 50, 100, 200, 500, 1000, 5000)  # questions a day
@@ -35,10 +36,10 @@ Minutes = npt.NDArray[np.float64]
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.reports.quiet", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--weeks", type=int, default=60, help="quiet weeks for each volume")
-    parser.add_argument("--tries", type=int, default=200, help="spikes for each volume")
+    parser.add_argument("--weeks", type=whole(1), default=60, help="quiet weeks for each volume")
+    parser.add_argument("--tries", type=whole(1), default=200, help="spikes for each volume")
     parser.add_argument(
-        "--times", type=float, default=4.0, help="what a spike multiplies its hour by, at least 12 more"
+        "--times", type=above_zero, default=4.0, help="what a spike multiplies its hour by, at least 12 more"
     )
     options = parser.parse_args(arguments)
     names = ("questions a day", "false alarms a quiet week", "seen within the hour", "minutes until seen", "usual")

@@ -25,6 +25,7 @@ from chalicelib.reports.lake import Lake
 from chalicelib.reports.page import page
 from chalicelib.reports.policy import Policy
 from chalicelib.reports.report import build
+from infra.given_numbers import whole
 from infra.reports.made import expected
 
 YEAR = date(2025, 1, 1)
@@ -34,7 +35,7 @@ REPEATED = 3
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.reports.scale", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--questions", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--questions", type=whole(1), nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--draw", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

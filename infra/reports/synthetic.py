@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from chalicelib.registry import PRODUCTS
 from chalicelib.reports.columns import COLUMNS, TYPES
+from infra.given_numbers import above_zero, whole
 
 Array = npt.NDArray[Any]
 WEEKDAYS: Final = np.array(
@@ -250,8 +251,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Writes the facts of an invented shop, for who wants to see a report before there is anything to report."""
     parser = argparse.ArgumentParser(prog="python -m infra.reports.synthetic", description=(main.__doc__ or ""))
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    parser.add_argument("--days", type=int, default=800, help="that end yesterday")
-    parser.add_argument("--per-day", type=float, default=60.0)
+    parser.add_argument("--days", type=whole(1, 4000), default=800, help="that end yesterday")
+    parser.add_argument("--per-day", type=above_zero, default=60.0)
     options = parser.parse_args(arguments)
     if options.out.exists():
         print(f"synthetic: {options.out} is already there; name a new folder", file=sys.stderr)
