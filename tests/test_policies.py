@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -441,6 +442,23 @@ def test_keys_stay_within_what_the_policy_names(worked: Deployed, key: str) -> N
 def test_the_work_ended_as_it_should(worked: Deployed) -> None:
     assert worked.aws.counts("EscalationsDeadLetters") == worked.aws.counts("DueDeadLetters") == 1  # somebody else's
     assert any("Automatic replies" in e.text or "token" in e.subject for e in worked.aws.emails())
+
+
+def test_no_secret_and_nothing_of_any_person_is_in_the_log_of_all_that(worked: Deployed) -> None:
+    log, emails, keys = worked.log.read_text("utf-8"), worked.aws.emails(), _keys(worked)
+    secrets = [keys.current, keys.first, *(s for app in worked.apps.apps for s in (*app.secrets, app.verify_token))]
+    secrets += [a.token for app in worked.apps.apps for a in app.accounts]
+    secrets += [link.rpartition("/")[2] for email in emails for link in links(email.text) if "/act/" in link]
+    people = [address for email in emails for address in (email.reply_to, email.to)]
+    people += [item["pk"]["S"].rpartition("#")[2] for item in worked.items() if item["pk"]["S"].startswith("i#")]
+    people += [*(f"7000{n}" for n in range(1, 9)), *(f"7100{n}" for n in range(9)), BAD_TOKEN]
+    people += [f"4470000{n:05}" for n in range(230)]
+    words = ("dress", "shoes", "charger", "lawyer", "lamp", "Please call", "Shopper", "Robin", "and number", "no JSON")
+    assert len(set(people)) > 50 and len(set(secrets)) > 10
+    lines = re.sub(r'"Timestamp": ?[0-9]+', "", log).splitlines()  # of a metric; the demo's ids are times as well
+    assert any("mail refused" in line for line in lines) and any("a message goes back" in line for line in lines)
+    sought = "|".join({re.escape(s) for s in (*secrets, *people, *words) if s})
+    assert not [(found[0], line) for line in lines if (found := re.search(rf"(?<!\w)(?:{sought})(?!\w)", line))]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS.values())
