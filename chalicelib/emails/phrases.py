@@ -69,7 +69,13 @@ class Phrases:
     def day_of(self, day: date) -> str:
         """The same of a day that is known already."""
         table = _table()[self.language]
-        return str(table["day"]).format(day=day.day, month=table["months"][day.month - 1], year=day.year)
+        return str(table["day"]).format(
+            day=self.day_number(day.day), month=table["months"][day.month - 1], year=day.year
+        )
+
+    def day_number(self, day: int) -> str:
+        """A day of a month: French calls the first "1er"."""
+        return str(_table()[self.language]["first"]) if day == 1 else str(day)
 
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""
@@ -86,7 +92,7 @@ def _time(at: datetime, zone: ZoneInfo, language: str) -> str:
     local, table = at.astimezone(zone), _table()[language]
     date: str = table["date"].format(
         weekday=table["weekdays"][local.weekday()],
-        day=local.day,
+        day=table["first"] if local.day == 1 else local.day,
         month=table["months"][local.month - 1],
         year=local.year,
         time=f"{local:%H:%M}",

@@ -104,13 +104,15 @@ class Say:
 
     def short_day(self, at: date) -> str:
         """3 Nov"""
-        return self("short_day", day=at.day, month=self._words["months_short"][at.month - 1])
+        return self("short_day", day=self.phrases.day_number(at.day), month=self._words["months_short"][at.month - 1])
 
     def moment(self, at: datetime) -> str:
         """A time on the shop's clock: 3 Nov, 14:05. One without a zone is of the files, which is UTC."""
         local = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(self.zone)
         month = self._words["months_short"][local.month - 1]
-        return self("moment", day=local.day, month=month, time=f"{local:%H:%M}").replace(" ", TOGETHER)
+        return self("moment", day=self.phrases.day_number(local.day), month=month, time=f"{local:%H:%M}").replace(
+            " ", TOGETHER
+        )
 
     def weekday(self, number: int, *, short: bool = False) -> str:
         """The name of a day of the week, Monday being 1."""

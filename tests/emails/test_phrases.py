@@ -39,15 +39,15 @@ def test_times_are_written_as_each_language_writes_them_on_the_teams_clock() -> 
     assert phrases("en", "Europe/London").time(at) == "Wed 1 July 2026, 10:05 BST"
     assert phrases("de", "Europe/Berlin").time(at) == "Mi, 1. Juli 2026, 11:05 Uhr MESZ"
     assert phrases("de", "Asia/Kolkata").time(at) == "Mi, 1. Juli 2026, 14:35 Uhr IST"
-    assert phrases("fr", "Asia/Kolkata").time(at) == "mer. 1 juillet 2026, 14:35 IST"
-    assert phrases("fr", "Europe/Paris").time(at) == "mer. 1 juillet 2026, 11:05 CEST"
+    assert phrases("fr", "Asia/Kolkata").time(at) == "mer. 1er juillet 2026, 14:35 IST"
+    assert phrases("fr", "Europe/Paris").time(at) == "mer. 1er juillet 2026, 11:05 CEST"
 
 
 def test_a_french_date_has_its_article() -> None:
     say, at = phrases("fr", "Europe/Paris"), datetime(2026, 7, 1, 9, 5, tzinfo=UTC)
     for key in ("promised", "goal", "late"):
-        assert "pour le mer. 1 juillet" in say(key, time=say.time(at))
-    assert say("act_claim", until=say.time(at)).startswith("s’en occupe jusqu’au mer. 1 juillet")
+        assert "pour le mer. 1er juillet" in say(key, time=say.time(at))
+    assert say("act_claim", until=say.time(at)).startswith("s’en occupe jusqu’au mer. 1er juillet")
 
 
 def test_french_marks_and_the_step_do_not_begin_a_line() -> None:

@@ -165,7 +165,11 @@ def test_a_single_question_makes_a_page(tmp_path: Path, changes: dict[str, Any])
     until = START + timedelta(days=7)
     report = make(tmp_path, tmp_path / "r.html", POLICY, since=START, until=until, now=until)
     assert report.ledger.total.asked == 1
-    assert "No forecast yet: 14 more days" in (tmp_path / "r.html").read_text("utf-8")
+    html = (tmp_path / "r.html").read_text("utf-8")
+    assert "No forecast yet: 14 more days" in html
+    said = re.sub(r"<[^>]+>", "", html)
+    assert not re.search(r"\b1 (?:questions|promises|customers) (?:are|were|asked)|asked again although", said)
+    assert "each once" in said or changes.get("customer", "") is None
 
 
 def _by_account(tmp_path: Path, *accounts: tuple[str, str]) -> list[str]:

@@ -283,6 +283,14 @@ def test_french_keeps_its_marks_on_the_line() -> None:
     )
 
 
+def test_the_first_of_a_french_month_is_called_so() -> None:
+    for day, long, short in ((1, "1er juillet 2026", "1er juil."), (2, "2 juillet 2026", "2 juil.")):
+        at, say = datetime(2026, 7, day, 9, 5, tzinfo=UTC), say_in("fr", LONDON)
+        assert (say.day(at), say.short_day(at)) == (long, short)
+        assert say.moment(at).replace("\N{NO-BREAK SPACE}", " ").startswith(short)
+    assert say_in("en", LONDON).day(datetime(2026, 7, 1, tzinfo=UTC)) == "1 July 2026"
+
+
 def test_the_report_is_in_the_language_of_the_team_that_gets_it() -> None:
     book: Playbook = playbook()
     lead = replace(book.teams[book.weekly_report_to], language="fr")
