@@ -166,6 +166,19 @@ def test_a_part_for_somebody_who_never_was_one_of_ours_is_skipped_all_the_same()
     assert len(world.interactions()) == 1 and world.quarantined == []
 
 
+@pytest.mark.parametrize("questions", [1, 2])
+def test_what_stands_beside_questions_and_needs_no_work_is_told_of_once_with_its_reason(questions: int) -> None:
+    world = MemoryWorld()
+    liked = comment("c9", "")
+    liked["value"]["item"] = "reaction"
+    asked = [comment(f"c{n}", COMMON, author=f"500{n}") for n in range(questions)]
+    assert world.post(delivery(*asked, liked)) == 200
+    world.run()
+    assert {i.id for i in world.interactions()} == {f"c{n}" for n in range(questions)}
+    told = {name: n for name, n in world.outcomes.counts.items() if name.startswith("skipped")}
+    assert told == {"skipped facebook: item_reaction": 1}
+
+
 def test_an_oversized_delivery_redriven_on_the_last_day_of_its_quarantine_is_there_on_the_last_day_of_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
