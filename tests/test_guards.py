@@ -138,6 +138,19 @@ def test_only_what_is_thanks_to_the_last_word_is_nothing_but_thanks(text: str, o
     assert ("only_thanks" in [guard.name for guard in guards(text, None)]) is only
 
 
+@pytest.mark.parametrize(
+    ("text", "two"),
+    [
+        ("Is the red lamp in stock? When does my parcel come?", True),
+        ("Where is my parcel now??", False),
+        ("Where is my parcel now? Please? Hello?", False),
+        ("Really? Where is my parcel now?", False),
+    ],
+)
+def test_two_sentences_that_ask_are_two_questions_and_marks_alone_are_not(text: str, two: bool) -> None:
+    assert ("two_questions" in [guard.name for guard in guards(text, "en")]) is two
+
+
 WORDS = st.sampled_from(sorted({word for _, _, *texts in CASES for text in texts for word in text.split()}))
 
 

@@ -112,13 +112,11 @@ class OptOuts:
         found = self.of_any(people, lately=lately)
         return found is not None and found.stopped
 
-    def heed(self, i: Interaction) -> bool:
-        """Notes the wish that the customer's `i` is, if it is one; whether it is."""
+    def heed(self, i: Interaction) -> None:
+        """Notes the wish that the customer's `i` is, if it is one."""
         wanted = None if i.brand or i.deleted or i.tap or i.author is None else wish(i.text)
-        if wanted is None:
-            return False
-        self.note(i.product, i.account, i.customer, OptOut(wanted, i.text_at or i.at))
-        return True
+        if wanted is not None:
+            self.note(i.product, i.account, i.customer, OptOut(wanted, i.text_at or i.at))
 
     def note(self, product: str, account: str, customer: str, word: OptOut) -> None:
         """Keeps `word`, unless a later one is known; of two at the same moment "stop" holds. Raises Contention."""

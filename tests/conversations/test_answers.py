@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.apps import Account, App, Apps
 from chalicelib.conversations import answers
-from chalicelib.conversations.conversation import Conversation, Deed, Outcome, State
+from chalicelib.conversations.conversation import Acknowledgement, Conversation, Deed, Outcome, State
 from chalicelib.conversations.interaction import Interaction, Kind, merge
 from chalicelib.conversations.rules import NOTED
 from chalicelib.handlers.inbox import Envelope
@@ -345,6 +345,14 @@ def test_an_edit_of_something_never_seen_gets_no_reply_and_an_old_one_asks_nothi
     assert len(world.emails) == emails
 
 
+def test_nor_does_an_edit_that_comes_moments_after_words_of_which_nobody_told_and_people_are_called_in_time() -> None:
+    """Somebody may have answered the words that it replaced."""
+    world = told(MemoryWorld(), delivery(comment("c1", COMMON, verb="edited", at=NOW - MINUTE, entry_at=NOW)))
+    assert world.outcomes.counts["not acknowledged facebook: edit_of_something_never_seen"] == 1
+    world.run(timedelta(hours=1))
+    assert world.platforms.posted == [] and len(world.emails) == 1
+
+
 def test_a_duplicate_after_a_correction_or_a_close_changes_nothing() -> None:
     from chalicelib.storage.store import ConversationKey
 
@@ -408,3 +416,47 @@ def test_a_process_that_ends_while_the_author_becomes_known_leaves_nobody_waitin
         world.services.responder.respond(Envelope("d", "meta", "main", NOW, interaction=known), world.services.now)
     world.services.store.table = plain
     assert states(world) == {"unknown-c1": State.DELETED, "5001": State.OPEN}
+
+
+# --- which of our own replies came back, and whom a reply is for -----------------------------------------------------
+
+
+def claimed(customer: str, **more: Any) -> Conversation:
+    """A conversation whose question `q-customer` has an automatic reply that says what all of them say."""
+    ack = Acknowledgement(Outcome.UNKNOWN, NOW, f"token-{customer}", "Thank you, a colleague will answer.", **more)
+    return Conversation("discourse", "forum", "topic", customer, acknowledgements={f"q-{customer}": ack})
+
+
+def echo(**more: Any) -> Interaction:
+    return Interaction("discourse", "forum", "r1", Kind.BRAND_REPLY, NOW, NOW, brand=True, **more)
+
+
+@pytest.mark.parametrize("more", [{"id": "r1"}, {}])
+def test_our_reply_is_known_by_its_id_or_its_token_alone_whatever_the_platform_made_of_its_words(more: Any) -> None:
+    conversation = claimed("ann", **more)
+    back = echo(text="[the text was replaced]", token=None if more else "token-ann")
+    assert answers.our_reply([claimed("bob"), conversation], back) == (conversation, "q-ann")
+    assert answers.our_reply([claimed("bob")], back) is None
+
+
+@pytest.mark.parametrize("customer", ["ann", "bob"])
+def test_of_several_that_said_the_same_the_one_came_back_under_whose_question_it_stands(customer: str) -> None:
+    several = [claimed("ann"), claimed("bob")]
+    found = answers.our_reply(several, echo(text="Thank you, a colleague will answer.", parent=f"q-{customer}"))
+    assert found and found[0].customer == customer
+
+
+def test_of_several_that_said_the_same_one_that_is_known_already_is_not_taken_again() -> None:
+    several = [claimed("ann", id="r0"), claimed("bob")]
+    found = answers.our_reply(several, echo(text="Thank you, a colleague will answer."))
+    assert found and found[0].customer == "bob"
+
+
+def test_a_reply_below_words_of_which_nobody_told_answers_nobody_else_in_the_thread() -> None:
+    world = MemoryWorld(apps=FORUM)
+    standard(world, "topic", author="ann")
+    reply: dict[str, Any] = {"kind": Kind.BRAND_REPLY, "brand": True, "author": "forum", "text": "Yes, it does."}
+    standard(world, "r1", parent="never-told", at=NOW + MINUTE, **reply)
+    assert states(world) == {"ann": State.OPEN}
+    standard(world, "r2", parent="topic", at=NOW + MINUTE, **reply)
+    assert states(world) == {"ann": State.ANSWERED}

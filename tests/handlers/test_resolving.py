@@ -1,4 +1,4 @@
-"""A reply that the playbook says is the answer: who got it waits for nobody; who did not, or asks anew, is escalated."""
+"""A reply that the playbook says is the answer: who got it waits for nobody; who did not, or asks anew, does."""
 
 import json
 from collections.abc import Callable

@@ -12,15 +12,17 @@ import pytest
 from chalicelib import platforms
 from chalicelib.aws.queues import encode
 from chalicelib.conversations.customer import Customer
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.outcomes.telemetry import Telemetry
 from chalicelib.platforms.http import Answer, ApiCall
 from chalicelib.platforms.simulation import SimulatedMessage
+from chalicelib.storage.forgotten import Forgotten
 from infra.local import post_office
 from infra.local.deliveries import CannotSay, Delivery, deliver
 from infra.local.demo_apps import demo_apps
 from infra.replay.memory import MemoryQueue
-from infra.replay.services import RecordedHttp
-from tests.world import MemoryWorld
+from infra.replay.services import REPLAY_KEYS, RecordedHttp
+from tests.world import NOW, MemoryWorld
 
 APPS = demo_apps()
 WORDS, NAME, ID = "canarywords", "Canaryname", "770099887766"
@@ -218,3 +220,35 @@ def test_every_answer_of_the_brand_goes_however_many_there_are(product: str) -> 
     world.services.eraser.request(customers, "code1", world.services.now())
     world.run(timedelta(minutes=20))
     assert found(shop, *CANARIES) == []
+
+
+def test_the_latest_request_holds_in_whatever_order_they_are_written_and_is_remembered_from_then() -> None:
+    for times in ((NOW, NOW + MINUTE), (NOW + MINUTE, NOW)):
+        store = MemoryWorld().store
+        marks = Forgotten(store, REPLAY_KEYS)
+        for at in times:
+            marks.mark("facebook", "1", ID, at)
+        assert marks.since("facebook", "1", ID) == NOW + MINUTE
+        (item,) = store.table.everything()
+        assert item.expires_at == NOW + MINUTE + timedelta(days=400)
+
+
+@pytest.mark.parametrize("kind", [Kind.SAME_PERSON, Kind.DELETE])
+def test_what_tells_only_of_what_was_forgotten_is_not_kept_though_it_comes_later(kind: Kind) -> None:
+    store = MemoryWorld().store
+    marks = Forgotten(store, REPLAY_KEYS)
+    marks.mark("facebook", "1", ID, NOW)
+    later = NOW + MINUTE
+    told = Interaction("facebook", "1", "c9", kind, later, later, thread="c9", author=ID)
+    assert marks.concerns(told)
+    assert not marks.concerns(replace(told, author=OTHER))
+    assert not marks.concerns(replace(told, kind=Kind.NEW))  # a new word of somebody who came back is heard
+
+
+def test_the_deletion_of_what_somebody_said_after_they_were_forgotten_is_heard() -> None:
+    store = MemoryWorld().store
+    marks, later = Forgotten(store, REPLAY_KEYS), NOW + MINUTE
+    marks.mark("facebook", "1", ID, NOW)
+    said = Interaction("facebook", "1", "c9", Kind.NEW, later, later, thread="c9", author=ID)
+    store.decide_interaction(said, lambda old: (said, None), later)
+    assert not marks.concerns(replace(said, kind=Kind.DELETE))

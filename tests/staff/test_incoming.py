@@ -1,6 +1,7 @@
 """Answers by e-mail: files as a mail server hands them over, out as a platform's post; and all that is never posted."""
 
 import base64
+import re
 from datetime import timedelta
 from email.header import Header
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.mail_bucket import HEAD
-from chalicelib.aws.mailer import Email, MailRefused
+from chalicelib.aws.mailer import Email, Mailer, MailRefused, MailUnknown
 from chalicelib.conversations.conversation import Conversation, State
 from chalicelib.outcomes.types import Handled
 from chalicelib.platforms.http import Answer
+from chalicelib.resources import Overrides
 from chalicelib.staff.incoming import MOST_BYTES, Received, TryAgain
 from infra.local.stand_in import Fault
 from tests.handlers.test_notify import Postman
@@ -32,9 +34,10 @@ TEAM = "delivery@shop.example.com"
 class Mailbox:
     """A team with an open question and its e-mail, and the platform's wire."""
 
-    def __init__(self, body: bytes | None = None) -> None:
+    def __init__(self, body: bytes | None = None, mailer: Mailer | None = None) -> None:
         self.wire = StandInHttp()
-        self.world = MemoryWorld(silent(), http=self.wire, reply_domain=DOMAIN)
+        given: Overrides = {"http": self.wire, "mailer": mailer} if mailer else {"http": self.wire}
+        self.world = MemoryWorld(silent(), reply_domain=DOMAIN, **given)
         self.world.post(body or delivery(comment("c1", "Where is my parcel? It was to be here on Friday.")))
         self.world.run(timedelta(minutes=70))
         self.email = self.world.emails[0]
@@ -263,6 +266,38 @@ def test_an_answer_without_words_is_told_to_its_sender_once(name: str) -> None:
     (told,) = box.told
     assert told.to == TEAM and "nothing in your e-mail" in told.text
     assert told.headers["Auto-Submitted"] == "auto-replied"
+
+
+@pytest.mark.parametrize(
+    ("result", "comes_again"),
+    [
+        (MailRefused("Throttling", again=True), True),
+        (MailRefused("MessageRejected", again=False), False),
+        (MailUnknown("ReadTimeoutError"), False),
+    ],
+)
+def test_what_could_not_be_told_yet_is_told_when_the_queue_brings_it_again_and_once(
+    result: Exception, comes_again: bool
+) -> None:
+    postman = Postman(None, result)
+    box = Mailbox(mailer=postman)
+    if comes_again:
+        with pytest.raises(MailRefused):
+            box.answer("empty")
+        assert box.told == []
+    for _ in range(2):
+        assert box.answer("empty").result == "refused"
+    out = [] if isinstance(result, MailRefused) and not result.again else [TEAM]
+    assert [email.to for email in box.told] == out and postman.results == []
+
+
+def test_what_a_sender_is_told_stands_below_their_own_email() -> None:
+    box = Mailbox()
+    box.answer("empty")
+    (told,) = box.told
+    file = (MAILS / "empty.eml").read_text("utf-8")
+    (id,) = re.findall(r"(?im)^message-id: *(<[^>]+>)", file)
+    assert told.headers["In-Reply-To"] == told.headers["References"] == id
 
 
 def test_ten_megabytes_are_refused_unread_and_told(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """ "Stop" in four languages: honoured at once, undone by "start" or by staff, and never at the cost of a question."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from chalicelib.conversations.customer import Customer
+from chalicelib.conversations.interaction import Interaction, Kind
 from chalicelib.storage.optouts import OptOut, OptOuts, wish
 from chalicelib.storage.people import link, linked, unlink
 from tests.staff.test_desk import FORM
@@ -152,3 +154,22 @@ def test_a_wish_that_was_said_before_the_erasure_and_comes_after_it_is_forgotten
     world.post(message("m2", "stop", at=said_at))
     world.run(timedelta(hours=1))
     assert OptOuts(world.store).of(*ME) is None
+
+
+def test_a_pressed_start_or_a_sticker_is_no_wish_to_hear_from_the_machine_again() -> None:
+    """A messenger sends it for whoever opens the talk anew: they typed nothing."""
+    world = MemoryWorld()
+    words = OptOuts(world.store)
+    said = Interaction("telegram", "1", "m1", Kind.NEW, NOW, NOW, thread="7", author="7", text="/stop", private=True)
+    words.heed(said)
+    words.heed(replace(said, id="m2", text="/start", text_at=NOW + timedelta(minutes=1), tap=True))
+    assert is_stopped(world.store, "telegram", "1", "7")
+    words.heed(replace(said, id="m3", text="/start", text_at=NOW + timedelta(minutes=2)))
+    assert not is_stopped(world.store, "telegram", "1", "7")
+
+
+def test_a_wish_is_kept_for_ten_years_and_no_longer() -> None:
+    world = MemoryWorld()
+    OptOuts(world.store).note(*ME, OptOut(True, NOW))
+    (item,) = [i for i in world.store.table.everything() if "stopped" in i.doc]
+    assert item.expires_at == NOW + timedelta(days=3650)
