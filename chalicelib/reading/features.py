@@ -95,6 +95,7 @@ _FAREWELL: Final = re.compile(rf"(?:[\s,.!;-]|(?<=\?))\s*(?:{_alternatives(FAREW
 _POLITE_END: Final = re.compile(rf"(?:[\s,.!;-]|(?<=\?))\s*(?:{_alternatives(POLITENESS)})\b[\s.,!?]*$")
 _THANKS_END: Final = re.compile(rf"(?<=\?)\s*(?:{_alternatives(THANKS)})\b[\s.,!]*$")
 _WORD: Final = re.compile(r"\w\w+")
+_GAP: Final = re.compile(r"\s{3,}")  # the patterns above take the square of its length
 
 
 # Every farewell has one of these words, every politeness, every thanks: most messages need no search for any.
@@ -177,12 +178,17 @@ def _squeezed(run: re.Match[str]) -> str:
 def core(text: str, tail: Collection[str]) -> str:
     """A normalised text without greeting, name, farewell and thanks in advance, as long as something is left; `tail`
     are its last words."""
+    text = _GAP.sub(_closed, text)
     if found := _GREETING.match(text):
         text = _left(text[found.end() :], text)
     for pattern, telling in _ENDS:
         if not telling.isdisjoint(tail) and (found := pattern.search(text)):
             text = _left(text[: found.start()], text)
     return text
+
+
+def _closed(gap: re.Match[str]) -> str:
+    return "\n" if "\n" in gap[0] else " "
 
 
 def _left(rest: str, whole: str) -> str:
