@@ -62,10 +62,8 @@ class Sums:
         except UnicodeDecodeError:
             raise ValueError(f"a weight is larger than {LEVELS}") from None
         self._rows = [0] * 2**bits  # 0: not asked for yet
-        self._nothing = (
-            chr(LEVELS) * self._columns
-        )  # the row of a bucket that says nothing, as about half do: one for all
-        self._of_nothing = _integer(wide(self._nothing)[0])
+        self._nothing = chr(LEVELS) * self._columns  # the row of a bucket that says nothing, as about half do
+        self._of_nothing = _integer(wide(self._nothing)[0])  # one for all of them
         self._words = Words(self._weigh)
         self._behind = 8 * (step + _LANE)  # bits of a word's integer behind its own row
         self._size = 2 * step + _LANE

@@ -351,6 +351,8 @@ def test_repeats_are_squeezed_wherever_they_stand(text: str, found: list[str]) -
         ("bestellung " + "xy" * 25, ["bestellung", "xy" * 20, "xy" * 5]),
         ("größe " + "xy" * 25, ["große", "xy" * 20, "xy" * 5]),
         ("große 😀", ["große", "😀"]),
+        ("hello   \n\n  where is it   thanks", ["where", "is", "it", "thanks"]),
+        ("where is it?" + " " * 1900 + "thanks", ["where", "is", "it", "?"]),
     ],
 )
 def test_words_are_the_same_whatever_letters_stand_beside_them(text: str, found: list[str]) -> None:
