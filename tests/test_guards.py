@@ -162,3 +162,21 @@ def test_any_mixture_of_words_leaves_a_rung_or_silence(text: str, language: str 
     assert most(found) in (None, *Rung)
     assert not urgent(found) or most(found) is None
     assert guards(text, language) == found
+
+
+@pytest.mark.parametrize(
+    "text, language, scene",
+    [
+        ("Shop: do you want it in two days or in five? Me: two. Shop: great, you get it in five anyway.", "en", True),
+        ("@brand - express or slow?\nMe - slow\n@brand - here it is tomorrow. Thanks!", "en", True),
+        ("Der Shop: Lieferung in zwei Tagen! Ich: wartet. Auch ich: wartet immer noch.", "de", True),
+        ("Le vendeur : c'est en stock. Moi : j'arrive. Le vendeur : c'est vendu.", "fr", True),
+        ("La tienda: llega mañana. Yo: ya no lo necesito.", "es", True),
+        ("Ich - wie viele andere - warte auf mein Paket. Wann kommt es?", "de", False),
+        ("My details: order 12345678. The problem: the zip broke. Can I return it?", "en", False),
+        ("Please tell me: when does the sale start?", "en", False),
+        ("For me: a medium. For him: a large. Do you have both in blue?", "en", False),
+    ],
+)
+def test_a_scene_with_oneself_in_it_is_a_joke(text: str, language: str, scene: bool) -> None:
+    assert ("joke" in {guard.name for guard in guards(text, language)}) is scene

@@ -65,6 +65,8 @@ _POINT: Final = re.compile(r"(?<=\d)[.,](?=\d)")  # of a price: no sentence ends
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _QUOTED: Final = re.compile(r"“[^”]+”|\"[^\"]+\"|«[^»]+»|„[^“”]+[“”]|(?m:^>.+$)")
 _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]*")
+_SPEAKER: Final = re.compile(r"(?:^|[\n.?!…] *)([\w' ]{0,30}?) ?[:–—-] ")
+_SELVES: Final = frozenset({"me", "also me", "ich", "auch ich", "moi", "aussi moi", "yo", "tambien yo"})
 _LIKES: Final = re.compile("[❤♥💕💖💗💙💚💛💜🧡🤍💯👍👌🙌😍🥰😘😊🤗🤩🔥✨🎉☺🙏\ufe0f\U0001f3fb-\U0001f3ff]")
 _ASKS: Final = frozenset("?¿@#…")
 THANKS_CAP: Final = 12  # words
@@ -173,6 +175,8 @@ def _shape(text: str, words: str) -> Iterator[str]:
         yield "shouting"
     if len(text) > LONG:
         yield "long"
+    if _is_dialogue(words):
+        yield "joke"
     if words.count("?") > 1:
         asked = [part for part in _SENTENCES.findall(words) if "?" in part and len(part.split()) > 3]
         if len(asked) > 1:
@@ -181,6 +185,12 @@ def _shape(text: str, words: str) -> Iterator[str]:
 
 def _letters(text: str) -> int:
     return sum(map(str.isalpha, text))
+
+
+def _is_dialogue(words: str) -> bool:
+    """Whether it is told as a scene with oneself in it: "Shop: two days or five? Me: two. Shop: it comes in five."."""
+    speakers = {who.strip() for who in _SPEAKER.findall(words)}
+    return len(speakers) > 1 and not _SELVES.isdisjoint(speakers)
 
 
 def _by_somebody(text: str, words: str, language: str | None) -> bool:
