@@ -418,6 +418,16 @@ def test_a_process_that_ends_while_the_author_becomes_known_leaves_nobody_waitin
     assert states(world) == {"unknown-c1": State.DELETED, "5001": State.OPEN}
 
 
+def test_what_turns_out_to_stand_in_another_thread_gets_no_second_reply_there() -> None:
+    world = MemoryWorld()
+    told_first = Interaction("facebook", PAGE, "c1", Kind.NEW, NOW, NOW, "t1", parent="t1", author="5001", text=COMMON)
+    for i in (told_first, replace(told_first, thread="t2", parent="t2")):
+        world.services.responder.respond(Envelope("d", "meta", "main", NOW, interaction=i), world.services.now)
+        world.run(MINUTE)
+    assert {c.thread: c.state for c in world.conversations()} == {"t1": State.DELETED, "t2": State.OPEN}
+    assert len(world.platforms.posted) == 1
+
+
 # --- which of our own replies came back, and whom a reply is for -----------------------------------------------------
 
 

@@ -68,6 +68,25 @@ def test_two_thousand_messages_of_one_customer_stay_within_bounds_and_another_is
     assert (flooded.state, flooded.unlisted) == (State.ANSWERED, 0)
 
 
+def test_a_question_alone_on_its_ladder_in_the_middle_of_many_is_told_to_the_end() -> None:
+    """Before it and after it dozens were asked, each lot with a call of its own."""
+    world = MemoryWorld()
+    for lot, many in (("a", 30), ("alone", 1), ("b", 30)):
+        for n in range(many):
+            world.virtual_clock.now += timedelta(seconds=1)
+            world.post(message(f"{lot}{n}", f"{STRANGE} {n}", at=world.services.now()))
+            world.run()
+        world.run(15 * MINUTE, sweep=True)  # its first tier
+    (c,) = world.conversations()
+    assert "alone0" in c.questions and c.unlisted
+    alone = c.questions["alone0"].round
+    assert len(c.waiting_on(alone)) == 1
+    world.run(timedelta(hours=6), sweep=True)
+    (c,) = world.conversations()
+    told = {name for name, n in c.notices.items() if n.round == alone}
+    assert {f"{alone}.{tier}" for tier in (1, 2, 3)} <= told
+
+
 @pytest.mark.parametrize("again", [0, 25, 49])
 @pytest.mark.parametrize("how", ["answered", "closed", "closed all at once"])
 def test_what_was_settled_among_many_and_comes_again_is_not_told_again(how: str, again: int) -> None:

@@ -16,6 +16,7 @@ from tests.staff.desk_browser import newest
 from tests.test_orders import COMMON
 from tests.world import NOW, PAGE, MemoryWorld, comment, delivery, done_by_staff, message, playbook
 
+URGENT = "your lamp caught fire and burned my child, my lawyer will call you"
 HOSTILE = "<script>alert(1)</script>\r\nBcc: all@example.com\u202e\u200b https://evil.example.com/x www.evil.example"
 
 
@@ -182,7 +183,7 @@ def test_hours_in_which_ses_sends_nothing_lose_nothing_and_make_no_dead_letters(
     world = postman.world = MemoryWorld(mailer=postman)
     for n in range(8):
         world.post(delivery(comment(f"c{n}", "hm, and what about it?", author=f"60{n:02}", post=f"{PAGE}_{n}")))
-    world.post(message("m1", "your lamp caught fire and burned my child, my lawyer will call you"))
+    world.post(message("m1", URGENT))
     world.run(timedelta(hours=8, seconds=-1), sweep=True)  # it says so where a message becomes a dead letter
     called = len(world.records("escalation"))
     assert called == 27 and not postman.sent
@@ -267,7 +268,7 @@ def test_an_urgent_email_that_its_server_does_not_take_goes_to_the_fallback_at_o
 ) -> None:
     postman = Postman()
     world = MemoryWorld(mailer=postman)
-    text = "your lamp caught fire and burned my child, my lawyer will call you" if urgent else COMMON
+    text = URGENT if urgent else COMMON
     world.post(delivery(comment("c1", text)))
     world.run(timedelta(minutes=12))
     (first,) = postman.sent
@@ -280,6 +281,19 @@ def test_an_urgent_email_that_its_server_does_not_take_goes_to_the_fallback_at_o
     if urgent:  # nor does that one arrive: somebody has to be told by the alarm
         world.services.mail_events.hear(send_event(world, postman.sent[1], "DeliveryDelay"), world.services.now())
         assert world.outcomes.counts["e-mails undeliverable"] == 1
+
+
+@pytest.mark.parametrize(("text", "within"), [(URGENT, 1), (COMMON, 2)])
+def test_what_came_back_and_whose_message_got_lost_is_brought_again_by_the_sweep(text: str, within: int) -> None:
+    """What is urgent a minute later: the next sweep."""
+    postman = Postman()
+    world = MemoryWorld(mailer=postman)
+    world.post(delivery(comment("c1", text)))
+    world.run(timedelta(minutes=12))
+    world.services.mail_events.hear(send_event(world, postman.sent[0], "Bounce"), world.services.now())
+    world.virtual_clock._heap[:] = [due for due in world.virtual_clock._heap if due.name != "escalations"]
+    world.run(timedelta(minutes=within, seconds=5), sweep=True)
+    assert len(postman.sent) == 2
 
 
 def test_an_event_for_an_email_of_nobody_is_ignored() -> None:

@@ -1,6 +1,7 @@
 """Where an interaction belongs: one post for two accounts, one person under several ids, a comment under a comment."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -67,6 +68,16 @@ def test_what_another_apps_secret_signed_changes_nothing_of_this_apps_account() 
     assert question.text == f"@shop {QUESTION}"
     told(world, OTHER, "post.delete", app="help")
     assert [c.state for c in world.conversations()] == [State.OPEN]
+
+
+def test_a_post_whose_account_left_the_apps_file_is_of_the_account_that_is_told_of_it() -> None:
+    world = MemoryWorld(apps=x_apps())
+    told(world, ONE)
+    (app,) = x_apps().apps
+    staying = (app.accounts[1], Account("880003", "x", "ShopNews", "t3"))
+    world.registered, world.services._apps = Apps((replace(app, accounts=staying),)), None
+    told(world, OTHER, text=f"@shop {BY_HAND}", edit_history_tweet_ids=["3001", "3009"])
+    assert {c.account: c.state for c in world.conversations()}[OTHER] is State.OPEN
 
 
 def test_a_post_that_mentions_two_pages_is_one_question() -> None:

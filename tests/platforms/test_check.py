@@ -64,6 +64,14 @@ def test_missing_fields_are_named() -> None:
     ]
 
 
+def test_a_webhook_that_was_switched_off_is_found() -> None:
+    off = {"object": "page", "active": False, "fields": list(facebook.FIELDS)}
+    wire = http(answer(data={"id": PAGE}), subscribed(facebook), answer(data={"data": [off]}))
+    assert [f.what for f in facebook.check(wire, META, account_of("facebook"))] == [
+        "the webhook for page is not enabled"
+    ]
+
+
 def test_an_app_without_its_id_is_found() -> None:
     wire = http(answer(data={"id": PAGE}), subscribed(facebook))
     (finding,) = facebook.check(wire, replace(META, app_id=""), account_of("facebook"))

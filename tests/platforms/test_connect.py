@@ -121,6 +121,14 @@ def test_an_address_that_would_be_replaced_is_named(product: str) -> None:
     assert any(f"in place of {OLD}" in step.what for step in steps(product, at))
 
 
+def test_a_webhook_of_meta_that_was_switched_off_is_switched_on() -> None:
+    at = Platforms()
+    do(steps("facebook", at))
+    at.app["page"]["active"] = False
+    do(steps("facebook", at))
+    assert at.app["page"]["active"] and steps("facebook", at) == []
+
+
 def test_telegram_gets_the_first_secret_and_keeps_its_other_updates() -> None:
     at = Platforms(hook={"url": ADDRESS, "allowed_updates": ["callback_query", "message"]})
     do(steps("telegram", at))

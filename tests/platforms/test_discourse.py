@@ -129,8 +129,9 @@ def test_backfill_lists_back_to_the_time_that_was_missed() -> None:
     first = {"latest_posts": [post(30, 1), post(29, 2, staff=True), post(28, 3, post_type=3)]}
     second = {"latest_posts": [post(27, 4), post(26, 90)]}
     wire = http(answer(data=first), answer(data=second))
-    listed = discourse.backfill(wire, DISCOURSE, ACCOUNT, NOW - timedelta(hours=1), NOW)
+    listed = list(discourse.backfill(wire, DISCOURSE, ACCOUNT, NOW - timedelta(hours=1), NOW))
     found = [i for i in listed if isinstance(i, Interaction)]
+    assert found == listed  # what is not for people, as post 28, is no interaction for the inbox
     assert [(i.id, i.brand) for i in found] == [("30", False), ("29", True), ("27", False)]
     assert [s.url for s in wire.sent] == [
         "https://forum.example.com/posts.json",

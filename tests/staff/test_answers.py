@@ -251,6 +251,26 @@ def test_while_an_answer_is_on_its_way_nobody_elses_is_posted(way: str) -> None:
     assert only(world).state is State.ANSWERED
 
 
+def test_one_press_that_arrives_twice_at_once_posts_once() -> None:
+    """The second one finds nothing when it looks, and the claim of the first when it claims."""
+    tokens, pressed = iter(f"{n:032x}" for n in range(10_000)), list[str]()
+
+    def new_token() -> str:
+        token = next(tokens)
+        if at_once and not pressed:  # the first has looked and claims next
+            pressed.append("")
+            pressed[0] = at_once[0].press("answer", text=TEXT, who="Kim").says
+        return token
+
+    at_once: list[Page] = []
+    world, wire = facebook(new_token=new_token)
+    page = newest(world)
+    at_once.append(replace(page))
+    after = page.press("answer", text=TEXT, who="Kim")
+    assert wire.texts() == [TEXT]
+    assert "Your answer is on" in pressed[0] and "Your answer is on" in after.says
+
+
 def test_an_answer_to_something_else_that_was_asked_is_posted_beside_one_on_its_way() -> None:
     world, wire = facebook()
     first = newest(world)
@@ -307,9 +327,14 @@ def test_an_answer_that_is_taken_back_on_the_platform_opens_its_question_again()
     (posted,) = wire.stand_in.posted
     write(world, posted.id, TEXT, author=PAGE)
     assert only(world).state is State.ANSWERED
+    world.run(timedelta(hours=6))
     write(world, posted.id, "", author=PAGE, verb="remove")
-    assert only(world).state is State.OPEN
-    assert only(world).due_at
+    c, told = only(world), len(world.emails)
+    assert c.state is State.OPEN
+    assert c.due_at and c.due_at > world.services.now()  # its people get their time anew, from now on
+    assert c.questions["c1"].promised_by and c.questions["c1"].promised_by > world.services.now()
+    world.run(timedelta(hours=2), sweep=True)
+    assert len(world.emails) > told
 
 
 def test_another_text_from_a_page_that_was_gone_back_to_is_not_said_to_be_posted() -> None:

@@ -425,6 +425,18 @@ def test_what_was_closed_can_be_opened_again_and_is_told_again() -> None:
     assert len(world.emails) > before
 
 
+def test_what_was_opened_again_by_mistake_is_closed_again_by_taking_it_back() -> None:
+    world = asked()
+    page = newest(world).press("close", who="Kim")
+    page = open_page(world, page.path).press("reopen", who="Ali")
+    (act,) = (id for id, done in world.conversations()[0].acts.items() if done.who == "Ali")
+    assert world.request("POST", page.path, f"action=undo&act={act}".encode(), FORM).status == 200
+    assert world.conversations()[0].state is State.CLOSED
+    told = len(world.emails)
+    world.run(timedelta(hours=3), sweep=True)
+    assert len(world.emails) == told
+
+
 def test_the_page_shows_everything_said_and_the_customers_other_conversations() -> None:
     world = asked()
     world.post(delivery(comment("c9", "Do you ship to Ireland?", at=world.services.now(), post=f"{PAGE}_78")))
