@@ -102,13 +102,13 @@ def test_what_the_platform_would_cut_is_refused_and_as_much_as_it_says_is_posted
     world, wire = asked_on(case)
     page = newest(world)
     most = platforms.product(case.product).max_reply
-    assert f"{most} characters" in page.words
+    assert f"{most:,} characters" in page.words
     refused = page.press("answer", text="a" * (most + 1))
-    fits = re.search(r"This is too long for .*: only the first (\d+) characters would fit", refused.says)
+    fits = re.search(r"This is too long for .*: only the first ([\d,]+) characters would fit", refused.says)
     assert fits, refused.says
     assert wire.writes == []
     assert "a" * (most + 1) in refused.html  # what was typed is still there
-    whole = "b" * int(fits[1])
+    whole = "b" * int(fits[1].replace(",", ""))
     assert "Your answer is on" in refused.press("answer", text=whole).says
     assert [text.endswith(whole) for text in wire.texts()] == [True]
 
