@@ -205,7 +205,7 @@ def _tokens(text: str) -> list[str]:
         return _TOKEN.findall(text)
     found = latin.translate(_BLANKED).decode("latin-1").split()
     longest = len(text) - 2 * len(found) + 2  # at most: each of the others is a letter and a space at least
-    return found if longest <= WORD_CAP or max(map(len, found)) <= WORD_CAP else _TOKEN.findall(text)
+    return found if longest <= WORD_CAP or max(map(len, found), default=0) <= WORD_CAP else _TOKEN.findall(text)
 
 
 def words(text: str | bytes) -> list[str]:

@@ -99,7 +99,7 @@ def test_the_life_of_a_question_is_one_row() -> None:
 def test_nothing_of_a_person_stands_in_a_fact() -> None:
     table = told((comment("c1", QUESTION, author="5001"), NOW))
     written = to_lines(table.facts()).decode()
-    for personal in ('"5001', '"c1', "Ann", "order? it", f"{PAGE}_77"):
+    for personal in ('"5001"', '"c1"', "Ann", "order? it", f"{PAGE}_77"):
         assert personal not in written
 
 
