@@ -349,15 +349,16 @@ class Playbook(Replies):
 
     def _sure(self, rung: Rung, reading: Reading, policy: IntentPolicy, bar: float | None) -> bool:
         """Whether the model's own threshold and the playbook's bars on top are met; of complaints the model never says
-        that it is sure."""
+        that it is sure, and an apology claims too little to have the own reply's bar."""
         if bar is None:
             return False
         if rung is not Rung.OWN:
             return policy.general and rung in reading.allowed and reading.rungs.get(rung, 0.0) >= bar
+        least = max(self.minimum_confidence, policy.minimum_confidence, bar if reading.accepted else 0.0)
         return (
             policy.acknowledge
             and (reading.accepted or reading.intent == APOLOGY)
-            and reading.confidence >= max(bar, self.minimum_confidence, policy.minimum_confidence)
+            and reading.confidence >= least
             and reading.margin >= max(self.minimum_margin, policy.minimum_margin)
         )
 
