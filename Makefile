@@ -13,7 +13,7 @@ lint: setup ## ruff and strict type checks
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy && $(PYTHON) -m infra.growth
 
 test: lint ## everything that CI runs
-	@$(PYTHON) -m pytest -n 2
+	@$(PYTHON) -m pytest -n 2 --dist loadscope
 
 stories: setup ## STORIES=2000: arbitrary stories of a shop, others each time, against every promise (tests/test_states.py)
 	@case "$(or $(STORIES),2000)" in *[!0-9]*|0*) \
