@@ -32,12 +32,17 @@ class Phrases:
 
     def count(self, number: int) -> str:
         """1,234 as the language writes it."""
-        return f"{number:,}".replace(",", str(_table()[self.language]["thousands"]))
+        return f"{number:,}".replace(",", self.thousands)
+
+    @property
+    def thousands(self) -> str:
+        """What stands between a number's thousands."""
+        return str(_table()[self.language]["thousands"])
 
     @property
     def colon(self) -> str:
-        """What stands behind a label: French sets it apart."""
-        return together(" :", self.language) if self.language == "fr" else ":"
+        """What stands behind a label."""
+        return together(str(_table()[self.language]["colon"]), self.language)
 
     def words(self, key: str) -> dict[str, str]:
         """A table of words."""
@@ -70,12 +75,12 @@ class Phrases:
         """The same of a day that is known already."""
         table = _table()[self.language]
         return str(table["day"]).format(
-            day=self.day_number(day.day), month=table["months"][day.month - 1], year=day.year
+            day=_day_number(table, day.day), month=table["months"][day.month - 1], year=day.year
         )
 
     def day_number(self, day: int) -> str:
         """A day of a month: French calls the first "1er"."""
-        return str(_table()[self.language]["first"]) if day == 1 else str(day)
+        return _day_number(_table()[self.language], day)
 
     def time(self, at: datetime) -> str:
         """E.g. "Mon 23 November 2026, 10:00 GMT"."""
@@ -87,12 +92,16 @@ def together(line: str, language: str) -> str:
     return _SPACED.sub(TOGETHER, line) if language == "fr" else line
 
 
+def _day_number(table: Mapping[str, Any], day: int) -> str:
+    return str(table["first"]) if day == 1 else str(day)
+
+
 @lru_cache(maxsize=1024)  # an e-mail says each of its times in the text and in the HTML
 def _time(at: datetime, zone: ZoneInfo, language: str) -> str:
     local, table = at.astimezone(zone), _table()[language]
     date: str = table["date"].format(
         weekday=table["weekdays"][local.weekday()],
-        day=table["first"] if local.day == 1 else local.day,
+        day=_day_number(table, local.day),
         month=table["months"][local.month - 1],
         year=local.year,
         time=f"{local:%H:%M}",

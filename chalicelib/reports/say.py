@@ -72,7 +72,7 @@ class Say:
 
     def percent(self, share: float | None) -> str:
         """97.6%, set apart where the language does so; "–" for none."""
-        return self._marked(wording.percent(share)).replace("%", f"{self._words['mark'][2]}%")
+        return self._marked(wording.percent(share)).replace("%", f"{self._words['mark'][1]}%")
 
     def ratio(self, times: float) -> str:
         """0.82 ×"""
@@ -87,7 +87,7 @@ class Say:
         return said.replace(" ", TOGETHER)
 
     def _marked(self, text: str) -> str:
-        thousands, decimals, _ = self._words["mark"]
+        thousands, decimals = self.phrases.thousands, self._words["mark"][0]
         return re.sub(r"(?<=\d)[.,](?=\d)", lambda mark: str(thousands if mark[0] == "," else decimals), text)
 
     # --- times ---

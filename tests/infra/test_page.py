@@ -1,24 +1,33 @@
 """The local page in a real browser: it shows what happens, and a customer's words never become part of it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from chalicelib.platforms.simulation import SimulatedMessage
 from chalicelib.registry import PRODUCTS
 from infra.local.deliveries import author_id
-from infra.local.local_run import local_run
+from infra.local.local_run import LocalRun, local_run
 from infra.local.loopback import Call
 from infra.local.run import Page
-from tests.infra.browser import tab
+from tests.infra.browser import Tab, tab
 
 HOSTILE = "<img src=x onerror=document.title='owned'> </p><script>document.title='owned'</script>"
 URGENT = "The lamp you sold me caught fire last night. My lawyer will contact you."
 
 
-def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
+@contextmanager
+def opened() -> Iterator[tuple[LocalRun, Tab]]:
+    """The page of a local run, ready to ask on every platform."""
     page = Page()
     with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
         browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+        yield running, browser
+
+
+def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
+    with opened() as (_, browser):
         ask = "document.getElementById('ask').elements.text.value = {}; document.getElementById('ask').requestSubmit()"
 
         browser.value(ask.format("'Can I swap the size?'"))
@@ -47,9 +56,7 @@ def test_the_page_shows_questions_replies_and_emails_as_they_come() -> None:
 
 
 def test_what_is_typed_under_a_question_stays_while_others_come() -> None:
-    page = Page()
-    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+    with opened() as (running, browser):
         running.say(SimulatedMessage("facebook", "Can I swap the size?", author_id("Ann"), "Ann"))
         browser.until("!!document.querySelector('.line.earshot')")
         browser.value("document.querySelector('.answer input').value = 'Of course.'")
@@ -78,9 +85,7 @@ FRAME = "document.querySelector('.email.open + div iframe').contentDocument"
 
 
 def test_the_desk_opens_inside_the_page_and_what_is_typed_there_stays(tmp_path: Path) -> None:
-    page = Page()
-    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+    with opened() as (running, browser):
         urgent = SimulatedMessage("facebook", URGENT, author_id("Fay"), "Fay")
         running.say(urgent)
         browser.until("document.querySelectorAll('.email').length === 1")
@@ -117,9 +122,7 @@ def test_the_desk_opens_inside_the_page_and_what_is_typed_there_stays(tmp_path: 
 
 
 def test_who_is_told_without_a_name_is_said_to_be_and_what_was_refused_says_why() -> None:
-    page = Page()
-    with local_run(page.on_event, pace=5.0, own=page.answer) as running, tab(f"{running.url}/") as browser:
-        browser.until(f"document.querySelectorAll('#ask option').length === {len(PRODUCTS)}")
+    with opened() as (running, browser):
         running.say(SimulatedMessage("messenger", "Can I swap the size?", author_id("Ann"), "Ann"))
         browser.until("document.querySelector('.top strong')?.textContent === 'A customer (Messenger told no name)'")
         browser.value("say({ product: 'nowhere', text: 'Hello' })")
